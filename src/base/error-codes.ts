@@ -1,0 +1,115 @@
+/**
+ * Every error that Retake can report. The comment of a code is its user documentation: what happened, and what to do.
+ * `exit` is the status of the command line; scripts must treat an unknown status as failure.
+ */
+
+/** Whether trying the same again can help: `never` (something must change first), `later` (it may pass), `always` (safe at once). */
+export type RetryAdvice = 'never' | 'later' | 'always'
+
+interface CodeFacts {
+  readonly exit: number
+  readonly retry: RetryAdvice
+}
+
+const facts = <const T extends Record<string, CodeFacts>>(table: T): T => table
+
+export const errorCodes = facts({
+  /** A flag, an environment variable or a file has a value that cannot be used. The message names it and shows what is allowed. */
+  'config.invalid': { exit: 2, retry: 'never' },
+  /** An instant was given without an offset, or is not an instant. Write it as 2026-11-22T09:04:11.482Z or with +02:00. */
+  'target.invalid': { exit: 2, retry: 'never' },
+  /** The work was stopped on request (Ctrl-C, a signal, an aborted AbortSignal). Nothing half-written is visible. */
+  aborted: { exit: 130, retry: 'always' },
+  /** A time limit ran out. */
+  timeout: { exit: 124, retry: 'later' },
+  /** A program or library that is needed is not on this machine. The hint says how to install it. */
+  'dependency.missing': { exit: 50, retry: 'never' },
+  /** Something that Retake takes for impossible happened. Please report it with the message. */
+  internal: { exit: 1, retry: 'never' },
+
+  /** The server could not be reached. Backups and WAL held so far are untouched; WAL waits in the slot on the server. */
+  'postgres.unreachable': { exit: 1, retry: 'later' },
+  /** The server refused the name or password. */
+  'postgres.auth': { exit: 12, retry: 'never' },
+  /** The server has no pg_hba.conf line for this connection, or the role lacks REPLICATION. */
+  'postgres.privilege': { exit: 12, retry: 'never' },
+  /** The connection broke while it was in use. */
+  'postgres.connection-lost': { exit: 1, retry: 'later' },
+  /** The server answered a command with an error; details carry its SQLSTATE. */
+  'postgres.error': { exit: 1, retry: 'never' },
+  /** The server sent something that the protocol does not allow, or a file of the server is not what it should be. */
+  'postgres.protocol': { exit: 1, retry: 'never' },
+  /** This major version or setting is not supported. */
+  'postgres.unsupported': { exit: 22, retry: 'never' },
+  /** A local server did not start, or ended when it should not. The message carries the end of its log. */
+  'postgres.server': { exit: 1, retry: 'never' },
+  /** The replication slot is missing, lost (wal_status lost) or in use by another receiver. */
+  'postgres.slot': { exit: 1, retry: 'later' },
+
+  /** There is no repository at this place. `retake init` makes one. */
+  'repo.missing': { exit: 10, retry: 'never' },
+  /** There already is something else at this place. */
+  'repo.exists': { exit: 2, retry: 'never' },
+  /** Somebody else holds the lease: another backup or receiver of this cluster is running. */
+  'repo.locked': { exit: 11, retry: 'later' },
+  /** The lease was lost while working (the process was suspended, or another took over); what was written is not committed. */
+  'repo.lease-lost': { exit: 11, retry: 'later' },
+  /** The repository was written by a newer Retake. */
+  'repo.version': { exit: 2, retry: 'never' },
+  /** A stored object is missing, cut short, or not what was written. The message names the object. */
+  'repo.damaged': { exit: 30, retry: 'never' },
+  /** An object with this name exists with other content; it was not overwritten. */
+  'repo.conflict': { exit: 1, retry: 'never' },
+  /** The repository's storage cannot be read or written just now. */
+  'storage.failed': { exit: 1, retry: 'later' },
+  /** The storage is full. What was already committed is safe. */
+  'storage.full': { exit: 1, retry: 'later' },
+  /** The storage cannot be written (read-only, or no permission). */
+  'storage.read-only': { exit: 1, retry: 'never' },
+
+  /** The key does not open this repository. */
+  'key.wrong': { exit: 12, retry: 'never' },
+  /** No key was given. Use RETAKE_KEY_FILE, RETAKE_KEY, RETAKE_KEY_COMMAND or RETAKE_PASSPHRASE. */
+  'key.missing': { exit: 12, retry: 'never' },
+  /** The key text is damaged (its check digits do not match). */
+  'key.malformed': { exit: 12, retry: 'never' },
+
+  /** The cluster is not registered in this repository. `retake init` registers it. */
+  'cluster.missing': { exit: 10, retry: 'never' },
+  /** The server is not the cluster that is registered under this name: its system identifier differs. */
+  'cluster.foreign': { exit: 22, retry: 'never' },
+
+  /** There is no such backup, or none at all. */
+  'backup.missing': { exit: 10, retry: 'never' },
+  /** The backup cannot be made as asked. */
+  'backup.refused': { exit: 22, retry: 'never' },
+
+  /** WAL is missing inside the range that is needed. No restore crosses it silently. */
+  'wal.gap': { exit: 21, retry: 'never' },
+  /** The history file of a timeline is missing, so the way to the target is unknown. */
+  'wal.history-missing': { exit: 21, retry: 'never' },
+  /** WAL that is to be stored differs from what is stored under the same name: two servers claim one timeline. */
+  'wal.diverged': { exit: 22, retry: 'never' },
+  /** A WAL record or page does not decode. */
+  'wal.damaged': { exit: 30, retry: 'never' },
+
+  /** The target lies outside the recovery window. */
+  'target.outside': { exit: 20, retry: 'never' },
+  /** The target (a transaction, a named point) does not occur in the WAL that is held. */
+  'target.missing': { exit: 20, retry: 'never' },
+
+  /** A check before the restore failed: space, version, target directory, tablespace mapping. */
+  'restore.refused': { exit: 22, retry: 'never' },
+  /** A confirmation was needed and not given. */
+  'confirm.missing': { exit: 23, retry: 'never' },
+  /** The plan is not the one that was shown, or no longer fits the repository. */
+  'plan.stale': { exit: 22, retry: 'never' },
+  /** The restored files or the recovered server are not what the plan promised. */
+  'restore.mismatch': { exit: 30, retry: 'never' },
+  /** Verification found damage. */
+  'verify.damaged': { exit: 30, retry: 'never' },
+  /** `retake doctor` or `retake status` found something that endangers recovery. */
+  'health.failed': { exit: 40, retry: 'never' },
+})
+
+export type ErrorCode = keyof typeof errorCodes

@@ -1,0 +1,56 @@
+/**
+ * The contract between Retake and the place where objects live. Every implementation passes `testing/object-store-contract.ts`.
+ *
+ * - **Atomic**: a reader sees a whole object or none. Nothing is visible before `create`, `commit` or `replace` resolves.
+ * - **Durable**: when one of them resolves, the object survives a power failure. On a directory: file and directory are fsynced.
+ * - **Immutable**: `create` and `commit` never overwrite; only `replace` does, and it is used for leases and the WAL position alone.
+ * - **Read after write**: what resolved is seen by every later `get`, `head` and `list`, in byte order of keys.
+ *
+ * Keys are relative, `/`-separated, of the characters `A-Z a-z 0-9 . _ -`; no segment is empty, `.` or `..`.
+ */
+export interface ObjectInfo {
+  readonly key: string
+  readonly sizeBytes: number
+}
+
+export interface ByteRange {
+  readonly offsetBytes: number
+  readonly lengthBytes: number
+}
+
+export interface ObjectReader {
+  /** The bytes, or undefined when there is no such object. A range past the end returns what exists. */
+  get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>
+  head(key: string): Promise<ObjectInfo | undefined>
+  /** All objects whose key starts with `prefix`, in byte order. */
+  list(prefix: string): AsyncIterable<ObjectInfo>
+}
+
+export interface ObjectStore extends ObjectReader, AsyncDisposable {
+  /** For messages; carries no secret. */
+  readonly url: string
+  /** Writes a whole object; false when the key already exists (the object there is left as it is). */
+  create(key: string, body: readonly Uint8Array[]): Promise<boolean>
+  /** Writes an object piece by piece with bounded memory; invisible until {@link ObjectWriter.commit}. */
+  openWriter(key: string): Promise<ObjectWriter>
+  /** Writes or overwrites. Only for the few objects that are allowed to change. */
+  replace(key: string, body: readonly Uint8Array[]): Promise<void>
+  /** False when there was no such object. */
+  delete(key: string): Promise<boolean>
+  /** Where the storage can append durably (a directory, not a bucket): a growing object that is visible while it grows. */
+  readonly openAppender?: (key: string) => Promise<ObjectAppender>
+}
+
+/** Disposing an uncommitted writer removes what it wrote. */
+export interface ObjectWriter extends AsyncDisposable {
+  write(bytes: Uint8Array): Promise<void>
+  /** Makes the object durable, then visible; false when the key already exists. */
+  commit(): Promise<boolean>
+}
+
+export interface ObjectAppender extends AsyncDisposable {
+  /** Appends; durable only after the next {@link sync}. */
+  append(bytes: Uint8Array): Promise<void>
+  /** Everything appended before the call survives a power failure once this resolves. */
+  sync(): Promise<void>
+}
