@@ -1,0 +1,24 @@
+/** How relation files are named: https://www.postgresql.org/docs/current/storage-file-layout.html */
+
+export interface RelationFile {
+  /** Position of the file among those of its relation: its first block is this times the blocks of a segment. */
+  readonly segmentNumber: number
+  readonly fork: 'main' | 'fsm' | 'vm' | 'init'
+}
+
+const DIRECTORY = String.raw`(?:global|base/\d+|pg_tblspc/\d+/PG_\d+_\d+/\d+)`
+const RELATION_FILE = new RegExp(String.raw`^${DIRECTORY}/\d+(?:_(fsm|vm|init))?(?:\.([1-9]\d{0,5}))?$`)
+
+/**
+ * What a path (relative to PGDATA, tablespaces under `pg_tblspc/<oid>/`) means as a relation's file, whose bytes are pages;
+ * undefined for everything else: temporary relations, `pg_filenode.map`, `PG_VERSION`, `pg_control`.
+ */
+export function isRelationFile(path: string): RelationFile | undefined {
+  const match = RELATION_FILE.exec(path)
+  if (!match) return undefined
+  const [, fork, segment] = match
+  return {
+    segmentNumber: segment === undefined ? 0 : Number(segment),
+    fork: fork === 'fsm' || fork === 'vm' || fork === 'init' ? fork : 'main',
+  }
+}
