@@ -6,7 +6,9 @@
  * - **Immutable**: `create` and `commit` never overwrite; only `replace` does, and it is used for leases and the WAL position alone.
  * - **Read after write**: what resolved is seen by every later `get`, `head` and `list`, in byte order of keys.
  *
- * Keys are relative, `/`-separated, of the characters `A-Z a-z 0-9 . _ -`; no segment is empty, `.` or `..`.
+ * Keys are relative, `/`-separated, of the characters `A-Z a-z 0-9 . _ -`; no segment is empty, `.` or `..`, and the first does
+ * not begin with a dot. No key may continue another one with a `/` (a directory could not hold both).
+ * Failures are RetakeErrors: `storage.full`, `storage.read-only`, `storage.failed`; they name the object.
  */
 export interface ObjectInfo {
   readonly key: string
@@ -18,39 +20,51 @@ export interface ByteRange {
   readonly lengthBytes: number
 }
 
+/** What is written: one piece, or several that belong one after the other. They are not kept, and not copied where that can be avoided. */
+export type ObjectBody = Uint8Array | readonly Uint8Array[]
+
+export interface ListOptions {
+  /** Only keys after this one in byte order; it need not exist. */
+  readonly startAfter?: string | undefined
+}
+
 export interface ObjectReader {
   /** The bytes, or undefined when there is no such object. A range past the end returns what exists. */
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>
   head(key: string): Promise<ObjectInfo | undefined>
   /** All objects whose key starts with `prefix`, in byte order. */
-  list(prefix: string): AsyncIterable<ObjectInfo>
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
 }
 
 export interface ObjectStore extends ObjectReader, AsyncDisposable {
   /** For messages; carries no secret. */
   readonly url: string
   /** Writes a whole object; false when the key already exists (the object there is left as it is). */
-  create(key: string, body: readonly Uint8Array[]): Promise<boolean>
+  create(key: string, body: ObjectBody): Promise<boolean>
   /** Writes an object piece by piece with bounded memory; invisible until {@link ObjectWriter.commit}. */
   openWriter(key: string): Promise<ObjectWriter>
   /** Writes or overwrites. Only for the few objects that are allowed to change. */
-  replace(key: string, body: readonly Uint8Array[]): Promise<void>
+  replace(key: string, body: ObjectBody): Promise<void>
   /** False when there was no such object. */
   delete(key: string): Promise<boolean>
-  /** Where the storage can append durably (a directory, not a bucket): a growing object that is visible while it grows. */
+  /**
+   * Where the storage can append durably (a directory, not a bucket): a new object that is visible while it grows.
+   * @throws RetakeError `repo.conflict` when the key exists
+   */
   readonly openAppender?: (key: string) => Promise<ObjectAppender>
 }
 
-/** Disposing an uncommitted writer removes what it wrote. */
+/** Disposing an uncommitted writer removes what it wrote. After a failed write only disposal is possible. */
 export interface ObjectWriter extends AsyncDisposable {
-  write(bytes: Uint8Array): Promise<void>
+  write(body: ObjectBody): Promise<void>
   /** Makes the object durable, then visible; false when the key already exists. */
   commit(): Promise<boolean>
 }
 
+/** After a failed append or sync the appender refuses everything but disposal: what follows the failure must not look whole. */
 export interface ObjectAppender extends AsyncDisposable {
   /** Appends; durable only after the next {@link sync}. */
-  append(bytes: Uint8Array): Promise<void>
+  append(body: ObjectBody): Promise<void>
   /** Everything appended before the call survives a power failure once this resolves. */
   sync(): Promise<void>
 }

@@ -1,0 +1,266 @@
+/** The one shape of everything sealed: header, frames, footer, trailer. See `docs/design/repository-format.md`. */
+import { randomBytes } from 'node:crypto'
+import { assert, RetakeError } from '../base/errors.ts'
+import type { ObjectReader, ObjectStore, ObjectWriter } from '../storage/object-store.ts'
+import {
+  decodeFooter,
+  decodeHeader,
+  decodeTrailer,
+  encodeFooter,
+  encodeHeader,
+  HEADER_BYTES,
+  TRAILER_BYTES,
+} from './container-layout.ts'
+import type { FrameCodec } from './manifest.ts'
+import {
+  type ContainerKind,
+  deriveObjectKey,
+  openFrameSync,
+  SALT_BYTES,
+  type SealedFrame,
+  type SealFrameOptions,
+  type Sealing,
+  sealFrame,
+} from './sealing.ts'
+
+export interface FrameLocation {
+  /** Position in the footer's list; part of the cipher's nonce. */
+  readonly index: number
+  readonly offsetBytes: number
+  /** With the tag of the cipher. */
+  readonly storedBytes: number
+  readonly plainBytes: number
+  readonly codec: FrameCodec
+  readonly contentId?: string | undefined
+}
+
+export interface ContainerName {
+  /** The object's key. */
+  readonly key: string
+  readonly kind: ContainerKind
+}
+
+export interface WriteFrameOptions extends SealFrameOptions {
+  /** Recorded in the footer. */
+  readonly contentId?: string | undefined
+}
+
+/** Writes a container frame by frame; nothing is visible before {@link commit}. */
+export class ContainerWriter implements AsyncDisposable {
+  readonly name: ContainerName
+  readonly salt: Uint8Array
+  /** For {@link sealFrame} in a worker thread. Secret. */
+  readonly objectKey: Uint8Array
+  readonly #header: Uint8Array
+  readonly #writer: ObjectWriter
+  readonly #frames: FrameLocation[] = []
+  #nextIndex = 0
+  #sizeBytes = HEADER_BYTES
+
+  private constructor(
+    writer: ObjectWriter,
+    parts: { name: ContainerName; salt: Uint8Array; objectKey: Uint8Array; header: Uint8Array },
+  ) {
+    this.#writer = writer
+    this.name = parts.name
+    this.salt = parts.salt
+    this.objectKey = parts.objectKey
+    this.#header = parts.header
+  }
+
+  static async open(store: ObjectStore, sealing: Sealing, name: ContainerName): Promise<ContainerWriter> {
+    const salt = randomBytes(SALT_BYTES)
+    const { epoch } = sealing
+    const header = encodeHeader({ kind: name.kind, epoch, salt })
+    const objectKey = deriveObjectKey(sealing, { ...name, epoch, salt })
+    const writer = await store.openWriter(name.key)
+    try {
+      await writer.write(header)
+    } catch (error) {
+      await writer[Symbol.asyncDispose]()
+      throw error
+    }
+    return new ContainerWriter(writer, { name, salt, objectKey, header })
+  }
+
+  /** Bytes written so far, with the header, without the footer. */
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  get frameCount(): number {
+    return this.#nextIndex
+  }
+
+  /** Seals and appends a frame. */
+  async writeFrame(plain: Uint8Array, options: WriteFrameOptions = {}): Promise<FrameLocation> {
+    const sealed = sealFrame(this.objectKey, { index: this.reserveFrame(), plain }, options)
+    return await this.appendSealed(sealed, { contentId: options.contentId })
+  }
+
+  /** Takes the next index, for a frame that is sealed elsewhere with {@link objectKey}. Each must be appended before the commit. */
+  reserveFrame(): number {
+    return this.#nextIndex++
+  }
+
+  /** Appends a frame whose index was reserved; in any order, one at a time. */
+  async appendSealed(
+    sealed: SealedFrame,
+    options: { readonly contentId?: string | undefined } = {},
+  ): Promise<FrameLocation> {
+    const { index, storedBytes, plainBytes, codec } = sealed
+    assert(
+      index < this.#nextIndex && this.#frames[index] === undefined,
+      'a frame is appended once, at its reserved index',
+    )
+    const location = {
+      index,
+      offsetBytes: this.#sizeBytes,
+      storedBytes,
+      plainBytes,
+      codec,
+      contentId: options.contentId,
+    }
+    this.#frames[index] = location
+    this.#sizeBytes += storedBytes
+    await this.#writer.write(sealed.bytes)
+    return location
+  }
+
+  /** Writes the footer and makes the container visible; false when the key already exists. */
+  async commit(meta: object): Promise<boolean> {
+    for (let index = 0; index < this.#nextIndex; index++)
+      assert(this.#frames[index], 'every reserved frame was appended')
+    const footer = encodeFooter({ frames: this.#frames, meta }, { objectKey: this.objectKey, header: this.#header })
+    await this.#writer.write(footer)
+    this.#sizeBytes += footer.reduce((sum, piece) => sum + piece.length, 0)
+    return await this.#writer.commit()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer[Symbol.asyncDispose]()
+  }
+}
+
+/** A container whose header and footer are authentic. */
+export interface Container extends ContainerName {
+  readonly epoch: number
+  readonly salt: Uint8Array
+  /** For {@link openFrameSync}. Secret. */
+  readonly objectKey: Uint8Array
+  readonly meta: unknown
+  readonly frames: readonly FrameLocation[]
+  readonly sizeBytes: number
+  /** @throws RetakeError `repo.damaged` when the frame is not what was written */
+  readFrame(index: number): Promise<Uint8Array>
+}
+
+/** Footers of most objects fit into one read of this size. */
+const FIRST_READ_BYTES = 16 * 1024
+
+/**
+ * Opens a container and authenticates everything but its frames; undefined when there is no such object.
+ * @throws RetakeError `repo.damaged` when it is cut short, altered, or not the object that was written under this key
+ */
+export async function openContainer(
+  reader: ObjectReader,
+  sealing: Sealing,
+  name: ContainerName,
+): Promise<Container | undefined> {
+  const info = await reader.head(name.key)
+  if (info === undefined) return undefined
+  const { sizeBytes } = info
+  if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(name, `it has ${sizeBytes} bytes, too few to be whole`)
+  const read = async (offsetBytes: number, lengthBytes: number) => {
+    const bytes = await reader.get(name.key, { offsetBytes, lengthBytes })
+    if (bytes?.length !== lengthBytes) throw damaged(name, 'it is shorter than the storage says')
+    return bytes
+  }
+  const ending = await read(Math.max(0, sizeBytes - FIRST_READ_BYTES), Math.min(sizeBytes, FIRST_READ_BYTES))
+  const headerBytes = ending.length === sizeBytes ? ending.subarray(0, HEADER_BYTES) : await read(0, HEADER_BYTES)
+  const header = decodeHeader(headerBytes)
+  if (header === undefined) throw damaged(name, 'its header is not one of Retake')
+  if (header.kind !== name.kind) throw damaged(name, 'it is an object of another kind')
+  const trailerBytes = ending.subarray(ending.length - TRAILER_BYTES)
+  const trailer = decodeTrailer(trailerBytes)
+  const footerEnd = sizeBytes - TRAILER_BYTES
+  if (trailer === undefined || trailer.footerBytes > footerEnd - HEADER_BYTES)
+    throw damaged(name, 'its end is missing or altered')
+  const footerBytes =
+    trailer.footerBytes + TRAILER_BYTES <= ending.length
+      ? ending.subarray(ending.length - TRAILER_BYTES - trailer.footerBytes, ending.length - TRAILER_BYTES)
+      : await read(footerEnd - trailer.footerBytes, trailer.footerBytes)
+  const objectKey = deriveObjectKey(sealing, { ...name, epoch: header.epoch, salt: header.salt })
+  const footer = decodeFooter(footerBytes, { objectKey, header: headerBytes, trailer: trailerBytes })
+  if (footer === undefined) throw damaged(name, 'its footer is not authentic')
+  if (!tiles(footer.frames, footerEnd - trailer.footerBytes)) throw damaged(name, 'its frames do not fill it exactly')
+  return {
+    ...name,
+    ...footer,
+    epoch: header.epoch,
+    salt: header.salt,
+    objectKey,
+    sizeBytes,
+    async readFrame(index) {
+      const frame = footer.frames[index]
+      assert(frame, `the container has a frame ${index}`)
+      const plain = openFrameSync(objectKey, frame, await read(frame.offsetBytes, frame.storedBytes))
+      if (plain === undefined) throw damaged(name, `its frame ${index} is not authentic`)
+      return plain
+    },
+  }
+}
+
+/** Frames lie one after the other from header to footer, in any order: no byte of the object is outside what is authenticated. */
+function tiles(frames: readonly FrameLocation[], endBytes: number): boolean {
+  let position = HEADER_BYTES
+  for (const frame of frames.toSorted((left, right) => left.offsetBytes - right.offsetBytes)) {
+    if (frame.offsetBytes !== position) return false
+    position += frame.storedBytes
+  }
+  return position === endBytes
+}
+
+/** The whole plaintext of a container, frame by frame. */
+export async function* readFrames(container: Container): AsyncGenerator<Uint8Array> {
+  for (let index = 0; index < container.frames.length; index++) yield await container.readFrame(index)
+}
+
+export interface SmallObject extends ContainerName {
+  readonly meta: object
+}
+
+/** Writes a container without frames; false when the key already exists. */
+export async function putSmall(store: ObjectStore, sealing: Sealing, object: SmallObject): Promise<boolean> {
+  return await store.create(object.key, encodeSmall(sealing, object))
+}
+
+/** Overwrites a container without frames; only for the objects that may change. */
+export async function replaceSmall(store: ObjectStore, sealing: Sealing, object: SmallObject): Promise<void> {
+  await store.replace(object.key, encodeSmall(sealing, object))
+}
+
+function encodeSmall(sealing: Sealing, object: SmallObject): Uint8Array[] {
+  const salt = randomBytes(SALT_BYTES)
+  const { epoch } = sealing
+  const header = encodeHeader({ kind: object.kind, epoch, salt })
+  const objectKey = deriveObjectKey(sealing, { kind: object.kind, key: object.key, epoch, salt })
+  return [header, ...encodeFooter({ frames: [], meta: object.meta }, { objectKey, header })]
+}
+
+/** The data of a container without frames, or undefined when there is no such object. @throws RetakeError `repo.damaged` */
+export async function getSmall(reader: ObjectReader, sealing: Sealing, name: ContainerName): Promise<unknown> {
+  const container = await openContainer(reader, sealing, name)
+  if (container === undefined) return undefined
+  if (container.frames.length > 0) throw damaged(name, 'it has frames where none belong')
+  return container.meta
+}
+
+/** The error for a stored object that is not what was written. */
+export function damaged(object: { readonly key: string }, reason: string, cause?: unknown): RetakeError {
+  return new RetakeError('repo.damaged', `${object.key} is damaged: ${reason}.`, {
+    hint: 'Run `retake verify` to see which backups and moments this costs.',
+    details: { object: object.key },
+    cause,
+  })
+}

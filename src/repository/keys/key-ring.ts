@@ -1,0 +1,140 @@
+/** The key holders of a repository: files under `keys/`, each with a receipt that the repository key seals. */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { RetakeError } from '../../base/errors.ts'
+import type { ObjectReader, ObjectStore } from '../../storage/object-store.ts'
+import { damaged, getSmall, putSmall } from '../container.ts'
+import { decodeMeta } from '../meta.ts'
+import type { Sealing } from '../sealing.ts'
+import {
+  createHolder,
+  decodeHolder,
+  encodeHolder,
+  type HolderFile,
+  type HolderOptions,
+  isAuthenticHolder,
+  openHolder,
+} from './holder-file.ts'
+import type { KeyMaterial } from './key-material.ts'
+
+export interface HolderInfo {
+  readonly holder: string
+  readonly kind: HolderFile['kind']
+  readonly label: string
+  readonly createdAt: string
+}
+
+const receiptSchema = z.object({ holder: z.string(), sha256: z.string() })
+
+export const holderKey = (holder: string) => `keys/${holder}.json`
+export const receiptKey = (holder: string) => `keys/${holder}.receipt`
+
+/** Adds a holder: first the file, which already opens the repository, then the receipt that lets its loss be noticed. */
+export async function putHolder(
+  target: { readonly store: ObjectStore; readonly sealing: Sealing; readonly repositoryKey: Uint8Array },
+  secret: KeyMaterial,
+  options: HolderOptions,
+): Promise<string> {
+  const file = await createHolder(target.repositoryKey, secret, options)
+  const bytes = encodeHolder(file)
+  await target.store.create(holderKey(file.holder), bytes)
+  await putReceipt(target, file.holder, bytes)
+  return file.holder
+}
+
+async function putReceipt(
+  target: { readonly store: ObjectStore; readonly sealing: Sealing },
+  holder: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  await putSmall(target.store, target.sealing, {
+    key: receiptKey(holder),
+    kind: 'holderReceipt',
+    meta: { holder, sha256: sha256(bytes) },
+  })
+}
+
+export interface StoredHolder {
+  readonly key: string
+  /** Absent when the file is damaged. */
+  readonly file?: HolderFile | undefined
+  readonly bytes: Uint8Array
+}
+
+/** All holder files, damaged ones included. */
+export async function readHolders(reader: ObjectReader): Promise<StoredHolder[]> {
+  const holders: StoredHolder[] = []
+  for await (const { key } of reader.list('keys/')) {
+    if (!key.endsWith('.json')) continue
+    const bytes = await reader.get(key)
+    if (bytes === undefined) continue
+    const file = decodeHolder(bytes)
+    holders.push({ key, bytes, file: file && holderKey(file.holder) === key ? file : undefined })
+  }
+  return holders
+}
+
+/**
+ * Finds the repository key with one secret.
+ * @throws RetakeError `key.wrong`, or `repo.damaged` when a holder file is damaged that this secret might have opened
+ */
+export async function unlock(
+  reader: ObjectReader,
+  secret: KeyMaterial,
+  facts: { readonly url: string; readonly repositoryId: string },
+): Promise<Uint8Array> {
+  const holders = await readHolders(reader)
+  for (const { file } of holders) {
+    if (file === undefined || file.repositoryId !== facts.repositoryId) continue
+    const key = await openHolder(file, secret)
+    if (key === undefined) continue
+    if (!isAuthenticHolder(file, key))
+      throw damaged({ key: holderKey(file.holder) }, 'its code of authenticity does not match')
+    return key
+  }
+  const broken = holders.find(({ file }) => file?.repositoryId !== facts.repositoryId)
+  if (broken) {
+    throw new RetakeError('repo.damaged', `${broken.key} is damaged, and no other key holder is opened by this key.`, {
+      hint: 'Try another key, such as the one of the recovery kit. The backups themselves are not affected.',
+      details: { object: broken.key },
+    })
+  }
+  if (holders.length === 0) {
+    throw new RetakeError('repo.damaged', `No key holder is left in ${facts.url}: every file in keys/ is missing.`, {
+      hint: 'Bring back the files of keys/ from a copy of the repository. Nothing can be read without them.',
+      details: { object: 'keys/' },
+    })
+  }
+  const what = secret.kind === 'key' ? 'key' : 'passphrase'
+  throw new RetakeError(
+    'key.wrong',
+    `This ${what} does not open the repository ${facts.repositoryId} in ${facts.url}.`,
+    {
+      hint: `Check that it is the ${what} of this repository. Its holders: ${describe(holders)}.`,
+    },
+  )
+}
+
+function describe(holders: readonly StoredHolder[]): string {
+  return holders.flatMap(({ file }) => (file ? [`${file.kind} "${file.label}"`] : [])).join(', ')
+}
+
+/** What is wrong with a holder file or its receipt, or undefined. Checked by `verify`. */
+export async function checkHolder(
+  target: { readonly store: ObjectReader; readonly sealing: Sealing; readonly repositoryKey: Uint8Array },
+  stored: StoredHolder,
+): Promise<string | undefined> {
+  const { file } = stored
+  if (file === undefined || !isAuthenticHolder(file, target.repositoryKey)) return 'it is not what was written'
+  const name = { key: receiptKey(file.holder), kind: 'holderReceipt' } as const
+  const meta = await getSmall(target.store, target.sealing, name)
+  if (meta === undefined) return `its receipt ${name.key} is missing`
+  const receipt = decodeMeta(receiptSchema, meta, name)
+  return receipt.holder === file.holder && receipt.sha256 === sha256(stored.bytes)
+    ? undefined
+    : 'its receipt is about other content'
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,60 @@
+/** The keys of everything in a repository; the only place that composes or takes apart an object key. */
+import { RetakeError } from '../base/errors.ts'
+import { isKeySegment } from '../storage/keys.ts'
+
+export const REPOSITORY_KEY = 'retake.json'
+
+const MAX_NAME_LENGTH = 63
+
+/** @throws RetakeError `config.invalid` */
+export function assertClusterName(name: string): void {
+  if (isKeySegment(name) && !/^[.-]/.test(name) && name.length <= MAX_NAME_LENGTH) return
+  throw new RetakeError('config.invalid', `"${name}" cannot be the name of a cluster.`, {
+    hint: 'Use 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter, a digit or an underscore.',
+  })
+}
+
+/** Backup ids are made by `timeOrderedId`. @throws RetakeError `backup.missing`, because no backup can have such an id */
+export function assertBackupId(id: string): void {
+  if (isBackupId(id)) return
+  throw new RetakeError('backup.missing', `"${id}" is not the id of a backup.`, {
+    hint: 'List the backups with `retake backups`.',
+  })
+}
+
+export function isBackupId(id: string): boolean {
+  return /^\d{8}T\d{6}Z-[0-9a-f]{8}$/.test(id)
+}
+
+export const clusterPrefix = (cluster: string) => `clusters/${cluster}/`
+export const clusterFactsKey = (cluster: string) => `clusters/${cluster}/cluster`
+export const epochPrefix = (cluster: string) => `clusters/${cluster}/keys/`
+export const epochKey = (cluster: string, epoch: number) => `${epochPrefix(cluster)}${hex(epoch, 8)}`
+export const runsPrefix = (cluster: string) => `clusters/${cluster}/runs/`
+export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done') =>
+  `${runsPrefix(cluster)}${backupId}.${what}`
+export const backupsPrefix = (cluster: string) => `clusters/${cluster}/backups/`
+export const manifestKey = (cluster: string, backupId: string) => `${backupsPrefix(cluster)}${backupId}`
+export const leasePrefix = (cluster: string, role: string) => `clusters/${cluster}/leases/${role}/`
+
+export const PACKS_PREFIX = 'packs/'
+
+/** The first eight digits of the ids of all packs that a backup writes. */
+export function packIdPrefix(backupId: string): string {
+  return backupId.slice(-8)
+}
+
+/** Packs are spread over 256 folders by their last digits, because the first ones are alike within a backup. */
+export function packKey(packId: string): string {
+  return `${PACKS_PREFIX}${packId.slice(-2)}/${packId}`
+}
+
+export function parsePackKey(key: string): string | undefined {
+  const packId = /^packs\/[0-9a-f]{2}\/([0-9a-f]{32})$/.exec(key)?.[1]
+  return packId !== undefined && packKey(packId) === key ? packId : undefined
+}
+
+/** Upper-case hexadecimal, padded: the order of the keys is the order of the numbers. */
+export function hex(value: number | bigint, digits: number): string {
+  return value.toString(16).toUpperCase().padStart(digits, '0')
+}

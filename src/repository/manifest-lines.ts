@@ -1,0 +1,164 @@
+/**
+ * Manifest entries as compact JSON lines, and back. A cluster of 10 TB has ten million frames, so each is an array without
+ * names; `docs/design/repository-format.md` lists them. Decoding is strict: what is not exactly in the format is damage.
+ */
+import { assert } from '../base/errors.ts'
+import type { FileEntry, FileRun, FrameRef, ManifestEntry } from './manifest.ts'
+import { MAX_FRAME_BYTES } from './sealing.ts'
+
+/** One line, without the line break. @throws Error when the entry breaks a rule of the format: a defect of the writer */
+export function encodeEntry(entry: ManifestEntry, packCount: number): string {
+  switch (entry.type) {
+    case 'pack':
+      return JSON.stringify(['p', entry.packId, entry.salt])
+    case 'directory':
+      return JSON.stringify(['d', entry.path, entry.mode])
+    case 'link':
+      return JSON.stringify(['l', entry.path, entry.target])
+    case 'file': {
+      const problem = findRunProblem(entry, packCount)
+      assert(problem === undefined, `runs of ${entry.path}: ${problem}`)
+      const { path, sizeBytes, mode, modifiedMs, tornBlocks = [], corruptBlocks = [] } = entry
+      const line: unknown[] = ['f', path, sizeBytes, mode, Math.round(modifiedMs), entry.runs.map(encodeRun)]
+      if (tornBlocks.length > 0 || corruptBlocks.length > 0) line.push(tornBlocks, corruptBlocks)
+      return JSON.stringify(line)
+    }
+  }
+}
+
+function encodeRun(run: FileRun): unknown {
+  const { frame } = run
+  if (frame === undefined) return run.lengthBytes
+  const codec = frame.codec === 'zstd' ? 0 : 1
+  const place = [
+    frame.pack,
+    frame.index,
+    frame.offsetBytes,
+    frame.storedBytes,
+    frame.plainBytes,
+    codec,
+    frame.contentId,
+  ]
+  return [run.lengthBytes, run.frameOffsetBytes, ...place]
+}
+
+/** The entry of a line, or undefined when the line is not in the format. */
+export function decodeEntry(line: string, packCount: number): ManifestEntry | undefined {
+  const value = parse(line)
+  if (!Array.isArray(value)) return undefined
+  const [type, first, second] = value as unknown[]
+  if (typeof first !== 'string') return undefined
+  switch (type) {
+    case 'p':
+      if (value.length !== 3 || !/^[0-9a-f]{32}$/.test(first) || !isText(second) || second.length !== 43)
+        return undefined
+      return { type: 'pack', packId: first, salt: second }
+    case 'd':
+      return value.length === 3 && isPath(first) && isMode(second)
+        ? { type: 'directory', path: first, mode: second }
+        : undefined
+    case 'l':
+      return value.length === 3 && isPath(first) && isText(second)
+        ? { type: 'link', path: first, target: second }
+        : undefined
+    case 'f':
+      return decodeFile(value, packCount)
+    default:
+      return undefined
+  }
+}
+
+function decodeFile(value: readonly unknown[], packCount: number): FileEntry | undefined {
+  const [, path, sizeBytes, mode, modifiedMs, rawRuns, torn, corrupt] = value
+  if (value.length !== 6 && value.length !== 8) return undefined
+  if (
+    !isPath(path) ||
+    !isCount(sizeBytes) ||
+    !isMode(mode) ||
+    !Number.isSafeInteger(modifiedMs) ||
+    !Array.isArray(rawRuns)
+  )
+    return undefined
+  const runs: FileRun[] = []
+  let offsetBytes = 0
+  for (const rawRun of rawRuns as unknown[]) {
+    const run = decodeRun(rawRun, offsetBytes)
+    if (run === undefined) return undefined
+    runs.push(run)
+    offsetBytes += run.lengthBytes
+  }
+  const base = { type: 'file', path, sizeBytes, mode, modifiedMs: modifiedMs as number, runs } as const
+  if (findRunProblem(base, packCount) !== undefined) return undefined
+  if (value.length === 6) return base
+  if (!isCountList(torn) || !isCountList(corrupt)) return undefined
+  return {
+    ...base,
+    ...(torn.length > 0 ? { tornBlocks: torn } : {}),
+    ...(corrupt.length > 0 ? { corruptBlocks: corrupt } : {}),
+  }
+}
+
+function decodeRun(value: unknown, offsetBytes: number): FileRun | undefined {
+  if (isCount(value)) return { offsetBytes, lengthBytes: value, frameOffsetBytes: 0 }
+  if (!Array.isArray(value) || value.length !== 9) return undefined
+  const [lengthBytes, frameOffsetBytes, pack, index, frameOffset, storedBytes, plainBytes, codec, contentId] =
+    value as unknown[]
+  if (!isCount(lengthBytes) || !isCount(frameOffsetBytes) || !isCount(pack) || !isCount(index)) return undefined
+  if (!isCount(frameOffset) || !isCount(storedBytes) || !isCount(plainBytes)) return undefined
+  if ((codec !== 0 && codec !== 1) || !isText(contentId)) return undefined
+  const frame: FrameRef = {
+    pack,
+    index,
+    offsetBytes: frameOffset,
+    storedBytes,
+    plainBytes,
+    codec: codec === 0 ? 'zstd' : 'raw',
+    contentId,
+  }
+  return { offsetBytes, lengthBytes, frame, frameOffsetBytes }
+}
+
+/** Runs adjoin, cover the file exactly, lie inside their frames, and name packs that were declared. */
+function findRunProblem(entry: Pick<FileEntry, 'runs' | 'sizeBytes'>, packCount: number): string | undefined {
+  let position = 0
+  for (const { offsetBytes, lengthBytes, frame, frameOffsetBytes } of entry.runs) {
+    if (offsetBytes !== position) return `a run begins at ${offsetBytes}, the one before it ends at ${position}`
+    if (lengthBytes <= 0) return 'a run is empty'
+    position += lengthBytes
+    if (frame === undefined) continue
+    if (frameOffsetBytes + lengthBytes > frame.plainBytes) return 'a run reaches past its frame'
+    if (frame.plainBytes > MAX_FRAME_BYTES) return 'a frame is too large'
+    if (frame.pack >= packCount) return `pack ${frame.pack} was not declared`
+  }
+  return position === entry.sizeBytes ? undefined : `they end at ${position}, the file at ${entry.sizeBytes}`
+}
+
+/** Relative, without `.` and `..`: a restore must not be led out of its directory. */
+function isPath(value: unknown): value is string {
+  if (!isText(value) || value === '' || value.includes('\0')) return false
+  return value.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isMode(value: unknown): value is number {
+  return isCount(value) && value <= 0o7777
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function isCountList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(isCount)
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,235 @@
+/** Manifests: written as a stream with bounded memory, made visible in one step, read back entry by entry. */
+import { z } from 'zod'
+import { assert, RetakeError } from '../base/errors.ts'
+import type { ClusterRepository } from './cluster.ts'
+import { type Container, ContainerWriter, damaged, openContainer, readFrames } from './container.ts'
+import { assertBackupId, backupsPrefix, isBackupId, manifestKey } from './layout.ts'
+import type { BackupSummary, ManifestEntry } from './manifest.ts'
+import { decodeEntry, encodeEntry } from './manifest-lines.ts'
+import { decodeMeta } from './meta.ts'
+import { finishRun } from './runs.ts'
+import { MAX_FRAME_BYTES } from './sealing.ts'
+
+const text = z.string()
+const count = z.int().nonnegative()
+const summarySchema = z.object({
+  backupId: text.refine(isBackupId, 'is not the id of a backup'),
+  type: z.literal('full'),
+  label: text.optional(),
+  cluster: text,
+  systemIdentifier: text,
+  serverVersionNum: count,
+  blockSizeBytes: z.int().positive(),
+  walSegmentSizeBytes: z.int().positive(),
+  dataChecksums: z.boolean(),
+  timeline: z.int().positive(),
+  startLsn: text,
+  stopTimeline: z.int().positive(),
+  stopLsn: text,
+  startedAt: text,
+  stoppedAt: text,
+  tablespaces: z.array(z.object({ oid: z.int().positive(), location: text })),
+  fileCount: count,
+  totalBytes: count,
+  storedBytes: count,
+  packCount: count,
+  tornBlockCount: count,
+  corruptBlockCount: count,
+  retakeVersion: text,
+})
+const manifestSchema = z.object({ summary: summarySchema, entryCount: count })
+
+const nameOf = (cluster: ClusterRepository, backupId: string) =>
+  ({ key: manifestKey(cluster.facts.name, backupId), kind: 'manifest' }) as const
+
+/** Writes a manifest. Nothing is visible before {@link commit}: the manifest is the commit of the backup. */
+export class ManifestWriter implements AsyncDisposable {
+  readonly #cluster: ClusterRepository
+  readonly #backupId: string
+  readonly #container: ContainerWriter
+  readonly #buffer = Buffer.allocUnsafe(MAX_FRAME_BYTES)
+  #length = 0
+  #packCount = 0
+  #entryCount = 0
+
+  private constructor(cluster: ClusterRepository, backupId: string, container: ContainerWriter) {
+    this.#cluster = cluster
+    this.#backupId = backupId
+    this.#container = container
+  }
+
+  static async open(cluster: ClusterRepository, backupId: string): Promise<ManifestWriter> {
+    assertBackupId(backupId)
+    const container = await ContainerWriter.open(cluster.store, cluster.sealing, nameOf(cluster, backupId))
+    return new ManifestWriter(cluster, backupId, container)
+  }
+
+  /** Index that the next pack entry will have in `FrameRef.pack`. */
+  get packCount(): number {
+    return this.#packCount
+  }
+
+  /** Adds an entry; one at a time. A pack comes before the first file that refers to it. */
+  async add(entry: ManifestEntry): Promise<void> {
+    let rest = Buffer.from(`${encodeEntry(entry, this.#packCount)}\n`)
+    if (entry.type === 'pack') this.#packCount += 1
+    this.#entryCount += 1
+    while (rest.length > 0) {
+      const copied = rest.copy(this.#buffer, this.#length)
+      this.#length += copied
+      rest = rest.subarray(copied)
+      if (this.#length === this.#buffer.length) await this.#flush()
+    }
+  }
+
+  /**
+   * Makes the backup exist, then writes the receipt of it. Every pack must be durable before.
+   * @throws RetakeError `repo.conflict` when there already is a backup with this id
+   */
+  async commit(summary: BackupSummary): Promise<void> {
+    assert(
+      summary.backupId === this.#backupId && summary.packCount === this.#packCount,
+      'the summary is about this manifest',
+    )
+    const meta = { summary: summarySchema.parse(summary), entryCount: this.#entryCount }
+    await this.#flush()
+    if (!(await this.#container.commit(meta))) {
+      throw new RetakeError('repo.conflict', `There already is a backup ${this.#backupId}; it was not overwritten.`, {
+        details: { object: this.#container.name.key },
+      })
+    }
+    await finishRun(this.#cluster, this.#backupId)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#container[Symbol.asyncDispose]()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#length === 0) return
+    await this.#container.writeFrame(this.#buffer.subarray(0, this.#length), { level: 3 })
+    this.#length = 0
+  }
+}
+
+/** What a manifest says without its entries. */
+export interface ManifestHead {
+  readonly summary: BackupSummary
+  readonly entryCount: number
+  readonly container: Container
+}
+
+/** @returns undefined when there is no such backup @throws RetakeError `repo.damaged` */
+export async function openManifest(cluster: ClusterRepository, backupId: string): Promise<ManifestHead | undefined> {
+  const name = nameOf(cluster, backupId)
+  const container = await openContainer(cluster.store, cluster.sealing, name)
+  if (container === undefined) return undefined
+  const { summary, entryCount } = decodeMeta(manifestSchema, container.meta, name)
+  if (summary.backupId !== backupId || summary.cluster !== cluster.facts.name)
+    throw damaged(name, 'it is the manifest of another backup')
+  return { summary, entryCount, container }
+}
+
+export interface ListBackupsOptions {
+  /** Called for a manifest that cannot be read, which is then left out. Without it the first one is an error. */
+  readonly onDamage?: ((error: RetakeError, backupId: string) => void) | undefined
+}
+
+/** Footers are read this many at a time. */
+const LIST_BATCH = 16
+
+/** All backups, oldest first; reads only the end of each manifest. @throws RetakeError `repo.damaged` */
+export async function listBackups(
+  cluster: ClusterRepository,
+  options: ListBackupsOptions = {},
+): Promise<BackupSummary[]> {
+  const ids = await listBackupIds(cluster)
+  const summaries: BackupSummary[] = []
+  for (let start = 0; start < ids.length; start += LIST_BATCH) {
+    const batch = ids.slice(start, start + LIST_BATCH).map((id) => readOrReport(cluster, id, options))
+    for (const summary of await Promise.all(batch)) if (summary) summaries.push(summary)
+  }
+  return summaries.sort((left, right) => (left.backupId < right.backupId ? -1 : 1))
+}
+
+/** The ids of all backups; their order is that of time. */
+export async function listBackupIds(cluster: ClusterRepository): Promise<string[]> {
+  const prefix = backupsPrefix(cluster.facts.name)
+  const ids: string[] = []
+  for await (const { key } of cluster.store.list(prefix)) {
+    const id = key.slice(prefix.length)
+    if (isBackupId(id)) ids.push(id)
+  }
+  return ids
+}
+
+async function readOrReport(
+  cluster: ClusterRepository,
+  backupId: string,
+  options: ListBackupsOptions,
+): Promise<BackupSummary | undefined> {
+  try {
+    return (await openManifest(cluster, backupId))?.summary
+  } catch (error) {
+    if (!(error instanceof RetakeError) || error.code !== 'repo.damaged' || !options.onDamage) throw error
+    options.onDamage(error, backupId)
+    return undefined
+  }
+}
+
+/** @throws RetakeError `backup.missing`, `repo.damaged` */
+export async function readSummary(cluster: ClusterRepository, backupId: string): Promise<BackupSummary> {
+  assertBackupId(backupId)
+  const manifest = await openManifest(cluster, backupId)
+  if (manifest === undefined) throw missing(cluster, backupId)
+  return manifest.summary
+}
+
+/** The entries in the order they were written, one frame in memory at a time. @throws RetakeError `backup.missing`, `repo.damaged` */
+export async function* readEntries(cluster: ClusterRepository, backupId: string): AsyncGenerator<ManifestEntry> {
+  assertBackupId(backupId)
+  const manifest = await openManifest(cluster, backupId)
+  if (manifest === undefined) throw missing(cluster, backupId)
+  yield* readManifestEntries(manifest)
+}
+
+/** As {@link readEntries}, for a manifest that is already open. */
+export async function* readManifestEntries(manifest: ManifestHead): AsyncGenerator<ManifestEntry> {
+  const { container, summary } = manifest
+  let packCount = 0
+  let lineNumber = 0
+  for await (const line of readLines(container)) {
+    lineNumber += 1
+    const entry = decodeEntry(line, packCount)
+    if (entry === undefined) throw damaged(container, `its line ${lineNumber} is not in the format`)
+    if (entry.type === 'pack') packCount += 1
+    yield entry
+  }
+  if (lineNumber !== manifest.entryCount || packCount !== summary.packCount) {
+    throw damaged(container, 'it has not as many entries as its summary says')
+  }
+}
+
+/** Lines may cross the border of a frame. */
+async function* readLines(container: Container): AsyncGenerator<string> {
+  let begun: Buffer[] = []
+  for await (const frame of readFrames(container)) {
+    const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)
+    let start = 0
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+      const line = bytes.subarray(start, end)
+      yield (begun.length > 0 ? Buffer.concat([...begun, line]) : line).toString('utf8')
+      begun = []
+      start = end + 1
+    }
+    if (start < bytes.length) begun.push(bytes.subarray(start))
+  }
+  if (begun.length > 0) throw damaged(container, 'its last line has no end')
+}
+
+function missing(cluster: ClusterRepository, backupId: string): RetakeError {
+  return new RetakeError('backup.missing', `The cluster "${cluster.facts.name}" has no backup ${backupId}.`, {
+    hint: 'List the backups with `retake backups`.',
+    details: { backupId },
+  })
+}

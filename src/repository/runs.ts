@@ -1,0 +1,119 @@
+/**
+ * A backup says that it has begun before it writes its first pack, and that it is done after its manifest exists. What lies
+ * between tells an interrupted backup, whose packs can go, from one whose manifest was lost, which is damage.
+ */
+import { z } from 'zod'
+import type { ObjectReader } from '../storage/object-store.ts'
+import { type ClusterRepository, listClusterNames } from './cluster.ts'
+import { getSmall, putSmall } from './container.ts'
+import {
+  assertBackupId,
+  backupsPrefix,
+  isBackupId,
+  manifestKey,
+  PACKS_PREFIX,
+  packIdPrefix,
+  parsePackKey,
+  runKey,
+  runsPrefix,
+} from './layout.ts'
+import { decodeMeta } from './meta.ts'
+
+const runSchema = z.object({ backupId: z.string() })
+
+/** Records that a backup begins. Must be durable before its first pack; the caller holds the lease `backup`. */
+export async function beginRun(cluster: ClusterRepository, backupId: string): Promise<void> {
+  await putRun(cluster, backupId, 'begun')
+}
+
+/** Records that the manifest of a backup exists. Called by `ManifestWriter.commit`. */
+export async function finishRun(cluster: ClusterRepository, backupId: string): Promise<void> {
+  await putRun(cluster, backupId, 'done')
+}
+
+async function putRun(cluster: ClusterRepository, backupId: string, what: 'begun' | 'done'): Promise<void> {
+  assertBackupId(backupId)
+  await putSmall(cluster.store, cluster.sealing, { ...runName(cluster, backupId, what), meta: { backupId } })
+}
+
+function runName(cluster: ClusterRepository, backupId: string, what: 'begun' | 'done') {
+  const kind = what === 'begun' ? 'runBegun' : 'runDone'
+  return { key: runKey(cluster.facts.name, backupId, what), kind } as const
+}
+
+/** Authenticates a run's record. @throws RetakeError `repo.damaged` */
+export async function readRun(cluster: ClusterRepository, backupId: string, what: 'begun' | 'done'): Promise<boolean> {
+  const name = runName(cluster, backupId, what)
+  const meta = await getSmall(cluster.store, cluster.sealing, name)
+  return meta !== undefined && decodeMeta(runSchema, meta, name).backupId === backupId
+}
+
+export interface Runs {
+  readonly begun: ReadonlySet<string>
+  readonly done: ReadonlySet<string>
+}
+
+export async function listRuns(cluster: ClusterRepository): Promise<Runs> {
+  const begun = new Set<string>()
+  const done = new Set<string>()
+  const prefix = runsPrefix(cluster.facts.name)
+  for await (const { key } of cluster.store.list(prefix)) {
+    const [id = '', what] = key.slice(prefix.length).split('.')
+    if (isBackupId(id)) (what === 'done' ? done : begun).add(id)
+  }
+  return { begun, done }
+}
+
+export interface CleanedRuns {
+  /** The interrupted backups that were removed. */
+  readonly backups: string[]
+  readonly packsDeleted: number
+  /** Bytes freed. */
+  readonly bytes: number
+}
+
+/**
+ * Removes what interrupted backups left: their packs, then the record that they had begun. A backup whose manifest exists
+ * only lacks its receipt and gets it. The caller holds the lease `backup`, so that no backup of this cluster is running.
+ */
+export async function cleanInterruptedRuns(cluster: ClusterRepository): Promise<CleanedRuns> {
+  const { store, facts } = cluster
+  const runs = await listRuns(cluster)
+  const interrupted: string[] = []
+  for (const backupId of runs.begun) {
+    if (runs.done.has(backupId)) continue
+    if (await store.head(manifestKey(facts.name, backupId))) await finishRun(cluster, backupId)
+    else interrupted.push(backupId)
+  }
+  if (interrupted.length === 0) return { backups: [], packsDeleted: 0, bytes: 0 }
+  const deletable = await exclusivePrefixes(store, interrupted)
+  let packsDeleted = 0
+  let bytes = 0
+  for await (const { key, sizeBytes } of store.list(PACKS_PREFIX)) {
+    const packId = parsePackKey(key)
+    if (packId === undefined || !deletable.has(packId.slice(0, 8))) continue
+    if (!(await store.delete(key))) continue
+    packsDeleted += 1
+    bytes += sizeBytes
+  }
+  for (const backupId of interrupted) await store.delete(runKey(facts.name, backupId, 'begun'))
+  return { backups: interrupted, packsDeleted, bytes }
+}
+
+/**
+ * Packs are recognised by eight random digits. When another backup, of any cluster, happens to have the same ones, its packs
+ * look alike: then nothing is deleted by that prefix, and the leftovers stay as unused packs.
+ */
+async function exclusivePrefixes(reader: ObjectReader, interrupted: readonly string[]): Promise<Set<string>> {
+  const owners = new Map<string, Set<string>>()
+  for (const cluster of await listClusterNames(reader)) {
+    for (const prefix of [runsPrefix(cluster), backupsPrefix(cluster)]) {
+      for await (const { key } of reader.list(prefix)) {
+        const id = key.slice(prefix.length).split('.')[0] ?? ''
+        const digits = packIdPrefix(id)
+        owners.set(digits, (owners.get(digits) ?? new Set()).add(`${cluster}/${id}`))
+      }
+    }
+  }
+  return new Set(interrupted.map(packIdPrefix).filter((digits) => (owners.get(digits)?.size ?? 0) <= 1))
+}

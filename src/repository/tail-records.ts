@@ -1,0 +1,148 @@
+/** The bytes of a tail part: header, then records `length u32 · index u32 · durable u32 · ciphertext · tag`. */
+import type { ClusterRepository } from './cluster.ts'
+import { damaged } from './container.ts'
+import { type ContainerHeader, decodeHeader, HEADER_BYTES } from './container-layout.ts'
+import { deriveObjectKey, MAX_FRAME_BYTES, nonceOf, nonceUses, seal, TAG_BYTES, unseal } from './sealing.ts'
+import { type TailPartId, tailPartKey } from './wal-layout.ts'
+
+const RECORD_HEADER_BYTES = 12
+/** One read of the storage; any record fits. */
+const READ_BYTES = 2 * MAX_FRAME_BYTES
+
+export interface TailRecord {
+  readonly index: number
+  /** How many records of this part were durable when this one was written. */
+  readonly durable: number
+  readonly plain: Uint8Array
+}
+
+/** The pieces of a record, to be written one after the other. */
+export function sealRecord(objectKey: Uint8Array, record: TailRecord): Uint8Array[] {
+  const header = Buffer.alloc(RECORD_HEADER_BYTES)
+  header.writeUInt32LE(record.plain.length, 0)
+  header.writeUInt32LE(record.index, 4)
+  header.writeUInt32LE(record.durable, 8)
+  const nonce = nonceOf(nonceUses.tailRecord, record.index)
+  return [header, ...seal(objectKey, record.plain, { nonce, additional: [header] })]
+}
+
+/** A part as far as it is authentic. */
+export interface PartReading {
+  readonly key: string
+  readonly part: TailPartId
+  /** Absent when the part was cut short inside its header: it then holds nothing. */
+  readonly header?: ContainerHeader | undefined
+  readonly recordCount: number
+  /** Where its WAL ends inside the segment. */
+  readonly endBytes: number
+  /** Bytes after the last authentic record, torn off by a crash. */
+  readonly tornBytes: number
+}
+
+/**
+ * Reads a part to the end of its last authentic record; undefined when it was deleted meanwhile.
+ * @throws RetakeError `repo.damaged` when an unreadable record had been acknowledged, or the header is not authentic
+ */
+export async function readPart(cluster: ClusterRepository, part: TailPartId): Promise<PartReading | undefined> {
+  const key = tailPartKey(cluster.facts.name, part)
+  const info = await cluster.store.head(key)
+  if (info === undefined) return undefined
+  const bytes = await cluster.store.get(key, { offsetBytes: 0, lengthBytes: HEADER_BYTES })
+  const header = bytes && decodeHeader(bytes)
+  const base = { key, part, header, recordCount: 0, endBytes: part.offsetBytes }
+  if (bytes !== undefined && bytes.length < HEADER_BYTES) return { ...base, tornBytes: bytes.length }
+  if (header?.kind !== 'walTail') throw damaged({ key }, 'its header is not one of a tail')
+  let { recordCount, endBytes } = base
+  let position = HEADER_BYTES
+  for await (const record of records(cluster, { key, header })) {
+    recordCount += 1
+    endBytes += record.plain.length
+    position = record.endPosition
+  }
+  const rest = await cluster.store.get(key, {
+    offsetBytes: position,
+    lengthBytes: Math.max(0, info.sizeBytes - position),
+  })
+  const tornBytes = rest?.length ?? 0
+  if (rest && findLaterRecord(rest, { objectKey: keyOf(cluster, { key, header }), index: recordCount })) {
+    throw damaged({ key }, `its record ${recordCount} is not authentic, though it had been acknowledged`)
+  }
+  return { ...base, recordCount, endBytes, tornBytes }
+}
+
+/** The records of a part that was read before, the same ones again even if it has grown. */
+export async function* readPartRecords(cluster: ClusterRepository, reading: PartReading): AsyncGenerator<TailRecord> {
+  const { key, header, recordCount } = reading
+  if (header === undefined || recordCount === 0) return
+  let left = recordCount
+  for await (const record of records(cluster, { key, header })) {
+    yield record
+    left -= 1
+    if (left === 0) return
+  }
+  throw damaged({ key }, `${left} of its records are gone since it was looked at`)
+}
+
+interface PartSource {
+  readonly key: string
+  readonly header: ContainerHeader
+}
+
+function keyOf(cluster: ClusterRepository, source: PartSource): Uint8Array {
+  return deriveObjectKey(cluster.sealing, { ...source.header, key: source.key })
+}
+
+/** Authentic records from the beginning, up to the first that is not. */
+async function* records(
+  cluster: ClusterRepository,
+  source: PartSource,
+): AsyncGenerator<TailRecord & { readonly endPosition: number }> {
+  const objectKey = keyOf(cluster, source)
+  let offsetBytes = HEADER_BYTES
+  for (let index = 0; ; ) {
+    const window = await cluster.store.get(source.key, { offsetBytes, lengthBytes: READ_BYTES })
+    if (window === undefined) return
+    let position = 0
+    for (;;) {
+      const record = openRecord(objectKey, window.subarray(position))
+      if (record === undefined || record.index !== index) break
+      position += record.sizeBytes
+      yield { ...record, endPosition: offsetBytes + position }
+      index += 1
+    }
+    if (position === 0) return
+    offsetBytes += position
+  }
+}
+
+function openRecord(
+  objectKey: Uint8Array,
+  bytes: Uint8Array,
+): (TailRecord & { readonly sizeBytes: number }) | undefined {
+  if (bytes.length < RECORD_HEADER_BYTES + TAG_BYTES) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const length = view.getUint32(0, true)
+  const index = view.getUint32(4, true)
+  const durable = view.getUint32(8, true)
+  const sizeBytes = RECORD_HEADER_BYTES + length + TAG_BYTES
+  if (length === 0 || length > MAX_FRAME_BYTES || durable > index || sizeBytes > bytes.length) return undefined
+  const header = bytes.subarray(0, RECORD_HEADER_BYTES)
+  const nonce = nonceOf(nonceUses.tailRecord, index)
+  const plain = unseal(objectKey, bytes.subarray(RECORD_HEADER_BYTES, sizeBytes), { nonce, additional: [header] })
+  return plain && { index, durable, plain, sizeBytes }
+}
+
+/**
+ * Whether an authentic record follows somewhere that proves the record `index` had been durable. After a power failure
+ * records may follow a torn one too, but none that says so. A header fits by chance once in 2^40, so the search is cheap.
+ */
+function findLaterRecord(
+  bytes: Uint8Array,
+  options: { readonly objectKey: Uint8Array; readonly index: number },
+): boolean {
+  for (let position = 0; position + RECORD_HEADER_BYTES + TAG_BYTES <= bytes.length; position++) {
+    const record = openRecord(options.objectKey, bytes.subarray(position))
+    if (record && record.index > options.index && record.durable > options.index) return true
+  }
+  return false
+}

@@ -1,0 +1,87 @@
+/** The keys of the WAL archive of one cluster, and what they say. */
+import type { Lsn } from '../postgres/lsn.ts'
+import { clusterPrefix, hex } from './layout.ts'
+import type { ContainerKind } from './sealing.ts'
+
+export interface SegmentId {
+  readonly timeline: number
+  readonly segment: bigint
+  /** The last, incomplete segment of a timeline that was left. */
+  readonly partial: boolean
+}
+
+export interface TailId {
+  readonly timeline: number
+  readonly segment: bigint
+}
+
+export interface TailPartId extends TailId {
+  /** Where the part begins inside the segment. */
+  readonly offsetBytes: number
+  /** Eight digits that tell parts of the same place apart. */
+  readonly random: string
+}
+
+export const walPrefix = (cluster: string) => `${clusterPrefix(cluster)}wal/`
+const timelinePrefix = (cluster: string, timeline: number) => `${walPrefix(cluster)}${hex(timeline, 8)}/`
+
+export function segmentName(cluster: string, id: SegmentId): { readonly key: string; readonly kind: ContainerKind } {
+  const key = `${timelinePrefix(cluster, id.timeline)}${hex(id.segment, 16)}`
+  return id.partial ? { key: `${key}.partial`, kind: 'walPartial' } : { key, kind: 'walSegment' }
+}
+
+export const tailPrefix = (cluster: string, id: TailId) =>
+  `${timelinePrefix(cluster, id.timeline)}tail/${hex(id.segment, 16)}-`
+export const tailPartKey = (cluster: string, id: TailPartId) =>
+  `${tailPrefix(cluster, id)}${hex(id.offsetBytes, 8)}-${id.random}`
+export const rangeKey = (cluster: string, range: { readonly timeline: number; readonly begin: Lsn }) =>
+  `${timelinePrefix(cluster, range.timeline)}ranges/${hex(range.begin, 16)}`
+export const historyKey = (cluster: string, timeline: number) => `${walPrefix(cluster)}history/${hex(timeline, 8)}`
+export const positionKey = (cluster: string) => `${walPrefix(cluster)}position`
+
+export type WalKey =
+  | ({ readonly type: 'segment' } & SegmentId)
+  | ({ readonly type: 'tail' } & TailPartId)
+  | { readonly type: 'range'; readonly timeline: number; readonly begin: Lsn }
+  | { readonly type: 'history'; readonly timeline: number }
+  | { readonly type: 'position' }
+
+const SEGMENT = /^([0-9A-F]{8})\/([0-9A-F]{16})(\.partial)?$/
+const TAIL = /^([0-9A-F]{8})\/tail\/([0-9A-F]{16})-([0-9A-F]{8})-([0-9a-f]{8})$/
+const RANGE = /^([0-9A-F]{8})\/ranges\/([0-9A-F]{16})$/
+const HISTORY = /^history\/([0-9A-F]{8})$/
+
+/** What a key below `wal/` is, or undefined when it is none of Retake's. */
+export function parseWalKey(cluster: string, key: string): WalKey | undefined {
+  const name = key.slice(walPrefix(cluster).length)
+  if (name === 'position') return { type: 'position' }
+  const segment = SEGMENT.exec(name)
+  if (segment) {
+    const [, timeline = '', number = '', partial] = segment
+    return {
+      type: 'segment',
+      timeline: hexNumber(timeline),
+      segment: BigInt(`0x${number}`),
+      partial: partial !== undefined,
+    }
+  }
+  const tail = TAIL.exec(name)
+  if (tail) {
+    const [, timeline = '', number = '', offset = '', random = ''] = tail
+    return {
+      type: 'tail',
+      timeline: hexNumber(timeline),
+      segment: BigInt(`0x${number}`),
+      offsetBytes: hexNumber(offset),
+      random,
+    }
+  }
+  const range = RANGE.exec(name)
+  if (range) return { type: 'range', timeline: hexNumber(range[1] ?? ''), begin: BigInt(`0x${range[2]}`) as Lsn }
+  const history = HISTORY.exec(name)
+  return history ? { type: 'history', timeline: hexNumber(history[1] ?? '') } : undefined
+}
+
+function hexNumber(digits: string): number {
+  return Number.parseInt(digits, 16)
+}
