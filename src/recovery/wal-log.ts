@@ -1,0 +1,167 @@
+/**
+ * The archived WAL along one path of timelines, readable as records. Segments whose stored facts say that they cannot hold
+ * what is looked for are not read.
+ */
+import type { PathCoverage } from '../catalog/choose-backup.ts'
+import { coverageOfPath, type LsnRange } from '../catalog/coverage.ts'
+import type { TimelinePath } from '../catalog/timeline-path.ts'
+import { segmentOf, segmentStart } from '../postgres/lsn.ts'
+import { landmarkOf, type WalLandmark } from '../postgres/wal/landmark.ts'
+import { WalReader, type WalRecord } from '../postgres/wal/reader.ts'
+import type { ClusterRepository } from '../repository/repository.ts'
+import type { SegmentMeta } from '../repository/wal-archive.ts'
+import type { HeldArchive } from './held-archive.ts'
+import { openSegment, readStoredMeta } from './segment-content.ts'
+import { timelinesOf } from './segment-supply.ts'
+
+const MAX_GROUP_SEGMENTS = 8n
+
+export interface WalLog {
+  readonly cluster: ClusterRepository
+  readonly held: HeldArchive
+  readonly path: TimelinePath
+  readonly coverage: PathCoverage
+  readonly segmentSizeBytes: number
+  readonly signal: AbortSignal | undefined
+}
+
+export function openWalLog(
+  cluster: ClusterRepository,
+  options: { readonly held: HeldArchive; readonly path: TimelinePath; readonly signal?: AbortSignal | undefined },
+): WalLog {
+  const { held, path, signal } = options
+  const { walSegmentSizeBytes: segmentSizeBytes } = cluster.facts
+  const coverage = coverageOfPath(held.coverage, path, { segmentSizeBytes })
+  return { cluster, held, path, coverage, segmentSizeBytes, signal }
+}
+
+/** Every record that starts in these segments, in order, whole, and inside `range`. */
+export async function* readRecords(
+  log: WalLog,
+  range: LsnRange,
+  segments: { readonly first: bigint; readonly last: bigint },
+): AsyncGenerator<WalRecord> {
+  const reader = new WalReader({
+    segmentSizeBytes: log.segmentSizeBytes,
+    startLsn: segmentStart(segments.first, log.segmentSizeBytes),
+    systemIdentifier: log.cluster.facts.systemIdentifier,
+  })
+  for (let segment = segments.first; segmentStart(segment, log.segmentSizeBytes) < range.endLsn; segment += 1n) {
+    const content = await openHeld(log, segment)
+    if (!content) return
+    for await (const bytes of content) {
+      log.signal?.throwIfAborted()
+      for (const record of reader.push(bytes)) {
+        // A record that starts in the last segment may end in a later one, which is why reading goes on until here.
+        if (segmentOf(record.lsn, log.segmentSizeBytes) > segments.last || record.endLsn > range.endLsn) return
+        if (record.lsn >= range.beginLsn) yield record
+      }
+    }
+  }
+}
+
+/** What a pass over the log cares about; a segment is read only if its stored facts allow that it is inside. */
+export interface LandmarkQuery {
+  readonly mayHold: (meta: SegmentMeta) => boolean
+  readonly matches: (landmark: WalLandmark) => boolean
+}
+
+/** The landmarks of a range that match, oldest first. */
+export async function* findLandmarks(log: WalLog, range: LsnRange, query: LandmarkQuery): AsyncGenerator<WalLandmark> {
+  for await (const group of groupsOfInterest(log, range, query)) {
+    for await (const record of readRecords(log, range, group)) {
+      const landmark = landmarkOf(record, majorOf(log.cluster))
+      if (landmark && query.matches(landmark)) yield landmark
+    }
+  }
+}
+
+/** The landmark of a range that matches and comes last. */
+export async function findLastLandmark(
+  log: WalLog,
+  range: LsnRange,
+  query: LandmarkQuery,
+): Promise<WalLandmark | undefined> {
+  const first = segmentOf(range.beginLsn, log.segmentSizeBytes)
+  for (let segment = lastSegmentOf(range, log); segment >= first; segment -= 1n) {
+    if (!(await isOfInterest(log, segment, query))) continue
+    const from = segment > first ? segment - 1n : segment
+    let found: WalLandmark | undefined
+    for await (const record of readRecords(log, range, { first: from, last: segment })) {
+      const landmark = landmarkOf(record, majorOf(log.cluster))
+      if (landmark && query.matches(landmark)) found = landmark
+    }
+    if (found) return found
+  }
+  return undefined
+}
+
+/** The last record of a range that is held whole. */
+export async function lastRecord(log: WalLog, range: LsnRange): Promise<WalRecord | undefined> {
+  const first = segmentOf(range.beginLsn, log.segmentSizeBytes)
+  for (let segment = lastSegmentOf(range, log); segment >= first; segment -= 1n) {
+    let last: WalRecord | undefined
+    for await (const record of readRecords(log, range, { first: segment, last: lastSegmentOf(range, log) })) last = record
+    if (last) return last
+  }
+  return undefined
+}
+
+/** The first record that starts at the position or after it. */
+export async function firstRecordFrom(log: WalLog, range: LsnRange, lsn: bigint): Promise<WalRecord | undefined> {
+  const first = segmentOf(lsn, log.segmentSizeBytes)
+  for await (const record of readRecords(log, range, { first, last: lastSegmentOf(range, log) })) {
+    if (record.lsn >= lsn) return record
+  }
+  return undefined
+}
+
+export function majorOf(cluster: ClusterRepository): number {
+  return Math.floor(cluster.facts.serverVersionNum / 10_000)
+}
+
+/** The newest timeline's file of a segment is read: it carries its ancestor's part of the segment too. */
+export function heldTimeline(log: Pick<WalLog, 'path' | 'segmentSizeBytes' | 'held'>, segment: bigint): number | undefined {
+  return timelinesOf(segment, log).find((timeline) => log.held.holds(timeline, segment))
+}
+
+async function openHeld(log: WalLog, segment: bigint): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const timeline = heldTimeline(log, segment)
+  if (timeline === undefined) return undefined
+  return (await openSegment(log.cluster, { timeline, segment }))?.bytes
+}
+
+/** Runs of segments to read; each begins one segment early, because a landmark's record may start before the segment that lists it. */
+async function* groupsOfInterest(
+  log: WalLog,
+  range: LsnRange,
+  query: LandmarkQuery,
+): AsyncGenerator<{ first: bigint; last: bigint }> {
+  const begin = segmentOf(range.beginLsn, log.segmentSizeBytes)
+  const end = lastSegmentOf(range, log)
+  let done: bigint = begin - 1n
+  let first: bigint | undefined
+  for (let segment = begin; segment <= end; segment += 1n) {
+    const interesting = await isOfInterest(log, segment, query)
+    if (interesting && first === undefined) first = segment - 1n > done ? segment - 1n : segment
+    if (first === undefined) continue
+    // Short runs, so that a search that ends early does not look at the facts of everything first.
+    if (interesting && segment < end && segment - first < MAX_GROUP_SEGMENTS) continue
+    const last: bigint = interesting ? segment : segment - 1n
+    yield { first, last }
+    done = last
+    first = undefined
+  }
+}
+
+async function isOfInterest(log: WalLog, segment: bigint, query: LandmarkQuery): Promise<boolean> {
+  log.signal?.throwIfAborted()
+  const timeline = heldTimeline(log, segment)
+  if (timeline === undefined) return false
+  const meta = await readStoredMeta(log.cluster, { timeline, segment })
+  return meta === undefined || query.mayHold(meta)
+}
+
+function lastSegmentOf(range: LsnRange, log: Pick<WalLog, 'segmentSizeBytes'>): bigint {
+  return segmentOf(range.endLsn > range.beginLsn ? range.endLsn - 1n : range.endLsn, log.segmentSizeBytes)
+}

@@ -1,0 +1,198 @@
+/**
+ * The end of the WAL archive that is being written: where each timeline ends, the open tail, the segments on their way to be
+ * sealed. It lives longer than a connection, so that a broken one costs nothing but the time to connect again.
+ */
+import { type Lsn, segmentOf, segmentOffset } from '../../postgres/lsn.ts'
+import type { ClusterRepository } from '../../repository/cluster.ts'
+import { deleteTail, putRange, readSegment, readTail, TailWriter, type WalRange } from '../../repository/wal-archive.ts'
+import { type HeldWal, loadHeldWal, type OpenTail } from './held-wal.ts'
+import type { HeldTimeline } from './resume.ts'
+import { openSegmentSealer, type SegmentSealer } from './segment-sealer.ts'
+import { type TailPart, WalTail } from './wal-tail.ts'
+
+export interface ArchiveEndOptions {
+  readonly cluster: ClusterRepository
+  readonly synchronous: boolean
+  /** Seal in a thread of its own. */
+  readonly thread: boolean
+  /** Everything of the timeline before `lsn` is durable. */
+  readonly flushed: (timeline: number, lsn: Lsn) => void
+  /** Writing or sealing failed; nothing more is taken. */
+  readonly failed: (error: unknown) => void
+  readonly sealed?: (() => void) | undefined
+}
+
+/** Where the archive is being written. */
+export interface ArchivePlace {
+  readonly timeline: number
+  readonly startLsn: Lsn
+}
+
+export class ArchiveEnd implements AsyncDisposable {
+  readonly #options: ArchiveEndOptions
+  readonly #sealer: SegmentSealer
+  readonly #held = new Map<number, HeldTimeline>()
+  #leftovers: OpenTail[]
+  #open: { readonly timeline: number; readonly tail: WalTail } | undefined
+
+  private constructor(options: ArchiveEndOptions, held: HeldWal) {
+    this.#options = options
+    this.#leftovers = [...held.tails]
+    for (const timeline of held.timelines) this.#held.set(timeline.timeline, timeline)
+    this.#sealer = openSegmentSealer({ cluster: options.cluster, thread: options.thread, sealed: options.sealed })
+  }
+
+  static async open(options: ArchiveEndOptions): Promise<ArchiveEnd> {
+    const held = await loadHeldWal(options.cluster)
+    for (const place of held.obsoleteTails) await deleteTail(options.cluster, place)
+    return new ArchiveEnd(options, held)
+  }
+
+  /** How far each timeline is durable. */
+  get timelines(): readonly HeldTimeline[] {
+    return [...this.#held.values()].map((held) =>
+      held.timeline === this.#open?.timeline ? { ...held, endLsn: this.#open.tail.flushedLsn } : held,
+    )
+  }
+
+  /** Where the open tail is durable. */
+  get flushed(): { readonly timeline: number; readonly flushLsn: Lsn } | undefined {
+    return this.#open && { timeline: this.#open.timeline, flushLsn: this.#open.tail.flushedLsn }
+  }
+
+  /** From here on WAL is held, and why not before. Durable before the first byte that follows. */
+  async recordRange(range: WalRange & { readonly startLsn: Lsn }): Promise<void> {
+    const { startLsn, ...record } = range
+    await putRange(this.#options.cluster, record)
+    this.#held.set(range.timeline, { timeline: range.timeline, beginLsn: startLsn, endLsn: startLsn })
+  }
+
+  /** Makes ready to write from a place: leaves what was open before, and takes up the tail that ends there. */
+  async continueAt(place: ArchivePlace): Promise<void> {
+    if (this.#open?.timeline === place.timeline && this.#open.tail.flushedLsn === place.startLsn) {
+      // Nothing that was received beyond what is durable is waiting: the last connection's end was settled.
+      return
+    }
+    await this.#leaveOpen()
+    await this.#sealLeftovers(place)
+    const { cluster, synchronous } = this.#options
+    const { walSegmentSizeBytes } = cluster.facts
+    const restored = await this.#restorePart(place)
+    const tail = new WalTail({
+      timeline: place.timeline,
+      startLsn: place.startLsn,
+      segmentSizeBytes: walSegmentSizeBytes,
+      synchronous,
+      part: restored,
+      openPart: (segment, offsetBytes) => TailWriter.open(cluster, { timeline: place.timeline, segment, offsetBytes }),
+      flushed: (lsn) => this.#options.flushed(place.timeline, lsn),
+      segmentComplete: (segment) => this.#sealer.enqueue({ timeline: place.timeline, segment, partial: false }),
+      failed: this.#options.failed,
+    })
+    this.#open = { timeline: place.timeline, tail }
+  }
+
+  /** The last bytes that are held before the place, of the same segment: to be compared with what the server has there. */
+  async ending(place: ArchivePlace, maxBytes: number): Promise<Buffer> {
+    const { walSegmentSizeBytes } = this.#options.cluster.facts
+    const offsetBytes = segmentOffset(place.startLsn, walSegmentSizeBytes)
+    const wanted = Math.min(offsetBytes, maxBytes)
+    if (wanted === 0) return Buffer.alloc(0)
+    const ending = Buffer.alloc(wanted)
+    let position = 0
+    for await (const piece of this.#pieces(place, offsetBytes)) {
+      const from = position - (offsetBytes - wanted)
+      ending.set(from < 0 ? piece.subarray(Math.min(piece.length, -from)) : piece, Math.max(0, from))
+      position += piece.length
+    }
+    return ending
+  }
+
+  /** @throws RetakeError `postgres.protocol`, or what failed before */
+  write(startLsn: Lsn, bytes: Uint8Array): void | Promise<void> {
+    return this.#open?.tail.write(startLsn, bytes)
+  }
+
+  /** Resolves when everything that was written is durable. */
+  async settle(): Promise<void> {
+    await this.#open?.tail.settle()
+  }
+
+  /** Waits until every finished segment is sealed. */
+  async drain(): Promise<void> {
+    await this.#sealer.drain()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await using _sealer = this.#sealer
+    await this.#open?.tail[Symbol.asyncDispose]()
+  }
+
+  async #leaveOpen(): Promise<void> {
+    const open = this.#open
+    if (open === undefined) return
+    await open.tail.settle()
+    this.#open = undefined
+    await open.tail[Symbol.asyncDispose]()
+    const { walSegmentSizeBytes } = this.#options.cluster.facts
+    const endLsn = open.tail.flushedLsn
+    const held = this.#held.get(open.timeline)
+    // A new range of the same timeline (after a gap) has its own end.
+    if (held && endLsn > held.beginLsn) this.#held.set(open.timeline, { ...held, endLsn })
+    const validBytes = segmentOffset(endLsn, walSegmentSizeBytes)
+    if (validBytes > 0) {
+      this.#leftovers.push({ timeline: open.timeline, segment: segmentOf(endLsn, walSegmentSizeBytes), validBytes })
+    }
+  }
+
+  /** Tails other than the one to be continued: complete ones that a crash left unsealed, and ends of what was left. */
+  async #sealLeftovers(place: ArchivePlace): Promise<void> {
+    const { walSegmentSizeBytes } = this.#options.cluster.facts
+    const current = segmentOf(place.startLsn, walSegmentSizeBytes)
+    const leftovers = this.#leftovers
+    this.#leftovers = []
+    for (const { timeline, segment, validBytes } of leftovers) {
+      const partial = validBytes < walSegmentSizeBytes
+      if (timeline === place.timeline && segment === current && partial) continue
+      await this.#sealer.enqueue({ timeline, segment, partial })
+    }
+  }
+
+  /**
+   * A part that a dead process wrote may be whole in memory and not on the disk. So its bytes are written once more, into a
+   * new part, with a barrier: only then do they count as flushed.
+   */
+  async #restorePart(place: ArchivePlace): Promise<TailPart | undefined> {
+    const { cluster } = this.#options
+    const { walSegmentSizeBytes } = cluster.facts
+    const { timeline } = place
+    const segment = segmentOf(place.startLsn, walSegmentSizeBytes)
+    const offsetBytes = segmentOffset(place.startLsn, walSegmentSizeBytes)
+    if (offsetBytes === 0) return undefined
+    const part = await TailWriter.open(cluster, { timeline, segment, offsetBytes: 0 })
+    try {
+      for await (const piece of this.#pieces(place, offsetBytes)) await part.append(piece)
+      await part.sync()
+      await deleteTail(cluster, { timeline, segment }, { except: part })
+      return part
+    } catch (error) {
+      await part.close()
+      throw error
+    }
+  }
+
+  /** What is held of the place's segment, up to the place. */
+  async *#pieces(place: ArchivePlace, lengthBytes: number): AsyncGenerator<Uint8Array> {
+    const { cluster } = this.#options
+    const segment = segmentOf(place.startLsn, cluster.facts.walSegmentSizeBytes)
+    const tail = await readTail(cluster, { timeline: place.timeline, segment })
+    const source = tail?.bytes ?? readSegment(cluster, { timeline: place.timeline, segment, partial: true })
+    let rest = lengthBytes
+    for await (const piece of source) {
+      const part = piece.subarray(0, rest)
+      if (part.length > 0) yield part
+      rest -= part.length
+      if (rest === 0) return
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/** One copy of a server's files into packs and a manifest: wires the stream, the collector, the workers and the manifest together. */
+import { availableParallelism } from 'node:os'
+import { throwIfAborted } from '../../base/abort.ts'
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { assert } from '../../base/errors.ts'
+import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
+import type { Lsn } from '../../postgres/lsn.ts'
+import type { BaseBackupSink } from '../../postgres/replication/base-backup.ts'
+import type { ClusterRepository } from '../../repository/cluster.ts'
+import type { BackupSummary, TablespaceInfo } from '../../repository/manifest.ts'
+import { ManifestWriter } from '../../repository/manifest-store.ts'
+import { contentId, DEFAULT_COMPRESSION_LEVEL } from '../../repository/sealing.ts'
+import { BackupCollector, type BackupTotals } from './backup-collector.ts'
+import { type FramePool, openFramePool } from './frame-pool.ts'
+import { judgePages, type PageVerdict, type SuspectFile } from './page-judgement.ts'
+import type { ServerSettings } from './preflight.ts'
+import type { ServerLine } from './server-line.ts'
+import { Slab } from './slab.ts'
+
+export interface BackupCopyOptions {
+  readonly cluster: ClusterRepository
+  readonly backupId: string
+  readonly line: ServerLine
+  readonly settings: ServerSettings
+  /** zstd level. */
+  readonly compressionLevel?: number | undefined
+  /** Threads; 0 works in the caller's. */
+  readonly workers?: number | undefined
+  readonly signal: AbortSignal
+  readonly onProgress?: ProgressListener | undefined
+  readonly logger?: Logger | undefined
+  readonly clock?: Clock | undefined
+}
+
+/** Where the server began, once it has said so. */
+export interface BackupStart {
+  readonly lsn: Lsn
+  readonly timeline: number
+  readonly tablespaces: readonly TablespaceInfo[]
+}
+
+/** 16 MiB of plaintext under way; more would not make it faster. */
+const SLOT_COUNT = 16
+const MOST_WORKERS = 4
+const PROGRESS_INTERVAL_MS = 100
+/** The server's own list of its files; of use to people who compare. */
+const MANIFEST_PATH = 'backup_manifest'
+
+export class BackupCopy implements AsyncDisposable {
+  readonly #options: BackupCopyOptions
+  readonly #clock: Clock
+  readonly #manifest: ManifestWriter
+  readonly #collector: BackupCollector
+  readonly #pool: FramePool
+  readonly #slab = new Slab(SLOT_COUNT)
+  /** Ends the stream when storing fails, so that nobody waits for a slot that never comes free. */
+  readonly #giveUp = new AbortController()
+  /** Fires when the caller stops, or when storing has failed. */
+  readonly signal: AbortSignal
+  #failure: { readonly error: unknown } | undefined
+  #start: BackupStart | undefined
+  #archiveOpen = false
+  #manifestOpen = false
+  #doneBytes = 0
+  #expectedBytes = 0
+  #reportedAtMs = 0
+
+  private constructor(options: BackupCopyOptions, manifest: ManifestWriter) {
+    const { settings, cluster, backupId, compressionLevel = DEFAULT_COMPRESSION_LEVEL } = options
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#manifest = manifest
+    this.signal = AbortSignal.any([options.signal, this.#giveUp.signal])
+    const failed = (error: unknown) => this.#fail(error)
+    this.#collector = new BackupCollector({
+      slab: this.#slab,
+      submit: (job) => this.#pool.submit(job),
+      addEntry: (entry) => manifest.add(entry),
+      judge: (file) => this.#judge(file),
+      failed,
+      checksums: settings.dataChecksums,
+      blockSizeBytes: settings.blockSizeBytes,
+      relationSegmentBlocks: settings.relationSegmentBlocks,
+    })
+    this.#pool = openFramePool(
+      {
+        store: cluster.store,
+        sealing: cluster.sealing,
+        backupId,
+        compressionLevel,
+        blockSizeBytes: settings.blockSizeBytes,
+        slab: this.#slab,
+        workers: options.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
+        checkedStretches: (job) => this.#collector.checkedStretches(job),
+      },
+      {
+        pack: (pack) => this.#collector.packOpened(pack),
+        stored: (job, outcome) => this.#collector.frameStored(job, outcome),
+        failed,
+      },
+    )
+  }
+
+  static async open(options: BackupCopyOptions): Promise<BackupCopy> {
+    return new BackupCopy(options, await ManifestWriter.open(options.cluster, options.backupId))
+  }
+
+  /** Where the base backup stream goes. */
+  readonly sink: BaseBackupSink = {
+    begin: (start) => {
+      const { lsn, timeline } = start
+      // A tablespace inside PGDATA (a developer's setting) is a plain directory of it, with no place of its own.
+      const tablespaces = start.tablespaces.filter(({ location }) => location.startsWith('/'))
+      this.#start = { lsn, timeline, tablespaces: tablespaces.map(({ oid, location }) => ({ oid, location })) }
+      this.#expectedBytes = start.tablespaces.reduce((sum, { sizeBytes }) => sum + sizeBytes, start.baseSizeBytes)
+      this.#report()
+    },
+    archive: (name) => {
+      this.#closeArchive()
+      this.#collector.beginArchive(name)
+      this.#archiveOpen = true
+    },
+    data: (bytes) => {
+      this.#throwIfFailed()
+      this.#doneBytes += bytes.length
+      this.#report()
+      return this.#collector.archiveBytes(bytes)
+    },
+    manifest: (bytes) => {
+      this.#throwIfFailed()
+      this.#closeArchive()
+      if (!this.#manifestOpen) {
+        this.#manifestOpen = true
+        this.#collector.beginFile({ path: MANIFEST_PATH, mode: 0o600, modifiedMs: this.#clock.now().getTime() }, undefined)
+      }
+      return this.#collector.data(bytes)
+    },
+  }
+
+  /** Waits for the stream; when storing failed, that is the error, not the end of the stream that it caused. */
+  async guard<T>(stream: Promise<T>): Promise<T> {
+    try {
+      return await stream
+    } catch (error) {
+      throw this.#failure ? this.#failure.error : error
+    }
+  }
+
+  /** Everything was read: stores the rest and waits until every pack is durable. The manifest is complete then, not committed. */
+  async finish(): Promise<{ readonly start: BackupStart; readonly totals: BackupTotals; readonly storedBytes: number }> {
+    this.#closeArchive()
+    if (this.#manifestOpen) this.#collector.endFile()
+    this.#collector.endStream()
+    try {
+      const storedBytes = await this.#pool.finish()
+      await this.#collector.settle()
+      this.#throwIfFailed()
+      assert(this.#start !== undefined, 'a base backup begins')
+      return { start: this.#start, totals: this.#collector.totals, storedBytes }
+    } catch (error) {
+      throw this.#failure ? this.#failure.error : error
+    }
+  }
+
+  /** Makes the backup visible. Everything it refers to is durable by then. */
+  async commit(summary: BackupSummary): Promise<void> {
+    throwIfAborted(this.signal)
+    await this.#manifest.commit(summary)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await using _manifest = this.#manifest
+    await using _pool = this.#pool
+    this.#slab.fail(new Error('the backup has ended'))
+  }
+
+  async #judge(file: SuspectFile): Promise<PageVerdict> {
+    const { line, settings, cluster, logger = silentLogger, signal } = this.#options
+    assert(this.#start !== undefined, 'a file follows the start')
+    const verdict = await judgePages(file, {
+      sql: line,
+      startLsn: this.#start.lsn,
+      blockSizeBytes: settings.blockSizeBytes,
+      mayReadFiles: settings.mayReadFiles,
+      fingerprint: (page) => contentId(cluster.sealing, page),
+      signal,
+    })
+    if (verdict.corruptBlocks.length > 0) {
+      logger.error(
+        `${file.path} is corrupt on the server: the checksums of ${verdict.corruptBlocks.length} blocks are wrong. ` +
+          'The backup holds them as they are; an older backup may hold them intact.',
+        { path: file.path, blocks: verdict.corruptBlocks.slice(0, 100) },
+      )
+    }
+    return verdict
+  }
+
+  #closeArchive(): void {
+    if (this.#archiveOpen) this.#collector.endArchive()
+    this.#archiveOpen = false
+  }
+
+  #report(): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#reportedAtMs < PROGRESS_INTERVAL_MS && this.#doneBytes > 0) return
+    this.#reportedAtMs = nowMs
+    // The server's sizes are estimates; files grow meanwhile.
+    const total = Math.max(this.#expectedBytes, this.#doneBytes)
+    this.#options.onProgress?.({ phase: 'copy', done: this.#doneBytes, total, unit: 'bytes' })
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure) return
+    this.#failure = { error }
+    this.#slab.fail(error)
+    this.#giveUp.abort(error)
+  }
+}

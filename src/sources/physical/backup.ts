@@ -1,0 +1,156 @@
+/**
+ * The full physical backup. Order (R1, F1): every pack durable, then the manifest, which is the commit. Whatever ends it
+ * before that, an error, an abort, a lost lease, leaves nothing that a reader sees.
+ */
+import { throwIfAborted } from '../../base/abort.ts'
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { isRetakeError, RetakeError } from '../../base/errors.ts'
+import { timeOrderedId } from '../../base/ids.ts'
+import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
+import { retakeVersion } from '../../base/version.ts'
+import type { ConnectionTarget } from '../../postgres/connection/config.ts'
+import { formatLsn } from '../../postgres/lsn.ts'
+import { runBaseBackup } from '../../postgres/replication/base-backup.ts'
+import { openReplication, type ReplicationConnection } from '../../postgres/replication/connection.ts'
+import type { ClusterRepository } from '../../repository/cluster.ts'
+import { acquireLease, type Lease } from '../../repository/lease.ts'
+import type { BackupSummary } from '../../repository/manifest.ts'
+import { beginRun, cleanInterruptedRuns } from '../../repository/manifest-store.ts'
+import { BackupCopy } from './backup-copy.ts'
+import { assertBackupPossible, assertSameCluster, readServerSettings, readServerTime, type ServerSettings } from './preflight.ts'
+import { ServerLine } from './server-line.ts'
+
+export interface BackUpOptions {
+  readonly cluster: ClusterRepository
+  readonly target: ConnectionTarget
+  /** Free text, kept with the backup. */
+  readonly label?: string | undefined
+  /** zstd level, 1 to 19; higher is smaller and slower. Default 1, by measurement. */
+  readonly compressionLevel?: number | undefined
+  /** Threads that compress and seal. Default: one per processor, at most four; 0 works in the caller's thread. */
+  readonly workers?: number | undefined
+  /** `fast` (default) begins at once, at the price of a burst of writes on the server; `spread` may wait for minutes. */
+  readonly checkpoint?: 'fast' | 'spread' | undefined
+  /** Upper limit of what is read from the server, in KiB per second, from 32. Default: none. */
+  readonly maxRateKiB?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ProgressListener | undefined
+  readonly logger?: Logger | undefined
+  readonly clock?: Clock | undefined
+}
+
+interface BackupContext {
+  readonly options: BackUpOptions
+  readonly backupId: string
+  readonly line: ServerLine
+  readonly replication: ReplicationConnection
+  readonly settings: ServerSettings
+  readonly signal: AbortSignal
+  readonly lease: Lease
+}
+
+/**
+ * Takes a full backup over the replication connection and commits it. The WAL from its start to its stop must be archived
+ * as well before it can be restored; `ensureWal` sees to that.
+ *
+ * Memory is bounded whatever the size of the database. Corrupt pages do not fail the backup: they are counted in the
+ * summary, named in the manifest, and logged.
+ * @throws RetakeError `cluster.foreign`, `backup.refused`, `postgres.*`, `repo.locked`, `repo.lease-lost`, `storage.*`, `aborted`
+ */
+export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
+  const { cluster, target, clock = systemClock, logger = silentLogger } = options
+  throwIfAborted(options.signal)
+  await using lease = await acquireLease(cluster, { role: 'backup', clock })
+  const signal = options.signal ? AbortSignal.any([options.signal, lease.signal]) : lease.signal
+  await cleanInterruptedRuns(cluster)
+  await using line = new ServerLine(target, { applicationName: 'retake backup', signal })
+  const settings = await readServerSettings(line)
+  await using replication = await openReplication(target, { signal, applicationName: 'retake backup' })
+  const { systemIdentifier } = await replication.identifySystem()
+  assertSameCluster(cluster.facts, systemIdentifier)
+  assertBackupPossible(cluster.facts, settings)
+  const backupId = timeOrderedId(clock.now())
+  await beginRun(cluster, backupId)
+  try {
+    return await copyAndCommit({ options, backupId, line, replication, settings, signal, lease })
+  } catch (error) {
+    await cleanUp(cluster, { signal: lease.signal, logger })
+    throw explain(error)
+  }
+}
+
+async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
+  const { options, backupId, line, replication, settings, signal, lease } = context
+  const { cluster, onProgress } = options
+  await using copy = await BackupCopy.open({ ...options, backupId, line, settings, signal })
+  const startedAt = await readServerTime(line)
+  onProgress?.({ phase: 'checkpoint', done: 0, unit: 'steps', message: 'Waiting for a checkpoint on the server.' })
+  const stop = await copy.guard(
+    runBaseBackup(
+      replication,
+      {
+        label: `retake ${backupId}`,
+        fastCheckpoint: options.checkpoint !== 'spread',
+        // Where single blocks can be read again, that tells torn from corrupt; elsewhere the server does it for us.
+        verifyChecksums: settings.dataChecksums && !settings.mayReadFiles,
+        ...(options.maxRateKiB === undefined ? {} : { maxRateKiB: options.maxRateKiB }),
+        signal: copy.signal,
+      },
+      copy.sink,
+    ),
+  )
+  const stoppedAt = await readServerTime(line)
+  onProgress?.({ phase: 'commit', done: 0, total: 1, unit: 'steps', message: 'Making the backup durable.' })
+  const { start, totals, storedBytes } = await copy.finish()
+  lease.assertHeld()
+  const summary: BackupSummary = {
+    backupId,
+    type: 'full',
+    ...(options.label === undefined ? {} : { label: options.label }),
+    cluster: cluster.facts.name,
+    systemIdentifier: cluster.facts.systemIdentifier,
+    serverVersionNum: settings.serverVersionNum,
+    blockSizeBytes: settings.blockSizeBytes,
+    walSegmentSizeBytes: settings.walSegmentSizeBytes,
+    dataChecksums: settings.dataChecksums,
+    timeline: start.timeline,
+    startLsn: formatLsn(start.lsn),
+    stopTimeline: stop.stopTimeline,
+    stopLsn: formatLsn(stop.stopLsn),
+    startedAt,
+    stoppedAt,
+    tablespaces: start.tablespaces,
+    ...totals,
+    storedBytes,
+    retakeVersion: retakeVersion(),
+  }
+  await copy.commit(summary)
+  onProgress?.({ phase: 'commit', done: 1, total: 1, unit: 'steps' })
+  return summary
+}
+
+/** Gives back at once the space that a failed backup took; if that fails as well, the next backup does it. */
+async function cleanUp(
+  cluster: ClusterRepository,
+  options: { readonly signal: AbortSignal; readonly logger: Logger },
+): Promise<void> {
+  // Without the lease another backup may be running, whose packs are not ours to judge.
+  if (options.signal.aborted) return
+  try {
+    await cleanInterruptedRuns(cluster)
+  } catch (error) {
+    options.logger.warn('What the failed backup had stored could not be removed; the next backup will try again.', {
+      cause: error instanceof Error ? error.message : String(error),
+    })
+  }
+}
+
+/** Says what the failure means for a backup, where the error cannot know. */
+function explain(error: unknown): unknown {
+  if (!isRetakeError(error, 'postgres.connection-lost')) return error
+  return new RetakeError(error.code, `${error.message} The backup was not finished, and nothing of it is visible; earlier backups are untouched.`, {
+    hint: 'Run the backup again: a stream cannot be continued. If it breaks each time, check firewalls between here and the server, and wal_sender_timeout on the server.',
+    details: error.details,
+    cause: error,
+  })
+}

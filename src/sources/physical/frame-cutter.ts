@@ -1,0 +1,126 @@
+/**
+ * Cuts the files of a backup into frames. A file of {@link LARGE_FILE_BYTES} or more begins a frame of its own and is cut at
+ * every MiB, so its pages stay aligned and equal files give equal frames; smaller files share a frame and are never split.
+ */
+import { assert } from '../../base/errors.ts'
+import { FRAME_BYTES, type Slab } from './slab.ts'
+
+/** From this size on, a file has frames of its own. */
+export const LARGE_FILE_BYTES = 128 * 1024
+
+/** A stretch of one file inside a frame. */
+export interface FramePiece {
+  /** The caller's number of the file. */
+  readonly file: number
+  readonly fileOffsetBytes: number
+  readonly frameOffsetBytes: number
+  readonly lengthBytes: number
+}
+
+/** One frame of plaintext, waiting in a slot of the slab. */
+export interface FrameJob {
+  readonly slot: number
+  readonly lengthBytes: number
+  readonly pieces: readonly FramePiece[]
+}
+
+interface OpenFrame {
+  readonly slot: number
+  readonly view: Uint8Array
+  readonly pieces: FramePiece[]
+  lengthBytes: number
+}
+
+interface OpenFile {
+  readonly number: number
+  readonly large: boolean
+  writtenBytes: number
+  /** What of this file is in the open frame, and not yet noted as a piece. */
+  pieceBytes: number
+}
+
+export class FrameCutter {
+  readonly #slab: Slab
+  readonly #emit: (job: FrameJob) => void
+  #frame: OpenFrame | undefined
+  #file: OpenFile | undefined
+
+  /** @param emit takes over a full frame; it must release the slot when the frame is done with */
+  constructor(slab: Slab, emit: (job: FrameJob) => void) {
+    this.#slab = slab
+    this.#emit = emit
+  }
+
+  /** @param sizeBytes undefined when it is not known beforehand; then the file is treated as large */
+  beginFile(number: number, sizeBytes: number | undefined): void {
+    assert(this.#file === undefined, 'one file at a time')
+    const large = sizeBytes === undefined || sizeBytes >= LARGE_FILE_BYTES
+    const room = FRAME_BYTES - (this.#frame?.lengthBytes ?? 0)
+    if (large || sizeBytes > room) this.flush()
+    this.#file = { number, large, writtenBytes: 0, pieceBytes: 0 }
+  }
+
+  /** Copies the bytes of the open file into slots; a returned promise means that no slot is free yet. */
+  write(bytes: Uint8Array): void | Promise<void> {
+    let rest = bytes
+    while (rest.length > 0) {
+      if (this.#frame === undefined) {
+        const slot = this.#slab.acquire()
+        if (typeof slot !== 'number') return this.#writeLater(slot, rest)
+        this.#openFrame(slot)
+      }
+      rest = this.#copy(rest)
+    }
+  }
+
+  endFile(): void {
+    const file = this.#file
+    assert(file !== undefined, 'a file is open')
+    this.#notePiece()
+    this.#file = undefined
+    if (file.large) this.flush()
+  }
+
+  /** Hands over the frame that is being filled, if it holds anything. */
+  flush(): void {
+    this.#notePiece()
+    const frame = this.#frame
+    if (frame === undefined) return
+    this.#frame = undefined
+    this.#emit({ slot: frame.slot, lengthBytes: frame.lengthBytes, pieces: frame.pieces })
+  }
+
+  async #writeLater(slot: Promise<number>, bytes: Uint8Array): Promise<void> {
+    this.#openFrame(await slot)
+    await this.write(bytes)
+  }
+
+  #openFrame(slot: number): void {
+    this.#frame = { slot, view: this.#slab.view(slot), pieces: [], lengthBytes: 0 }
+  }
+
+  #copy(bytes: Uint8Array): Uint8Array {
+    const frame = this.#frame
+    const file = this.#file
+    assert(frame !== undefined && file !== undefined, 'a frame and a file are open')
+    const part = bytes.subarray(0, FRAME_BYTES - frame.lengthBytes)
+    frame.view.set(part, frame.lengthBytes)
+    frame.lengthBytes += part.length
+    file.pieceBytes += part.length
+    file.writtenBytes += part.length
+    if (frame.lengthBytes === FRAME_BYTES) this.flush()
+    return bytes.subarray(part.length)
+  }
+
+  #notePiece(): void {
+    const { frame, file } = { frame: this.#frame, file: this.#file }
+    if (frame === undefined || file === undefined || file.pieceBytes === 0) return
+    frame.pieces.push({
+      file: file.number,
+      fileOffsetBytes: file.writtenBytes - file.pieceBytes,
+      frameOffsetBytes: frame.lengthBytes - file.pieceBytes,
+      lengthBytes: file.pieceBytes,
+    })
+    file.pieceBytes = 0
+  }
+}

@@ -1,0 +1,79 @@
+/** What the archive holds, as the receiver sees it when it starts: how far each timeline reaches, and what is left to tidy up. */
+import { computeCoverage, type HeldPiece } from '../../catalog/coverage.ts'
+import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
+import type { ClusterRepository } from '../../repository/cluster.ts'
+import { readSegmentMeta, readTail, readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
+import type { HeldTimeline } from './resume.ts'
+
+/** A segment of which only a tail is stored. */
+export interface OpenTail {
+  readonly timeline: number
+  readonly segment: bigint
+  /** From the start of the segment, without a hole. */
+  readonly validBytes: number
+}
+
+export interface HeldWal {
+  readonly inventory: WalInventory
+  readonly timelines: readonly HeldTimeline[]
+  readonly tails: readonly OpenTail[]
+  /** Tails whose segment is stored as a whole; a crash came between sealing and deleting. */
+  readonly obsoleteTails: readonly { readonly timeline: number; readonly segment: bigint }[]
+}
+
+export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> {
+  const inventory = await readWalInventory(cluster)
+  const { walSegmentSizeBytes } = cluster.facts
+  const complete = new Set<string>()
+  const pieces: HeldPiece[] = []
+  for (const { timeline, segment, partial } of inventory.segments) {
+    if (!partial) complete.add(nameOf({ timeline, segment }))
+    const meta = partial ? await readSegmentMeta(cluster, { timeline, segment, partial }) : undefined
+    pieces.push({ timeline, segment, validBytes: meta?.validBytes ?? (partial ? 0 : walSegmentSizeBytes) })
+  }
+  const tails: OpenTail[] = []
+  const obsoleteTails: { timeline: number; segment: bigint }[] = []
+  for (const { timeline, segment } of uniqueTails(inventory)) {
+    if (complete.has(nameOf({ timeline, segment }))) {
+      obsoleteTails.push({ timeline, segment })
+      continue
+    }
+    const tail = await readTail(cluster, { timeline, segment })
+    const validBytes = tail?.validBytes ?? 0
+    tails.push({ timeline, segment, validBytes })
+    pieces.push({ timeline, segment, validBytes })
+  }
+  return { inventory, timelines: heldTimelines(pieces, { inventory, walSegmentSizeBytes }), tails, obsoleteTails }
+}
+
+/**
+ * How far each timeline is held without a hole from where its last range begins. What lies behind a hole does not count:
+ * the receiver asks for the hole first, and if the server no longer has it, the gap is recorded (R6).
+ */
+export function heldTimelines(
+  pieces: readonly HeldPiece[],
+  options: { readonly inventory: Pick<WalInventory, 'ranges'>; readonly walSegmentSizeBytes: number },
+): HeldTimeline[] {
+  const { ranges } = options.inventory
+  const coverage = computeCoverage({ pieces, ranges }, options.walSegmentSizeBytes)
+  return coverage.flatMap(({ timeline, ranges: covered }) => {
+    const begins = ranges.filter((range) => range.timeline === timeline).map((range) => parseLsn(range.beginLsn))
+    const beginLsn = begins.length > 0 ? begins.reduce(later) : covered.at(-1)?.beginLsn
+    if (beginLsn === undefined) return []
+    const range = covered.find((candidate) => candidate.beginLsn <= beginLsn && beginLsn <= candidate.endLsn)
+    return [{ timeline, beginLsn, endLsn: range?.endLsn ?? beginLsn }]
+  })
+}
+
+function later(a: Lsn, b: Lsn): Lsn {
+  return a > b ? a : b
+}
+
+function uniqueTails(inventory: WalInventory): { timeline: number; segment: bigint }[] {
+  const tails = new Map(inventory.tails.map(({ timeline, segment }) => [nameOf({ timeline, segment }), { timeline, segment }]))
+  return [...tails.values()].sort((a, b) => a.timeline - b.timeline || (a.segment < b.segment ? -1 : 1))
+}
+
+function nameOf(place: { readonly timeline: number; readonly segment: bigint }): string {
+  return `${place.timeline}/${place.segment}`
+}

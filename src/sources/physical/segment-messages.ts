@@ -1,0 +1,16 @@
+/** What the receiver and its sealing worker say to each other. */
+import type { SerializedError } from '../../base/errors.ts'
+import type { ClusterFacts } from '../../repository/cluster.ts'
+import type { SealingData } from '../../repository/sealing.ts'
+import type { SealJob } from './segment-sealing.ts'
+
+export interface SegmentWorkerData {
+  readonly storeUrl: string
+  readonly sealing: SealingData
+  readonly facts: ClusterFacts
+}
+
+export type ToSegmentWorker = { readonly type: 'seal'; readonly job: SealJob } | { readonly type: 'close' }
+
+/** One answer for each job, in order. */
+export type FromSegmentWorker = { readonly type: 'sealed' } | { readonly type: 'failed'; readonly error: SerializedError }
