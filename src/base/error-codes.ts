@@ -33,6 +33,8 @@ export const errorCodes = facts({
   'postgres.auth': { exit: 12, retry: 'never' },
   /** The server has no pg_hba.conf line for this connection, or the role lacks REPLICATION. */
   'postgres.privilege': { exit: 12, retry: 'never' },
+  /** TLS could not be agreed with the server, or its certificate is not accepted under the sslmode that was asked for. */
+  'postgres.tls': { exit: 12, retry: 'never' },
   /** The connection broke while it was in use. */
   'postgres.connection-lost': { exit: 1, retry: 'later' },
   /** The server answered a command with an error; details carry its SQLSTATE. */

@@ -1,0 +1,166 @@
+/**
+ * What a user gets: builds and packs the package, installs the tarball in an empty project, and uses it there as a
+ * library (with its types), as a command, and on a Node that is too old.
+ */
+import assert from 'node:assert/strict'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '..')
+const manifest = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { name: string; version: string }
+const box = mkdtempSync(join(tmpdir(), 'retake-package-'))
+const consumer = join(box, 'consumer')
+
+try {
+  step('build', () => run(process.execPath, [`${root}/scripts/build.ts`], { cwd: root }))
+  const tarball = step('pack', pack)
+  step('install', () => install(tarball))
+  step('no Node and no development tools are installed', checkInstalled)
+  step('import', checkImport)
+  step('types', checkTypes)
+  step('command', checkCommand)
+  step('old Node', checkOldNode)
+  console.log('The package is as it should be.')
+} finally {
+  rmSync(box, { recursive: true, force: true })
+}
+
+function step<T>(name: string, work: () => T): T {
+  const begunMs = performance.now()
+  const result = work()
+  console.log(`    ${name}: ok (${((performance.now() - begunMs) / 1000).toFixed(1)} s)`)
+  return result
+}
+
+/** Packs, and checks that nothing but what is meant for users is in the tarball. */
+function pack(): string {
+  const { stdout } = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', box], { cwd: root })
+  const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[]
+  assert(packed, 'npm pack made nothing')
+  const strange = packed.files
+    .map(({ path }) => path)
+    .filter((path) => !/^(bin\/retake\.js|dist\/.+\.(js|d\.ts|json)|README\.md|LICENSE|package\.json)$/.test(path))
+  assert.deepEqual(strange, [], 'files that no user needs are in the package')
+  const forTests = packed.files.filter(({ path }) => /\.test\.|\/testing\//.test(path))
+  assert.deepEqual(forTests, [], 'test files are in the package')
+  return join(box, packed.filename)
+}
+
+function install(tarball: string): void {
+  mkdirSync(consumer)
+  writeFileSync(join(consumer, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }\n')
+  run('npm', ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', tarball], { cwd: consumer })
+}
+
+function checkInstalled(): void {
+  assert(!existsSync(join(consumer, 'node_modules/.bin/node')), 'the package brings a Node binary')
+  const names = readdirSync(join(consumer, 'node_modules'))
+  const unwanted = names.filter((name) => /^(node-|pg\d\d-|typescript$|@biomejs|knip|fast-check)/.test(name))
+  assert.deepEqual(unwanted, [], 'development dependencies were installed')
+}
+
+function checkImport(): void {
+  writeFileSync(
+    join(consumer, 'import.mjs'),
+    `import * as retake from '${manifest.name}'
+import schema from '${manifest.name}/config.schema.json' with { type: 'json' }
+if (typeof schema.properties !== 'object') throw new Error('the configuration schema has no properties')
+console.log(Object.keys(retake).join(' '))
+`,
+  )
+  const names = run(process.execPath, ['import.mjs'], { cwd: consumer }).stdout.trim().split(' ')
+  assert(names.includes('RetakeError') && names.length > 5, `the library exports only: ${names.join(' ')}`)
+}
+
+/** The declarations are checked themselves (`skipLibCheck` off), so that a type which leaks a private import is found. */
+function checkTypes(): void {
+  mkdirSync(join(consumer, 'node_modules/@types'), { recursive: true })
+  symlinkSync(`${root}/node_modules/@types/node`, join(consumer, 'node_modules/@types/node'))
+  writeFileSync(
+    join(consumer, 'use.ts'),
+    `import * as retake from '${manifest.name}'
+const error: retake.RetakeError = new retake.RetakeError('aborted', 'text')
+export const exit: number = error.exitCode
+// @ts-expect-error a code that does not exist
+new retake.RetakeError('no.such.code', 'text')
+`,
+  )
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2024',
+    lib: ['es2024', 'esnext.disposable'],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    types: ['node'],
+    rootDir: '.',
+  }
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+  run(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', '.'], { cwd: consumer })
+}
+
+function checkCommand(): void {
+  const asked = run('npx', ['--no-install', 'retake', '--version'], { cwd: consumer })
+  assert.equal(asked.stdout.trim(), manifest.version)
+  assert.match(run('npx', ['--no-install', 'retake', '--help'], { cwd: consumer }).stdout, /retake backup/)
+}
+
+function checkOldNode(): void {
+  const old = findOldNode()
+  if (old === undefined) {
+    console.log('    (no Node older than 24 on this machine: its refusal was not tried)')
+    return
+  }
+  const bin = join(consumer, `node_modules/${manifest.name}/bin/retake.js`)
+  const refused = spawnSync(old, [bin, 'status'], { encoding: 'utf8' })
+  assert.equal(refused.status, 50)
+  assert.match(refused.stderr, /needs Node\.js 24 or newer/)
+  assert.equal(
+    spawnSync(old, [bin, 'wal', 'get', 'a', 'b']).status,
+    126,
+    'PostgreSQL would take this for the end of the WAL',
+  )
+}
+
+function findOldNode(): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .concat('/usr/bin', '/usr/local/bin')
+    .map((part) => join(part, 'node'))
+    .find((path) => {
+      if (!existsSync(path)) return false
+      const major = /^v(\d+)/.exec(spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]
+      return major !== undefined && Number(major) < 24
+    })
+}
+
+/** Runs to the end and shows everything when it fails. npm inside npm must not take this project for its own. */
+function run(program: string, args: readonly string[], options: { readonly cwd: string }): SpawnSyncReturns<string> {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(npm_(package|lifecycle)_|npm_config_(local_prefix|workspace|include|omit)|npm_command|INIT_CWD|NODE_ENV)/.test(
+          name,
+        ),
+    ),
+  )
+  env.PATH = `${dirname(process.execPath)}${delimiter}${env.PATH ?? ''}`
+  const result = spawnSync(program, args, { ...options, env, encoding: 'utf8' })
+  if (result.error) throw result.error
+  if (result.status !== 0) {
+    process.stderr.write(`${result.stdout}${result.stderr}\n`)
+    throw new Error(`${program} ${args.join(' ')} ended with status ${result.status}`)
+  }
+  return result
+}

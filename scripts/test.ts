@@ -1,0 +1,71 @@
+/**
+ * `npm test [-- FILTER…]`: every test file of `src` and `test`, those that need nothing first, then those that start
+ * real PostgreSQL servers. A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
+ */
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { describeFile, summarize } from './testing/report.ts'
+import { type FileResult, runTestFile } from './testing/run-test-file.ts'
+import { findTestFiles } from './testing/test-files.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    root: { type: 'string', default: resolve(import.meta.dirname, '..') },
+    concurrency: { type: 'string', default: '2' },
+    'test-timeout': { type: 'string', default: '300' },
+    'file-timeout': { type: 'string', default: '600' },
+  },
+})
+
+const begunMs = performance.now()
+const root = resolve(values.root)
+const files = findTestFiles(root, positionals)
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
+
+// Short, because the path of a Unix socket in it may have 107 bytes; the real path, because leftovers are known by it.
+const tmp = realpathSync(mkdtempSync(join(tmpdir(), 'rt-')))
+chmodSync(tmp, 0o755)
+forgetEnvironment()
+
+const results: FileResult[] = []
+const waiting = files.entries()
+
+async function work(): Promise<void> {
+  for (const [index, file] of waiting) {
+    if (stop.signal.aborted) return
+    const result = await runTestFile(file, {
+      tmpDir: join(tmp, String(index)),
+      testTimeoutMs: Number(values['test-timeout']) * 1000,
+      fileTimeoutMs: Number(values['file-timeout']) * 1000,
+      signal: stop.signal,
+    })
+    results.push(result)
+    console.log(describeFile(result, `${results.length}/${files.length}`))
+  }
+}
+
+try {
+  await Promise.all(Array.from({ length: Number(values.concurrency) }, work))
+} finally {
+  rmSync(tmp, { recursive: true, force: true })
+}
+
+if (files.length === 0) {
+  console.error(`No test file matches ${positionals.join(' ')}.`)
+  process.exitCode = 2
+} else {
+  console.log(summarize(results, performance.now() - begunMs))
+  const failed = results.some(({ failures }) => failures.length > 0)
+  process.exitCode = stop.signal.aborted ? 130 : failed ? 1 : 0
+}
+
+/** The caller's settings for PostgreSQL and Retake must not decide what a test does. */
+function forgetEnvironment(): void {
+  for (const name of Object.keys(process.env)) {
+    if (/^(PG|RETAKE_)[A-Z_]+$/.test(name) || name === 'NODE_TEST_CONTEXT') delete process.env[name]
+  }
+}

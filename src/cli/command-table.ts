@@ -1,0 +1,252 @@
+/** Every command as data: help, completion and `docs/cli.md` come from here. What a command does is in `loaders.ts`. */
+import type { CommandDeclaration, CommandGroup, CommandOption } from './command.ts'
+
+const at: CommandOption = {
+  flags: '--at <target>',
+  description: 'where to recover to: an instant with offset, lsn:X/Y, xid:N, before-xid:N, name:POINT or latest',
+}
+
+const restoreOptions: readonly CommandOption[] = [
+  at,
+  { flags: '--to <dir>', description: 'the new data directory; must be absent or empty', completes: 'directory' },
+  { flags: '--port <n>', description: 'the port of the recovered server (default: a free one)' },
+  { flags: '--backup <id>', description: 'the backup to begin from (default: the newest before the target)' },
+  { flags: '--timeline <n>', description: 'the timeline to follow (default: the newest that holds the target)' },
+  {
+    flags: '--then <action>',
+    description: 'at the target: promote (default), pause or shutdown',
+    choices: ['promote', 'pause', 'shutdown'],
+  },
+  { flags: '--no-start', description: 'only lay the files out; you start the server' },
+  {
+    flags: '--tablespace-map <old=new>',
+    description: 'where a tablespace goes, as old location=new directory',
+    repeatable: true,
+  },
+  { flags: '--set <name=value>', description: 'a setting of the recovered server', repeatable: true },
+]
+
+export const commandGroups: readonly CommandGroup[] = [
+  { name: 'wal', summary: 'receive and fetch the write-ahead log' },
+  { name: 'restore', summary: 'bring a cluster back: plan, then apply' },
+  { name: 'keys', summary: 'who can open the repository' },
+]
+
+export const commands: readonly CommandDeclaration[] = [
+  {
+    path: ['demo'],
+    summary: 'the whole story on a PostgreSQL of its own: protect, disaster, recover, prove',
+    examples: [
+      { command: 'retake demo', note: 'the story with a random disaster, about a minute' },
+      { command: 'retake demo --disaster drop-table', note: 'choose the disaster' },
+      { command: 'retake demo --keep', note: 'leave the recovered server running to play with' },
+    ],
+    options: [
+      {
+        flags: '--disaster <kind>',
+        description: 'what goes wrong',
+        choices: ['delete-rows', 'drop-table', 'lose-server'],
+      },
+      { flags: '--keep', description: 'leave the servers, the repository and the evidence in place' },
+    ],
+  },
+  {
+    path: ['init'],
+    summary: 'set up a repository and register a cluster with it; running it again is harmless',
+    examples: [
+      {
+        command: 'retake init --repo /var/lib/retake --new-key /etc/retake/key --recovery-kit kit.txt',
+        note: 'a new repository, its key and a kit to print; the server is RETAKE_DATABASE_URL or PG*',
+      },
+      { command: 'retake init --cluster billing', note: 'register another cluster with the configured repository' },
+      { command: 'retake init --dry-run', note: 'say what would be done' },
+    ],
+    options: [
+      { flags: '--new-key <file>', description: 'make a key and write it to this new file', completes: 'file' },
+      {
+        flags: '--recovery-kit <file>',
+        description: 'make a second key, written with instructions to this new file, to print',
+        completes: 'file',
+      },
+      { flags: '--dry-run', description: 'say what would be done, and do nothing' },
+    ],
+  },
+  {
+    path: ['doctor'],
+    summary: 'check server, repository and machine, and print the exact fix for what is wrong',
+    details: 'Exit status 40 when a check failed. Warnings do not fail.',
+    examples: [
+      { command: 'retake doctor', note: 'every check' },
+      { command: 'retake doctor --json | jq \'.checks[] | select(.state == "failed")\'', note: 'for machines' },
+      { command: 'retake doctor --timeout 5', note: 'give each check five seconds' },
+    ],
+    options: [{ flags: '--timeout <seconds>', description: 'time limit of each check (default 10)' }],
+  },
+  {
+    path: ['backup'],
+    summary: 'make a full backup of the cluster',
+    details: 'When no receiver is running, the WAL that the backup needs is received too, so that it can be restored.',
+    examples: [
+      { command: 'retake backup', note: 'now' },
+      { command: 'retake backup --label before-upgrade', note: 'with a name to find it by' },
+      { command: 'retake backup --json --quiet', note: 'from a timer' },
+    ],
+    options: [
+      { flags: '--type <type>', description: 'full (default)', choices: ['full'] },
+      { flags: '--label <text>', description: 'a name to find it by' },
+    ],
+  },
+  {
+    path: ['backups'],
+    summary: 'list the backups',
+    examples: [
+      { command: 'retake backups', note: 'newest last' },
+      { command: 'retake backups --json', note: 'for machines' },
+      { command: 'retake backups --cluster billing', note: 'of another cluster' },
+    ],
+  },
+  {
+    path: ['window'],
+    summary: 'show which moments can be restored, with gaps',
+    examples: [
+      { command: 'retake window', note: 'the ranges' },
+      { command: 'retake window --json', note: 'for machines' },
+      { command: 'retake window --cluster billing', note: 'of another cluster' },
+    ],
+  },
+  {
+    path: ['verify'],
+    summary: 'read the repository back and name what is damaged and what it costs',
+    details: 'Exit status 30 when damage was found.',
+    examples: [
+      { command: 'retake verify', note: 'every object is there and authentic' },
+      { command: 'retake verify --deep', note: 'also decode everything, with page checksums and content hashes' },
+      { command: 'retake verify 20261122T090411Z-1f2e3d4c', note: 'one backup' },
+    ],
+    arguments: [{ name: 'backup', description: 'the id of a backup (default: all, and the WAL)' }],
+    options: [{ flags: '--deep', description: 'read and check every byte' }],
+  },
+  {
+    path: ['wal', 'receive'],
+    summary: 'receive WAL continuously; what is acknowledged is durable',
+    details:
+      'Runs until it is stopped (Ctrl-C or SIGTERM: exit status 0) or has reached what --until-… says. Reconnects by itself.',
+    examples: [
+      { command: 'retake wal receive', note: 'run this as a service' },
+      {
+        command: 'retake wal receive --synchronous',
+        note: 'as a synchronous standby: no committed transaction is ever lost',
+      },
+      { command: 'retake wal receive --until-caught-up', note: 'fetch what there is, then end' },
+    ],
+    options: [
+      { flags: '--synchronous', description: 'acknowledge each write at once, to serve in synchronous_standby_names' },
+      { flags: '--until-caught-up', description: 'end when everything the server had at the start is held' },
+      { flags: '--until-lsn <lsn>', description: 'end when this position is held' },
+    ],
+  },
+  {
+    path: ['wal', 'get'],
+    summary: 'fetch one WAL segment or history file, as a restore_command',
+    details:
+      'Exit status 0: delivered. 1: certainly not in the repository. 126 or more: failed, and PostgreSQL stops instead of ending recovery early.',
+    examples: [
+      { command: "restore_command = 'retake wal get %f %p'", note: 'in postgresql.conf' },
+      { command: 'retake wal get 000000010000000000000003 ./segment', note: 'by hand' },
+      { command: 'retake wal get 00000002.history ./history', note: 'a timeline history' },
+    ],
+    arguments: [
+      { name: 'name', description: 'the name PostgreSQL asks for (%f)', required: true },
+      { name: 'file', description: 'where to write it (%p)', required: true, completes: 'file' },
+    ],
+  },
+  {
+    path: ['restore', 'plan'],
+    summary: 'say what a restore would do: backup, WAL, bytes, time, checks',
+    details: 'Exit status 22 when a check would refuse the restore; the plan is printed all the same.',
+    examples: [
+      { command: 'retake restore plan --at latest --to /srv/restored', note: 'the newest state' },
+      {
+        command: 'retake restore plan --at 2026-11-22T09:04:11.482Z --to /srv/restored --out plan.json',
+        note: 'one moment, kept as a file',
+      },
+      { command: 'retake restore plan --at before-xid:812 --to /srv/restored', note: 'just before a transaction' },
+    ],
+    options: [
+      ...restoreOptions,
+      { flags: '--out <file>', description: 'write the plan to this file', completes: 'file' },
+    ],
+  },
+  {
+    path: ['restore', 'apply'],
+    summary: 'restore into a new directory, replay to the target, start the server',
+    examples: [
+      { command: 'retake restore apply plan.json', note: 'exactly the plan that was shown' },
+      { command: 'retake restore apply --at latest --to /srv/restored', note: 'plan and apply in one go' },
+      {
+        command: 'retake restore apply --at name:before_deploy --to /srv/restored --then pause',
+        note: 'look before it is promoted',
+      },
+    ],
+    arguments: [{ name: 'plan', description: 'a file made by `retake restore plan --out`', completes: 'file' }],
+    options: [...restoreOptions, { flags: '--dry-run', description: 'plan and check, and write nothing' }],
+  },
+  {
+    path: ['status'],
+    summary: 'last backup, window, archive position, RPO now, slot, receiver, gaps',
+    details: 'Exit status 40 when recovery is endangered; the reasons are listed.',
+    examples: [
+      { command: 'retake status', note: 'for people' },
+      { command: 'retake status --json', note: 'for machines' },
+      { command: 'retake status || echo "look at the backups"', note: 'in a script' },
+    ],
+  },
+  {
+    path: ['keys', 'list'],
+    summary: 'list the keys that open the repository',
+    examples: [
+      { command: 'retake keys list', note: 'label, kind and when it was added' },
+      { command: 'retake keys list --json', note: 'for machines' },
+      { command: 'retake keys list --repo /var/lib/retake', note: 'of another repository' },
+    ],
+  },
+  {
+    path: ['keys', 'kit'],
+    summary: 'add a key written as a recovery kit, to print and lock away',
+    examples: [
+      { command: 'retake keys kit kit.txt', note: 'make the kit, print it, delete the file' },
+      { command: 'retake keys kit kit.txt --label "office safe"', note: 'with a label' },
+      { command: 'RETAKE_KEY_FILE=kit.txt retake keys list', note: 'try that the kit opens the repository' },
+    ],
+    arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
+    options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],
+  },
+  {
+    path: ['completion'],
+    summary: 'print a completion script for a shell',
+    examples: [
+      { command: 'source <(retake completion bash)', note: 'bash, this session; put it into ~/.bashrc to keep it' },
+      { command: 'retake completion zsh > "$fpath[1]/_retake"', note: 'zsh' },
+      { command: 'retake completion fish > ~/.config/fish/completions/retake.fish', note: 'fish' },
+    ],
+    arguments: [{ name: 'shell', description: 'the shell', required: true, choices: ['bash', 'zsh', 'fish'] }],
+  },
+]
+
+/** Taken by every command, beside the options of `engine/config-options.ts` that have a flag. */
+export const globalOptions: readonly CommandOption[] = [
+  {
+    flags: '--config <file>',
+    description: 'the configuration file (RETAKE_CONFIG; default: retake.config.yaml here)',
+    completes: 'file',
+  },
+  { flags: '--json', description: 'print one JSON object on stdout' },
+  { flags: '--no-input', description: 'never ask; fail when an answer would be needed' },
+  { flags: '--no-color', description: 'no colour (NO_COLOR)' },
+  { flags: '-q, --quiet', description: 'errors only on stderr' },
+  { flags: '-v, --verbose', description: 'say more on stderr' },
+]
+
+export function commandName(declaration: CommandDeclaration): string {
+  return `retake ${declaration.path.join(' ')}`
+}

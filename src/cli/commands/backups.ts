@@ -1,0 +1,34 @@
+import { listBackups } from '../../engine/backups.ts'
+import type { BackupSummary } from '../../repository/manifest.ts'
+import type { CommandContext, CommandOutcome } from '../command.ts'
+import { formatAgo, formatBytes, renderTable } from '../format.ts'
+
+export async function run(context: CommandContext): Promise<CommandOutcome> {
+  await using retake = await context.open()
+  const { backups, damaged } = await listBackups(retake)
+  for (const { backupId, error } of damaged) context.terminal.logger.warn(`Backup ${backupId} cannot be read. ${error.message}`)
+  const now = context.clock.now()
+  return {
+    data: { cluster: retake.clusterName, backups, damaged },
+    text: backups.length === 0 ? `No backup of "${retake.clusterName}" yet. Make one: retake backup` : render(backups, now),
+    ...(damaged.length > 0 ? { exitCode: 30 } : {}),
+  }
+}
+
+function render(backups: readonly BackupSummary[], now: Date): string {
+  return renderTable(backups, [
+    { title: 'BACKUP', value: ({ backupId }) => backupId },
+    { title: 'TYPE', value: ({ type }) => type },
+    { title: 'FINISHED', value: ({ stoppedAt }) => `${stoppedAt} (${formatAgo(new Date(stoppedAt), now)})` },
+    { title: 'SIZE', align: 'right', value: ({ totalBytes }) => formatBytes(totalBytes) },
+    { title: 'STORED', align: 'right', value: ({ storedBytes }) => formatBytes(storedBytes) },
+    { title: 'RANGE', value: ({ timeline, startLsn, stopLsn }) => `${timeline}: ${startLsn} – ${stopLsn}` },
+    { title: 'NOTES', value: notesOf },
+  ])
+}
+
+function notesOf({ label, corruptBlockCount }: BackupSummary): string {
+  return [label, corruptBlockCount > 0 ? `${corruptBlockCount} corrupt blocks on the server` : undefined]
+    .filter((note) => note !== undefined)
+    .join('; ')
+}

@@ -1,0 +1,21 @@
+/** What each command of the table does; loaded when it runs, so that `--help` answers at once. */
+import type { CommandModule } from './command.ts'
+
+/** By the words of the command's path. */
+export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  demo: () => import('./commands/demo.ts'),
+  init: () => import('./commands/init.ts'),
+  doctor: () => import('./commands/doctor.ts'),
+  backup: () => import('./commands/backup.ts'),
+  backups: () => import('./commands/backups.ts'),
+  window: () => import('./commands/window.ts'),
+  verify: () => import('./commands/verify.ts'),
+  'wal receive': () => import('./commands/wal-receive.ts'),
+  'wal get': () => import('./commands/wal-get.ts'),
+  'restore plan': () => import('./commands/restore-plan.ts'),
+  'restore apply': () => import('./commands/restore-apply.ts'),
+  status: () => import('./commands/status.ts'),
+  'keys list': () => import('./commands/keys-list.ts'),
+  'keys kit': () => import('./commands/keys-kit.ts'),
+  completion: () => import('./commands/completion.ts'),
+}

@@ -1,0 +1,149 @@
+/**
+ * Every option of Retake, declared once. The type, the command line's flags, the environment variables, the JSON schema and
+ * `docs/configuration.md` all come from this table. It imports nothing at run time, so `retake --help` stays quick.
+ */
+import type { z } from 'zod'
+
+type Zod = typeof z
+
+export interface OptionDeclaration {
+  /** Name in the configuration file is the key of the table. */
+  readonly description: string
+  readonly env: string
+  /** The flag every command takes, as commander writes it; absent: the value never comes from the command line. */
+  readonly flag?: string
+  /** Printed as it is written in the file. */
+  readonly defaultText?: string
+  readonly example: string
+  /** Never shown, and never a flag: process arguments are readable by every user of the machine. */
+  readonly secret?: true
+  /** True when a secret may not stand in the configuration file either. */
+  readonly environmentOnly?: true
+  readonly schema: (zod: Zod) => z.ZodType
+}
+
+const declare = <const T extends Record<string, OptionDeclaration>>(table: T): T => table
+
+/** A name that is part of object keys in the repository. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
+/** PostgreSQL's rule for the name of a replication slot. */
+const SLOT_NAME = /^[a-z0-9_]{1,63}$/
+
+export const configOptions = declare({
+  repo: {
+    description: 'Where the backups live: a directory, or a file:// URL.',
+    env: 'RETAKE_REPO',
+    flag: '--repo <url>',
+    example: '/var/lib/retake',
+    schema: (z) => z.string().min(1),
+  },
+  cluster: {
+    description: 'The name of the cluster in the repository.',
+    env: 'RETAKE_CLUSTER',
+    flag: '--cluster <name>',
+    defaultText: 'main',
+    example: 'main',
+    schema: (z) =>
+      z.string().regex(NAME, { error: 'letters, digits, "-" and "_", beginning with a letter or digit, at most 63' }),
+  },
+  databaseUrl: {
+    description:
+      'The server to protect, as libpq writes it: postgres://user@host:5432/postgres, or host=… user=…. The PG* variables and .pgpass fill in what is left out.',
+    env: 'RETAKE_DATABASE_URL',
+    example: 'postgres://retake@db.internal/postgres?sslmode=verify-full',
+    secret: true,
+    schema: (z) => z.string().min(1),
+  },
+  slot: {
+    description:
+      'The replication slot that holds WAL on the server until it is in the repository; `retake init` makes it and records its name.',
+    env: 'RETAKE_SLOT',
+    defaultText: 'retake_<cluster>',
+    example: 'retake_main',
+    schema: (z) => z.string().regex(SLOT_NAME, { error: 'lower-case letters, digits and "_", at most 63' }),
+  },
+  keyFile: {
+    description: 'A file that holds the key; readable by you alone (chmod 600).',
+    env: 'RETAKE_KEY_FILE',
+    flag: '--key-file <file>',
+    example: '/etc/retake/key',
+    schema: (z) => z.string().min(1),
+  },
+  key: {
+    description: 'The key itself.',
+    env: 'RETAKE_KEY',
+    example: 'RETAKE-KEY-1:…',
+    secret: true,
+    environmentOnly: true,
+    schema: (z) => z.string().min(1),
+  },
+  keyCommand: {
+    description: 'A shell command that prints the key, such as a call of your secret manager. It has 30 seconds.',
+    env: 'RETAKE_KEY_COMMAND',
+    example: 'pass show retake/main',
+    schema: (z) => z.string().min(1),
+  },
+  passphrase: {
+    description: 'A passphrase that opens the repository, instead of a key.',
+    env: 'RETAKE_PASSPHRASE',
+    example: 'correct horse battery staple',
+    secret: true,
+    environmentOnly: true,
+    schema: (z) => z.string().min(1),
+  },
+  compressionLevel: {
+    description: 'zstd level of new frames; higher is smaller and slower.',
+    env: 'RETAKE_COMPRESSION_LEVEL',
+    example: '3',
+    schema: (z) => z.coerce.number().int().min(1).max(19),
+  },
+  workers: {
+    description: 'Threads that check, compress and seal. Default: by the number of processors.',
+    env: 'RETAKE_WORKERS',
+    example: '2',
+    schema: (z) => z.coerce.number().int().min(1).max(64),
+  },
+  postgresBinDirectory: {
+    description: 'The bin directory of the PostgreSQL that restores run on, when it is not found by itself.',
+    env: 'RETAKE_POSTGRES_BIN_DIR',
+    flag: '--postgres-bin <dir>',
+    example: '/usr/lib/postgresql/17/bin',
+    schema: (z) => z.string().min(1),
+  },
+  backupMaxAgeHours: {
+    description: '`retake status` reports danger when the last backup is older than this.',
+    env: 'RETAKE_BACKUP_MAX_AGE_HOURS',
+    defaultText: '26',
+    example: '26',
+    schema: (z) => z.coerce.number().positive(),
+  },
+  rpoTargetSeconds: {
+    description: '`retake status` reports danger when the archive is further behind the server than this.',
+    env: 'RETAKE_RPO_TARGET_SECONDS',
+    defaultText: '60',
+    example: '60',
+    schema: (z) => z.coerce.number().positive(),
+  },
+})
+
+export type ConfigOptionName = keyof typeof configOptions
+
+type Declared = typeof configOptions
+
+/** What a configuration file, the environment and the flags come to; an option that nobody set is absent. */
+export type Config = {
+  readonly [K in ConfigOptionName]?: z.infer<ReturnType<Declared[K]['schema']>> | undefined
+}
+
+export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDeclaration])[] {
+  return Object.entries(configOptions) as [ConfigOptionName, OptionDeclaration][]
+}
+
+export const DEFAULT_CLUSTER = 'main'
+export const DEFAULT_BACKUP_MAX_AGE_HOURS = 26
+export const DEFAULT_RPO_TARGET_SECONDS = 60
+
+/** `retake_<cluster>` in the letters that a slot's name may have. */
+export function defaultSlotName(cluster: string): string {
+  return `retake_${cluster.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, 63)
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { parse } from 'yaml'
+import { CONFIG_FILE_NAMES, parseConfigFile, resolveConfig } from './config.ts'
+import { defaultSlotName, optionEntries } from './config-options.ts'
+import { configFileSchema, parseOptionValue, renderConfigSchema } from './config-schema.ts'
+import { editDistance, nearest } from './nearest.ts'
+
+async function directoryWith(t: TestContext, files: Record<string, string> = {}): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'retake-config-'))
+  t.after(() => rm(directory, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text)
+  return directory
+}
+
+test('flags win over environment, environment over file', async (t) => {
+  const directory = await directoryWith(t, {
+    'retake.config.yaml': 'repo: /from/file\ncluster: fromfile\nworkers: 4\n',
+  })
+  const env = { RETAKE_REPO: '/from/env', RETAKE_CLUSTER: 'fromenv', RETAKE_KEY: 'secret', RETAKE_WORKERS: '' }
+  const resolved = await resolveConfig({ directory, env, flags: { repo: '/from/flag', cluster: undefined } })
+  assert.deepEqual(resolved.config, { repo: '/from/flag', cluster: 'fromenv', key: 'secret', workers: 4 })
+  assert.deepEqual(resolved.sources, { repo: 'flag', cluster: 'environment', key: 'environment', workers: 'file' })
+  assert.equal(resolved.file, join(directory, 'retake.config.yaml'))
+})
+
+test('without a file and without anything set, nothing is configured', async (t) => {
+  const resolved = await resolveConfig({ directory: await directoryWith(t), env: {} })
+  assert.deepEqual(resolved, { config: {}, sources: {}, file: undefined })
+})
+
+test('JSON is read too, --config is above RETAKE_CONFIG, and a named file must exist', async (t) => {
+  const directory = await directoryWith(t, {
+    'retake.config.json': '{"$schema": "x", "cluster": "json"}',
+    'a.yaml': 'cluster: a',
+    'b.yaml': 'cluster: b',
+  })
+  assert.equal((await resolveConfig({ directory })).config.cluster, 'json')
+  assert.equal((await resolveConfig({ directory, env: { RETAKE_CONFIG: 'a.yaml' } })).config.cluster, 'a')
+  const both = await resolveConfig({ directory, env: { RETAKE_CONFIG: 'a.yaml' }, file: 'b.yaml' })
+  assert.equal(both.config.cluster, 'b')
+  await assert.rejects(resolveConfig({ directory, file: 'none.yaml' }), {
+    code: 'config.invalid',
+    message: /none\.yaml/,
+  })
+})
+
+test('two configuration files in one directory are refused', async (t) => {
+  const directory = await directoryWith(t, Object.fromEntries(CONFIG_FILE_NAMES.map((name) => [name, '{}'])))
+  await assert.rejects(resolveConfig({ directory }), { code: 'config.invalid', hint: /--config/ })
+})
+
+test('an unknown key is an error that names the nearest known one', () => {
+  assert.throws(() => parseConfigFile('clutser: main', 'f'), {
+    code: 'config.invalid',
+    hint: 'Did you mean "cluster"?',
+  })
+  assert.throws(() => parseConfigFile('databaseURL: x', 'f'), { hint: 'Did you mean "databaseUrl"?' })
+  assert.throws(() => parseConfigFile('somethingElseEntirely: x', 'f'), { hint: /configuration\.md/ })
+})
+
+test('secrets never stand in the file, and no message repeats a value', () => {
+  for (const [name, option] of optionEntries()) {
+    if (option.secret) assert.equal('flag' in option, false, `${name} must not be a flag`)
+    if (!option.environmentOnly) continue
+    assert.throws(
+      () => parseConfigFile(`${name}: hunter2`, 'f'),
+      (error: Error & { hint: string }) => {
+        assert.match(error.hint, new RegExp(option.env))
+        assert.doesNotMatch(`${error.message}${error.hint}`, /hunter2/)
+        return true
+      },
+    )
+  }
+  const broken = 'databaseUrl: "postgres://u:hunter2@h\nrepo: ['
+  assert.throws(
+    () => parseConfigFile(broken, 'f'),
+    (error: Error) => {
+      assert.match(error.message, /line \d+/)
+      return !error.message.includes('hunter2')
+    },
+  )
+  assert.throws(
+    () => parseConfigFile('databaseUrl: [hunter2]', 'f'),
+    (error: Error) => !error.message.includes('hunter2'),
+  )
+})
+
+test('values are checked and turned into their type', async (t) => {
+  const directory = await directoryWith(t)
+  const config = async (env: NodeJS.ProcessEnv) => (await resolveConfig({ directory, env })).config
+  assert.equal((await config({ RETAKE_COMPRESSION_LEVEL: '9' })).compressionLevel, 9)
+  for (const env of [
+    { RETAKE_COMPRESSION_LEVEL: '20' },
+    { RETAKE_WORKERS: 'many' },
+    { RETAKE_CLUSTER: '../x' },
+    { RETAKE_SLOT: 'Upper' },
+  ]) {
+    const [name] = Object.keys(env)
+    await assert.rejects(config(env), {
+      code: 'config.invalid',
+      message: new RegExp(`^${name} `),
+      hint: /Write it like/,
+    })
+  }
+})
+
+test('the document of a file must be a mapping', () => {
+  assert.deepEqual(parseConfigFile('', 'f'), {})
+  assert.throws(() => parseConfigFile('- a', 'f'), { code: 'config.invalid' })
+})
+
+test('each declared example is a value of its option, and environment variables and flags are unique', () => {
+  for (const [name, option] of optionEntries()) assert.ok('value' in parseOptionValue(name, option.example), name)
+  const names = optionEntries().flatMap(([, option]) => [option.env, ...(option.flag ? [option.flag] : [])])
+  assert.equal(new Set(names).size, names.length)
+})
+
+test('the JSON schema lists what may stand in a file, and only that', () => {
+  const schema = JSON.parse(renderConfigSchema())
+  const allowed = optionEntries().filter(([, option]) => !option.environmentOnly)
+  assert.deepEqual(Object.keys(schema.properties).sort(), ['$schema', ...allowed.map(([name]) => name)].sort())
+  assert.equal(schema.additionalProperties, false)
+  const example = Object.fromEntries(allowed.map(([name, option]) => [name, parse(option.example) ?? option.example]))
+  assert.deepEqual(configFileSchema().safeParse(example).error, undefined)
+})
+
+test('the slot is named after the cluster in the letters that PostgreSQL allows', () => {
+  assert.equal(defaultSlotName('main'), 'retake_main')
+  assert.equal(defaultSlotName('Prod-EU'), 'retake_prod_eu')
+  assert.equal(defaultSlotName('x'.repeat(63)).length, 63)
+})
+
+test('edit distance', () => {
+  assert.equal(editDistance('kitten', 'sitting'), 3)
+  assert.equal(editDistance('', 'abc'), 3)
+  assert.equal(nearest('verfy', ['verify', 'backup']), 'verify')
+  assert.equal(nearest('zzz', ['verify', 'backup']), undefined)
+})

@@ -1,0 +1,113 @@
+/** The composition root: configuration in, an opened repository and a way to the server out. */
+import { resolve } from 'node:path'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { RetakeError } from '../base/errors.ts'
+import { type Logger, silentLogger } from '../base/progress.ts'
+import { type ConnectionTarget, resolveConnection } from '../postgres/connection/config.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
+import type { KeyMaterial } from '../repository/keys/key-material.ts'
+import { openRepository, type Repository } from '../repository/repository.ts'
+import { type Config, DEFAULT_CLUSTER } from './config-options.ts'
+import { loadKey } from './key-source.ts'
+
+/** Everything {@link openRetake} takes: the options of the configuration, and what a program has that a file has not. */
+export interface RetakeOptions extends Omit<Config, 'key'> {
+  /** The key: its text (`RETAKE-KEY-1:…`), or the material itself. */
+  readonly key?: string | KeyMaterial | undefined
+  /** Read for libpq's `PG*` variables and `.pgpass` when the server is needed. Default: none of them. */
+  readonly env?: NodeJS.ProcessEnv | undefined
+  /** What relative paths refer to. Default: the working directory. */
+  readonly directory?: string | undefined
+  /** The file that the options were read from, for `doctor`. */
+  readonly configFile?: string | undefined
+  readonly logger?: Logger | undefined
+  readonly clock?: Clock | undefined
+  /** Asks a person for a passphrase, when no key was given. */
+  readonly askPassphrase?: (() => Promise<string>) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What every verb works with: where the backups are, which cluster is meant, how its server is reached. */
+export interface RetakeSettings {
+  readonly config: Config
+  readonly clusterName: string
+  readonly directory: string
+  readonly configFile: string | undefined
+  readonly logger: Logger
+  readonly clock: Clock
+  /** @throws RetakeError `config.invalid` when the address of the server cannot be understood */
+  readonly target: () => ConnectionTarget
+}
+
+/** An opened repository. Dispose it when done: `await using retake = await openRetake(…)`. */
+export interface Retake extends RetakeSettings, AsyncDisposable {
+  readonly repository: Repository
+  /** The configured cluster, opened once. @throws RetakeError `cluster.missing` */
+  readonly cluster: () => Promise<ClusterRepository>
+}
+
+/**
+ * Opens a repository.
+ *
+ * ```ts
+ * await using retake = await openRetake({
+ *   repo: '/var/lib/retake',
+ *   keyFile: '/etc/retake/key',
+ *   databaseUrl: 'postgres://retake@db.internal/postgres',
+ * })
+ * for (const backup of await listBackups(retake)) console.log(backup.backupId, backup.stoppedAt)
+ * ```
+ *
+ * Nothing is read from the environment unless `env` is given; {@link resolveConfig} reads it the way the command line does.
+ * @throws RetakeError `config.invalid`, `repo.missing`, `repo.version`, `repo.damaged`, `key.missing`, `key.malformed`, `key.wrong`
+ */
+export async function openRetake(options: RetakeOptions): Promise<Retake> {
+  const settings = retakeSettings(options)
+  const repository = await openRepository(repositoryUrl(settings), await keyOf(options, settings), {
+    clock: settings.clock,
+  })
+  return assembleRetake(settings, repository)
+}
+
+export function retakeSettings(options: RetakeOptions): RetakeSettings {
+  const { key, env, directory, configFile, logger, clock, askPassphrase: _ask, signal: _signal, ...config } = options
+  const here = directory ?? process.cwd()
+  return {
+    config: typeof key === 'string' ? { ...config, key } : config,
+    clusterName: config.cluster ?? DEFAULT_CLUSTER,
+    directory: here,
+    configFile,
+    logger: logger ?? silentLogger,
+    clock: clock ?? systemClock,
+    target: () => resolveConnection(config.databaseUrl, env ?? {}),
+  }
+}
+
+/** @throws RetakeError `config.invalid` when no repository is named */
+export function repositoryUrl({ config, directory }: RetakeSettings): string {
+  if (config.repo === undefined) {
+    throw new RetakeError('config.invalid', 'No repository was named, so it is unknown where the backups live.', {
+      hint: 'Give --repo DIRECTORY, set RETAKE_REPO, or write "repo: DIRECTORY" into retake.config.yaml.',
+    })
+  }
+  return /^[a-z][a-z0-9+.-]*:/i.test(config.repo) ? config.repo : resolve(directory, config.repo)
+}
+
+export async function keyOf(options: RetakeOptions, settings: RetakeSettings): Promise<KeyMaterial> {
+  if (typeof options.key === 'object') return options.key
+  const { config, directory, logger } = settings
+  return loadKey({ config, directory, logger, signal: options.signal, askPassphrase: options.askPassphrase })
+}
+
+export function assembleRetake(settings: RetakeSettings, repository: Repository): Retake {
+  let cluster: Promise<ClusterRepository> | undefined
+  return {
+    ...settings,
+    repository,
+    cluster: () => {
+      cluster ??= repository.openCluster(settings.clusterName)
+      return cluster
+    },
+    [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
+  }
+}
