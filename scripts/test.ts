@@ -66,6 +66,6 @@ if (files.length === 0) {
 /** The caller's settings for PostgreSQL and Retake must not decide what a test does. */
 function forgetEnvironment(): void {
   for (const name of Object.keys(process.env)) {
-    if (/^(PG|RETAKE_)[A-Z_]+$/.test(name) || name === 'NODE_TEST_CONTEXT') delete process.env[name]
+    if (/^(PG|RETAKE_(?!TEST_))[A-Z_]+$/.test(name) || name === 'NODE_TEST_CONTEXT') delete process.env[name]
   }
 }

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 
 export interface LeftoverProcess {
   readonly pid: number
@@ -44,11 +45,19 @@ export async function endLeftoverProcesses(directory: string, graceMs: number): 
   return left
 }
 
-/** Removes the directory and names what was still in it. */
+/** Removes the directory, closed or read-only parts of it too, and names what was still in it. */
 export function removeLeftoverFiles(directory: string): string[] {
   const names = readdirSync(directory)
+  if (names.length > 0) openDirectories(directory)
   rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
   return names
+}
+
+function openDirectories(directory: string): void {
+  chmodSync(directory, 0o700)
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) openDirectories(join(directory, entry.name))
+  }
 }
 
 function isInside(path: string, directory: string): boolean {

@@ -11,10 +11,13 @@ export interface LsnRange {
   readonly endLsn: Lsn
 }
 
-/** A stretch of one segment that is held from the segment's start: a full segment, a partial one, or the joined parts of a tail. */
+/** A stretch of one segment that is held: a full segment, a partial one, or the joined parts of a tail. */
 export interface HeldPiece {
   readonly timeline: number
   readonly segment: bigint
+  /** Where in the segment it begins; default 0. */
+  readonly beginBytes?: number | undefined
+  /** Where in the segment it ends. */
   readonly validBytes: number
 }
 
@@ -136,6 +139,7 @@ function pieceRange(
 ): LsnRange {
   const start = segmentStart(piece.segment, options.segmentSizeBytes)
   const endLsn = (start + BigInt(piece.validBytes)) as Lsn
+  if (piece.beginBytes) return { beginLsn: (start + BigInt(piece.beginBytes)) as Lsn, endLsn }
   const inside = options.begins.find((begin) => start < begin && begin < endLsn)
   const beginLsn = inside !== undefined && !options.present.has(piece.segment - 1n) ? inside : start
   return { beginLsn, endLsn }

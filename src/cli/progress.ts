@@ -62,7 +62,7 @@ export function renderMeter(state: MeterState, columns: number): string {
     leftMs === undefined ? undefined : `${formatDuration(leftMs)} left`,
     message,
   ]
-  return it(parts.filter((part) => part !== undefined && part !== '').join('  '), columns)
+  return cutTo(parts.filter((part) => part !== undefined && part !== '').join('  '), columns)
 }
 
 /** What is printed once for each phase where there is no terminal. */
@@ -74,6 +74,6 @@ export function renderPhase(progress: Progress): string {
   return `${progress.phase}${amount}${progress.message ? `: ${progress.message}` : ''}`
 }
 
-function _fit(line: string, columns: number): string {
+function cutTo(line: string, columns: number): string {
   return line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`
 }

@@ -75,6 +75,11 @@ export class Terminal {
     this.#options.stderr.write(`\r\x1b[2K${renderMeter(this.#meter, this.#options.stderr.columns ?? 80)}`)
   }
 
+  /** Progress of work that reports in its own lines: drawn on a terminal, and left out elsewhere. */
+  readonly onLineProgress: ProgressListener = (progress: Progress) => {
+    if (this.#drawsOver) this.onProgress(progress)
+  }
+
   /** Takes the progress line off the screen; the next step draws it again. */
   clearLine(): void {
     if (!this.#lineShown) return

@@ -2,9 +2,11 @@
  * Every option of Retake, declared once. The type, the command line's flags, the environment variables, the JSON schema and
  * `docs/configuration.md` all come from this table. It imports nothing at run time, so `retake --help` stays quick.
  */
-import type { z } from 'zod'
 
-type Zod = typeof z
+/** What a value may be; `config-schema.ts` turns it into a check. */
+export type ValueRule =
+  | { readonly kind: 'text'; readonly pattern?: RegExp; readonly patternText?: string }
+  | { readonly kind: 'number'; readonly integer?: true; readonly min?: number; readonly max?: number }
 
 export interface OptionDeclaration {
   /** Name in the configuration file is the key of the table. */
@@ -19,7 +21,7 @@ export interface OptionDeclaration {
   readonly secret?: true
   /** True when a secret may not stand in the configuration file either. */
   readonly environmentOnly?: true
-  readonly schema: (zod: Zod) => z.ZodType
+  readonly value: ValueRule
 }
 
 const declare = <const T extends Record<string, OptionDeclaration>>(table: T): T => table
@@ -35,7 +37,7 @@ export const configOptions = declare({
     env: 'RETAKE_REPO',
     flag: '--repo <url>',
     example: '/var/lib/retake',
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   cluster: {
     description: 'The name of the cluster in the repository.',
@@ -43,8 +45,11 @@ export const configOptions = declare({
     flag: '--cluster <name>',
     defaultText: 'main',
     example: 'main',
-    schema: (z) =>
-      z.string().regex(NAME, { error: 'letters, digits, "-" and "_", beginning with a letter or digit, at most 63' }),
+    value: {
+      kind: 'text',
+      pattern: NAME,
+      patternText: 'letters, digits, "-" and "_", beginning with a letter or digit, at most 63',
+    },
   },
   databaseUrl: {
     description:
@@ -52,7 +57,7 @@ export const configOptions = declare({
     env: 'RETAKE_DATABASE_URL',
     example: 'postgres://retake@db.internal/postgres?sslmode=verify-full',
     secret: true,
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   slot: {
     description:
@@ -60,14 +65,14 @@ export const configOptions = declare({
     env: 'RETAKE_SLOT',
     defaultText: 'retake_<cluster>',
     example: 'retake_main',
-    schema: (z) => z.string().regex(SLOT_NAME, { error: 'lower-case letters, digits and "_", at most 63' }),
+    value: { kind: 'text', pattern: SLOT_NAME, patternText: 'lower-case letters, digits and "_", at most 63' },
   },
   keyFile: {
     description: 'A file that holds the key; readable by you alone (chmod 600).',
     env: 'RETAKE_KEY_FILE',
     flag: '--key-file <file>',
     example: '/etc/retake/key',
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   key: {
     description: 'The key itself.',
@@ -75,13 +80,13 @@ export const configOptions = declare({
     example: 'RETAKE-KEY-1:…',
     secret: true,
     environmentOnly: true,
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   keyCommand: {
     description: 'A shell command that prints the key, such as a call of your secret manager. It has 30 seconds.',
     env: 'RETAKE_KEY_COMMAND',
     example: 'pass show retake/main',
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   passphrase: {
     description: 'A passphrase that opens the repository, instead of a key.',
@@ -89,40 +94,40 @@ export const configOptions = declare({
     example: 'correct horse battery staple',
     secret: true,
     environmentOnly: true,
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   compressionLevel: {
     description: 'zstd level of new frames; higher is smaller and slower.',
     env: 'RETAKE_COMPRESSION_LEVEL',
     example: '3',
-    schema: (z) => z.coerce.number().int().min(1).max(19),
+    value: { kind: 'number', integer: true, min: 1, max: 19 },
   },
   workers: {
     description: 'Threads that check, compress and seal. Default: by the number of processors.',
     env: 'RETAKE_WORKERS',
     example: '2',
-    schema: (z) => z.coerce.number().int().min(1).max(64),
+    value: { kind: 'number', integer: true, min: 1, max: 64 },
   },
   postgresBinDirectory: {
     description: 'The bin directory of the PostgreSQL that restores run on, when it is not found by itself.',
     env: 'RETAKE_POSTGRES_BIN_DIR',
     flag: '--postgres-bin <dir>',
     example: '/usr/lib/postgresql/17/bin',
-    schema: (z) => z.string().min(1),
+    value: { kind: 'text' },
   },
   backupMaxAgeHours: {
     description: '`retake status` reports danger when the last backup is older than this.',
     env: 'RETAKE_BACKUP_MAX_AGE_HOURS',
     defaultText: '26',
     example: '26',
-    schema: (z) => z.coerce.number().positive(),
+    value: { kind: 'number', min: 1 },
   },
   rpoTargetSeconds: {
     description: '`retake status` reports danger when the archive is further behind the server than this.',
     env: 'RETAKE_RPO_TARGET_SECONDS',
     defaultText: '60',
     example: '60',
-    schema: (z) => z.coerce.number().positive(),
+    value: { kind: 'number', min: 1 },
   },
 })
 
@@ -132,7 +137,7 @@ type Declared = typeof configOptions
 
 /** What a configuration file, the environment and the flags come to; an option that nobody set is absent. */
 export type Config = {
-  readonly [K in ConfigOptionName]?: z.infer<ReturnType<Declared[K]['schema']>> | undefined
+  readonly [K in ConfigOptionName]?: (Declared[K]['value']['kind'] extends 'text' ? string : number) | undefined
 }
 
 export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDeclaration])[] {

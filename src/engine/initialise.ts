@@ -74,7 +74,7 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
     slot: settings.config.slot ?? defaultSlotName(settings.clusterName),
   }
   const isNew = !(await isRepository(url))
-  if (options.dryRun) return plan(options, { settings, url, facts, isNew, replication, server: target.display })
+  if (options.dryRun) return await plan(options, { settings, url, facts, isNew, replication, server: target.display })
 
   const { repository, keyFile } = isNew
     ? await createNew(options, { settings, url })

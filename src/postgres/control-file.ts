@@ -143,7 +143,10 @@ function requireIntact(bytes: Uint8Array, view: DataView): void {
   if (crc32c(bytes.subarray(0, crcOffset)) !== stored) throw damaged('its checksum does not match')
   // A known number in the machine's own format: the layout of everything around it is then what is assumed here.
   if (view.getUint32(204, true) !== 8 || view.getFloat64(208, true) !== 1234567) {
-    throw new RetakeError('postgres.unsupported', 'This cluster comes from a machine with another data alignment, which is not supported.')
+    throw new RetakeError(
+      'postgres.unsupported',
+      'This cluster comes from a machine with another data alignment, which is not supported.',
+    )
   }
 }
 

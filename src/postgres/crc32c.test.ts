@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createCRC32C } from 'hash-wasm'
+import { createCRC32 } from 'hash-wasm'
 import { crc32c } from './crc32c.ts'
 
 test('gives the published check value', () => {
@@ -13,7 +13,7 @@ test('gives the published check value', () => {
 })
 
 test('agrees with another implementation, whole and in pieces', async () => {
-  const other = await createCRC32C()
+  const other = await createCRC32(0x82f63b78)
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(300), (bytes, cut) => {
       const expected = Number.parseInt(other.init().update(bytes).digest(), 16)

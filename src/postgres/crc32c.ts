@@ -43,7 +43,8 @@ export function crc32cRange(
   const { end } = range
   const whole = end - 8
   while (at <= whole) {
-    crc ^= byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)
+    crc ^=
+      byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)
     crc =
       entry(T7, crc & 0xff) ^
       entry(T6, (crc >>> 8) & 0xff) ^

@@ -12,7 +12,9 @@ export const ZERO_LSN = 0n as Lsn
 export function parseLsn(text: string): Lsn {
   const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text.trim())
   if (!match) {
-    throw new RetakeError('target.invalid', `"${text}" is not an LSN.`, { hint: 'Write it as PostgreSQL prints it: 0/3000060.' })
+    throw new RetakeError('target.invalid', `"${text}" is not an LSN.`, {
+      hint: 'Write it as PostgreSQL prints it: 0/3000060.',
+    })
   }
   return ((BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`)) as Lsn
 }

@@ -6,8 +6,6 @@
  */
 import type { Lsn } from './lsn.ts'
 
-export { isRelationFile, type RelationFile } from './relation-path.ts'
-
 export interface PageFinding {
   readonly blockNumber: number
   /** From the page's own header, so of little worth when the header is what was damaged. */
@@ -139,5 +137,6 @@ function isZero(words: Int32Array, place: PagePlace): boolean {
 /** A view without copying where the memory is aligned for one. */
 function wordsOf(bytes: Uint8Array, length: number): Int32Array {
   if (bytes.byteOffset % 4 === 0) return new Int32Array(bytes.buffer, bytes.byteOffset, length)
-  return new Int32Array(bytes.slice().buffer, 0, length)
+  // Not slice(): a Buffer's only makes another view.
+  return new Int32Array(new Uint8Array(bytes).buffer, 0, length)
 }

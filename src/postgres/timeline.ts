@@ -47,7 +47,8 @@ export function parseTimelineHistory(timeline: number, content: string): Timelin
     }
     const previous = entries.at(-1)
     if (entry.timeline <= (previous?.timeline ?? 0)) throw damaged(timeline, index, 'does not ascend')
-    if (entry.switchLsn < (previous?.switchLsn ?? ZERO_LSN)) throw damaged(timeline, index, 'switches before the line above it')
+    if (entry.switchLsn < (previous?.switchLsn ?? ZERO_LSN))
+      throw damaged(timeline, index, 'switches before the line above it')
     if (entry.timeline >= timeline) throw damaged(timeline, index, 'names a timeline that is not older')
     entries.push(entry)
   }
@@ -72,8 +73,12 @@ export function timelineRanges(history: TimelineHistory): TimelineRange[] {
 
 function damaged(timeline: number, index: number, problem: string): RetakeError {
   const name = historyName(timeline)
-  return new RetakeError('wal.damaged', `Line ${index + 1} of ${name} ${problem}, so the way to timeline ${timeline} is unknown.`, {
-    hint: `Fetch ${name} again from the server that is on timeline ${timeline} or later.`,
-    details: { timeline, line: index + 1 },
-  })
+  return new RetakeError(
+    'wal.damaged',
+    `Line ${index + 1} of ${name} ${problem}, so the way to timeline ${timeline} is unknown.`,
+    {
+      hint: `Fetch ${name} again from the server that is on timeline ${timeline} or later.`,
+      details: { timeline, line: index + 1 },
+    },
+  )
 }

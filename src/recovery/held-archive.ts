@@ -2,7 +2,7 @@
 import { computeCoverage, type HeldPiece, type TimelineCoverage } from '../catalog/coverage.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from '../repository/repository.ts'
-import { readSegmentMeta, readTail, readWalInventory, type WalPosition } from '../repository/wal-archive.ts'
+import { readTail, readWalInventory, type WalPosition } from '../repository/wal-archive.ts'
 
 export interface HeldArchive {
   readonly coverage: readonly TimelineCoverage[]
@@ -20,18 +20,18 @@ export async function readHeldArchive(cluster: ClusterRepository): Promise<HeldA
   const inventory = await readWalInventory(cluster)
   const { walSegmentSizeBytes } = cluster.facts
   const pieces: HeldPiece[] = []
-  for (const { timeline, segment, partial } of inventory.segments) {
-    const validBytes = partial
-      ? ((await readSegmentMeta(cluster, { timeline, segment, partial }))?.validBytes ?? 0)
-      : walSegmentSizeBytes
-    pieces.push({ timeline, segment, validBytes })
+  for (const { timeline, segment, validBytes } of inventory.segments) pieces.push({ timeline, segment, validBytes })
+  const tails = new Map(
+    inventory.tails.map(({ timeline, segment }) => [pieceKey(timeline, segment), { timeline, segment }]),
+  )
+  for (const place of tails.values()) {
+    const tail = await readTail(cluster, place)
+    if (tail && tail.validBytes > tail.beginBytes)
+      pieces.push({ ...place, beginBytes: tail.beginBytes, validBytes: tail.validBytes })
   }
-  const tails = new Map(inventory.tails.map(({ timeline, segment }) => [pieceKey(timeline, segment), { timeline, segment }]))
-  for (const { timeline, segment } of tails.values()) {
-    const tail = await readTail(cluster, { timeline, segment })
-    if (tail && tail.validBytes > 0) pieces.push({ timeline, segment, validBytes: tail.validBytes })
-  }
-  const names = new Set(pieces.filter((piece) => piece.validBytes > 0).map((one) => pieceKey(one.timeline, one.segment)))
+  const names = new Set(
+    pieces.filter((piece) => piece.validBytes > 0).map((one) => pieceKey(one.timeline, one.segment)),
+  )
   return {
     coverage: computeCoverage({ pieces, ranges: inventory.ranges, position: inventory.position }, walSegmentSizeBytes),
     histories: inventory.histories,

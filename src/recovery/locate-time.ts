@@ -9,24 +9,21 @@ import { firstGap, gapError, newestFirst, onPath, type RejectedBackup } from '..
 import { type LsnRange, rangeHolding } from '../catalog/coverage.ts'
 import { targetTimeline } from '../catalog/timeline-path.ts'
 import { type Lsn, parseLsn } from '../postgres/lsn.ts'
-import type { WalLandmark } from '../postgres/wal/landmark.ts'
+import type { WalLandmark } from '../postgres/wal/landmarks.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import {
   isAbort,
   isCommit,
-  latestInstant,
-  lastRange,
   type Located,
   type LocateOptions,
+  lastRange,
+  latestInstant,
   lostEnd,
   nothingHeld,
   type StopPoint,
   stopAfter,
-} from './locate.ts'
+} from './stop-point.ts'
 import { findLandmarks, findLastLandmark, lastRecord, type WalLog } from './wal-log.ts'
-
-/** Times of commits are taken a moment before the records are written, so they may be slightly out of order. */
-const DISORDER_MICROS = 10_000_000n
 
 export async function locateTime(instant: InstantMicros, options: LocateOptions): Promise<Located> {
   const { log, backups } = options
@@ -77,9 +74,10 @@ async function firstEndAfter(log: WalLog, range: LsnRange, instant: InstantMicro
   const query = {
     mayHold: (meta: Parameters<typeof latestInstant>[0]) => {
       const latest = latestInstant(meta)
-      return latest !== undefined && latest + DISORDER_MICROS > instant
+      return latest !== undefined && latest > instant
     },
-    matches: (landmark: WalLandmark) => (isCommit(landmark) || isAbort(landmark)) && 'at' in landmark && landmark.at > instant,
+    matches: (landmark: WalLandmark) =>
+      (isCommit(landmark) || isAbort(landmark)) && 'at' in landmark && landmark.at > instant,
   }
   for await (const landmark of findLandmarks(log, range, query)) return landmark
   return undefined
@@ -94,7 +92,10 @@ async function stopAtEnd(
   const next = log.coverage.ranges.find((one) => one.beginLsn > range.endLsn)
   if (next) {
     const gap = firstGap(log.coverage, { beginLsn: range.endLsn, endLsn: next.beginLsn })
-    throw gapError(gap, `No transaction after ${formatInstant(instant)} is held before a gap, so the moment may lie inside it`)
+    throw gapError(
+      gap,
+      `No transaction after ${formatInstant(instant)} is held before a gap, so the moment may lie inside it`,
+    )
   }
   if (lostEnd(log)) lastRange(log)
   const caughtUpAt = knownUntil(log, range.endLsn)
@@ -116,7 +117,11 @@ function knownUntil(log: WalLog, endLsn: Lsn): InstantMicros | undefined {
 
 async function tooLate(
   log: WalLog,
-  options: { readonly instant: InstantMicros; readonly range: LsnRange; readonly caughtUpAt: InstantMicros | undefined },
+  options: {
+    readonly instant: InstantMicros
+    readonly range: LsnRange
+    readonly caughtUpAt: InstantMicros | undefined
+  },
 ): Promise<RetakeError> {
   const { instant, range, caughtUpAt } = options
   const end = await findLastLandmark(log, range, {
@@ -146,7 +151,11 @@ function tooEarly(
       none
         ? 'There is no backup of this cluster, so nothing can be restored.'
         : `No backup lies on the way to timeline ${targetTimeline(log.path)}, so nothing on it can be restored.`,
-      { hint: none ? 'Run `retake backup` to make one.' : 'Name another timeline with --timeline; `retake window` lists them.' },
+      {
+        hint: none
+          ? 'Run `retake backup` to make one.'
+          : 'Name another timeline with --timeline; `retake window` lists them.',
+      },
     )
   }
   return new RetakeError(

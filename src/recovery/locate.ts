@@ -4,40 +4,32 @@
  * https://www.postgresql.org/docs/current/runtime-config-wal.html#RUNTIME-CONFIG-WAL-RECOVERY-TARGET
  */
 import { RetakeError } from '../base/errors.ts'
-import { formatInstant, type InstantMicros, parseInstant } from '../base/instant.ts'
+import { formatInstant } from '../base/instant.ts'
 import { type BackupChoice, chooseBackup, firstGap, gapError } from '../catalog/choose-backup.ts'
-import type { LsnRange, WalGap } from '../catalog/coverage.ts'
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
-import type { WalLandmark } from '../postgres/wal/landmark.ts'
-import type { WalRecord } from '../postgres/wal/reader.ts'
+import type { WalLandmark } from '../postgres/wal/landmarks.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { locateTime } from './locate-time.ts'
 import type { PlanTransaction } from './plan-types.ts'
-import type { StopSetting } from './settings.ts'
+import {
+  isAbort,
+  isCommit,
+  type Located,
+  type LocateOptions,
+  lastRange,
+  nothingHeld,
+  type StopPoint,
+  stopAfter,
+} from './stop-point.ts'
 import type { RecoveryTarget } from './targets.ts'
-import { findLandmarks, findLastLandmark, firstRecordFrom, lastRecord, type LandmarkQuery, type WalLog } from './wal-log.ts'
-
-/** A record of the log where recovery stops. */
-export interface StopPoint {
-  readonly setting: StopSetting
-  readonly recordLsn: Lsn
-  /** The end of that record; WAL is needed up to here whether it is applied or not. */
-  readonly endLsn: Lsn
-  /** Whether the record itself is applied. */
-  readonly applied: boolean
-  readonly why: string
-}
-
-export interface Located {
-  readonly stop: StopPoint
-  readonly choice: BackupChoice<BackupSummary>
-}
-
-export interface LocateOptions {
-  readonly log: WalLog
-  /** The backups to choose from. */
-  readonly backups: readonly BackupSummary[]
-}
+import {
+  findLandmarks,
+  findLastLandmark,
+  firstRecordFrom,
+  type LandmarkQuery,
+  lastRecord,
+  type WalLog,
+} from './wal-log.ts'
 
 /**
  * Finds the record where recovery to the target stops, and the backup to begin with.
@@ -47,7 +39,10 @@ export async function locateTarget(target: RecoveryTarget, options: LocateOption
   if (target.kind === 'time') return await locateTime(target.instant, options)
   const stop = await stopOf(target, options)
   const choice = chooseFor(stop, options)
-  return { stop: await withoutAmbiguity(target, stop, { ...options, startLsn: parseLsn(choice.backup.startLsn) }), choice }
+  return {
+    stop: await withoutAmbiguity(target, stop, { ...options, startLsn: parseLsn(choice.backup.startLsn) }),
+    choice,
+  }
 }
 
 /** The last commit that a restore to the stop point contains; undefined when there is none since the backup began. */
@@ -64,41 +59,6 @@ export async function lastTransaction(
   })
   if (!commit || !('xid' in commit)) return undefined
   return { xid: commit.xid, at: formatInstant(commit.at), lsn: formatLsn(commit.lsn) }
-}
-
-export function isCommit(landmark: WalLandmark): boolean {
-  return landmark.type === 'commit' || landmark.type === 'commit-prepared'
-}
-
-export function isAbort(landmark: WalLandmark): boolean {
-  return landmark.type === 'abort' || landmark.type === 'abort-prepared'
-}
-
-/** Recovery up to the last whole record: said as its LSN, so that WAL that is missing can never shorten the recovery silently. */
-export function stopAfter(record: Pick<WalRecord, 'lsn' | 'endLsn'>, why: string): StopPoint {
-  return {
-    setting: { name: 'recovery_target_lsn', value: formatLsn(record.lsn), inclusive: true },
-    recordLsn: record.lsn,
-    endLsn: record.endLsn,
-    applied: true,
-    why,
-  }
-}
-
-/** The last stretch of held WAL. @throws RetakeError `wal.gap` when its end was lost, `backup.missing` when nothing is held */
-export function lastRange(log: WalLog): LsnRange {
-  const range = log.coverage.ranges.at(-1)
-  const lost = lostEnd(log)
-  if (lost) throw gapError(lost, 'The end of the archived WAL has been lost')
-  if (range) return range
-  throw new RetakeError('wal.gap', 'No WAL of this timeline is held, so no backup of it can become consistent.', {
-    hint: 'Run `retake wal receive`, then make a backup.',
-  })
-}
-
-export function lostEnd(log: WalLog): WalGap | undefined {
-  const end = log.coverage.ranges.at(-1)?.endLsn
-  return log.coverage.gaps.find((gap) => end === undefined || gap.beginLsn >= end)
 }
 
 function stopOf(target: Exclude<RecoveryTarget, { kind: 'time' }>, options: LocateOptions): Promise<StopPoint> {
@@ -132,14 +92,18 @@ async function stopAtLsn(log: WalLog, lsn: Lsn): Promise<StopPoint> {
     if (last && lsn > last.endLsn) throw beyondEnd(log, lsn)
     const first = log.coverage.ranges[0]
     // Before all coverage: the choice of a backup knows the first moment. Inside a hole: say which.
-    if (first && lsn >= first.beginLsn) throw gapError(firstGap(log.coverage, { beginLsn: lsn, endLsn: (lsn + 1n) as Lsn }), 'The target lies in a gap')
+    if (first && lsn >= first.beginLsn)
+      throw gapError(firstGap(log.coverage, { beginLsn: lsn, endLsn: (lsn + 1n) as Lsn }), 'The target lies in a gap')
     return stopAfter({ lsn, endLsn: lsn }, 'the position asked for')
   }
   const record = await firstRecordFrom(log, range, lsn)
   if (!record) {
     const last = await lastRecord(log, range)
     if (!last) throw nothingHeld()
-    return stopAfter(last, `no record begins at ${formatLsn(lsn)} or later, so it is the end of everything held; the last record is ${formatLsn(last.lsn)}`)
+    return stopAfter(
+      last,
+      `no record begins at ${formatLsn(lsn)} or later, so it is the end of everything held; the last record is ${formatLsn(last.lsn)}`,
+    )
   }
   const why = record.lsn === lsn ? 'the record at the position' : 'the first record after the position'
   return {
@@ -220,7 +184,8 @@ async function withoutAmbiguity(
 function endsOf(xid: number): LandmarkQuery {
   return {
     // Facts without transaction ids say nothing.
-    mayHold: (meta) => meta.minXid === undefined || meta.maxXid === undefined || (meta.minXid <= xid && xid <= meta.maxXid),
+    mayHold: (meta) =>
+      meta.minXid === undefined || meta.maxXid === undefined || (meta.minXid <= xid && xid <= meta.maxXid),
     matches: (landmark) => (isCommit(landmark) || isAbort(landmark)) && 'xid' in landmark && landmark.xid === xid,
   }
 }
@@ -250,16 +215,4 @@ function beyondEnd(log: WalLog, lsn: Lsn): RetakeError {
       details: { lastLsn: formatLsn(last.endLsn) },
     },
   )
-}
-
-export function nothingHeld(): RetakeError {
-  return new RetakeError('wal.damaged', 'The held WAL contains no whole record.', {
-    hint: 'Run `retake verify` to see what is damaged.',
-  })
-}
-
-/** The later of what the segment's facts say of times; undefined when no transaction ended in it. */
-export function latestInstant(meta: { readonly firstAt?: string | undefined; readonly lastAt?: string | undefined }): InstantMicros | undefined {
-  const instants = [meta.firstAt, meta.lastAt].filter((one) => one !== undefined).map(parseInstant)
-  return instants.reduce<InstantMicros | undefined>((best, one) => (best === undefined || one > best ? one : best), undefined)
 }

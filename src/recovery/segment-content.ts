@@ -8,6 +8,9 @@ export interface SegmentPlace {
 }
 
 export interface SegmentContent {
+  /** Where in the segment the bytes begin; 0 unless WAL is held only from a later position on. */
+  readonly beginBytes: number
+  /** From `beginBytes` to `validBytes`. */
   readonly bytes: AsyncIterable<Uint8Array>
   readonly validBytes: number
 }
@@ -17,7 +20,10 @@ export interface SegmentContent {
  * A receiver may finish the segment meanwhile (whole first, then the tail goes), so the whole one is looked for again.
  * @throws RetakeError `repo.damaged`, also while the bytes are read
  */
-export async function openSegment(cluster: ClusterRepository, place: SegmentPlace): Promise<SegmentContent | undefined> {
+export async function openSegment(
+  cluster: ClusterRepository,
+  place: SegmentPlace,
+): Promise<SegmentContent | undefined> {
   return (
     (await openStored(cluster, { ...place, partial: false })) ??
     (await openLongest(cluster, place)) ??
@@ -26,23 +32,27 @@ export async function openSegment(cluster: ClusterRepository, place: SegmentPlac
 }
 
 /** What is known of a finished segment without reading it; undefined for a tail, which must be read. */
-export async function readStoredMeta(cluster: ClusterRepository, place: SegmentPlace): Promise<SegmentMeta | undefined> {
+export async function readStoredMeta(
+  cluster: ClusterRepository,
+  place: SegmentPlace,
+): Promise<SegmentMeta | undefined> {
   return await readSegmentMeta(cluster, { ...place, partial: false })
 }
 
-/** As PostgreSQL wants it: the segment's full size, zeros after what is held. */
+/** As PostgreSQL wants it: the segment's full size, zeros where nothing is held. */
 export async function* padded(content: SegmentContent, segmentSizeBytes: number): AsyncGenerator<Uint8Array> {
-  let length = 0
+  yield* zeros(content.beginBytes)
+  let length = content.beginBytes
   for await (const bytes of content.bytes) {
     length += bytes.length
     yield bytes
   }
-  const zeros = Buffer.alloc(64 * 1024)
-  while (length < segmentSizeBytes) {
-    const piece = zeros.subarray(0, Math.min(zeros.length, segmentSizeBytes - length))
-    length += piece.length
-    yield piece
-  }
+  yield* zeros(segmentSizeBytes - length)
+}
+
+function* zeros(length: number): Generator<Uint8Array> {
+  const block = Buffer.alloc(Math.min(length, 64 * 1024))
+  for (let rest = length; rest > 0; rest -= block.length) yield block.subarray(0, Math.min(rest, block.length))
 }
 
 async function openLongest(cluster: ClusterRepository, place: SegmentPlace): Promise<SegmentContent | undefined> {
@@ -57,5 +67,5 @@ async function openStored(
   place: SegmentPlace & { readonly partial: boolean },
 ): Promise<SegmentContent | undefined> {
   const meta = await readSegmentMeta(cluster, place)
-  return meta && { bytes: readSegment(cluster, place), validBytes: meta.validBytes }
+  return meta && { beginBytes: 0, bytes: readSegment(cluster, place), validBytes: meta.validBytes }
 }

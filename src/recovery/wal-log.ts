@@ -2,19 +2,24 @@
  * The archived WAL along one path of timelines, readable as records. Segments whose stored facts say that they cannot hold
  * what is looked for are not read.
  */
+import { throwIfAborted } from '../base/abort.ts'
+import { RetakeError } from '../base/errors.ts'
 import type { PathCoverage } from '../catalog/choose-backup.ts'
 import { coverageOfPath, type LsnRange } from '../catalog/coverage.ts'
 import type { TimelinePath } from '../catalog/timeline-path.ts'
-import { segmentOf, segmentStart } from '../postgres/lsn.ts'
-import { landmarkOf, type WalLandmark } from '../postgres/wal/landmark.ts'
-import { WalReader, type WalRecord } from '../postgres/wal/reader.ts'
+import { formatLsn, type Lsn, segmentName, segmentOf, segmentStart } from '../postgres/lsn.ts'
+import { isLandmarkRecord, landmarkOf, type WalLandmark } from '../postgres/wal/landmarks.ts'
+import { WalReader } from '../postgres/wal/reader.ts'
+import type { WalRecord } from '../postgres/wal/record.ts'
 import type { ClusterRepository } from '../repository/repository.ts'
 import type { SegmentMeta } from '../repository/wal-archive.ts'
 import type { HeldArchive } from './held-archive.ts'
-import { openSegment, readStoredMeta } from './segment-content.ts'
+import { openSegment, readStoredMeta, type SegmentContent } from './segment-content.ts'
 import { timelinesOf } from './segment-supply.ts'
 
 const MAX_GROUP_SEGMENTS = 8n
+/** The lists in a commit of very many subtransactions; what is needed is within. */
+const MAX_LANDMARK_BYTES = 64 * 1024 * 1024
 
 export interface WalLog {
   readonly cluster: ClusterRepository
@@ -35,27 +40,39 @@ export function openWalLog(
   return { cluster, held, path, coverage, segmentSizeBytes, signal }
 }
 
-/** Every record that starts in these segments, in order, whole, and inside `range`. */
-export async function* readRecords(
-  log: WalLog,
-  range: LsnRange,
-  segments: { readonly first: bigint; readonly last: bigint },
-): AsyncGenerator<WalRecord> {
-  const reader = new WalReader({
-    segmentSizeBytes: log.segmentSizeBytes,
-    startLsn: segmentStart(segments.first, log.segmentSizeBytes),
-    systemIdentifier: log.cluster.facts.systemIdentifier,
-  })
-  for (let segment = segments.first; segmentStart(segment, log.segmentSizeBytes) < range.endLsn; segment += 1n) {
+interface ReadRange extends LsnRange {
+  readonly firstSegment: bigint
+  readonly lastSegment: bigint
+  /** Only records that are landmarks; all are checked. */
+  readonly landmarksOnly?: boolean | undefined
+}
+
+/**
+ * Every record that starts in these segments, in order, whole, and inside the range.
+ * @throws RetakeError `wal.damaged` when a record does not decode, or the log ends before the bytes that are held do
+ */
+export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerator<WalRecord> {
+  const { segmentSizeBytes } = log
+  let reader: WalReader | undefined
+  for (let segment = wanted.firstSegment; segmentStart(segment, segmentSizeBytes) < wanted.endLsn; segment += 1n) {
     const content = await openHeld(log, segment)
-    if (!content) return
-    for await (const bytes of content) {
-      log.signal?.throwIfAborted()
+    if (!content) throw vanished(log, segment)
+    reader ??= new WalReader({
+      segmentSizeBytes,
+      startLsn: (segmentStart(segment, segmentSizeBytes) + BigInt(content.beginBytes)) as Lsn,
+      systemIdentifier: log.cluster.facts.systemIdentifier,
+      maxDataBytes: MAX_LANDMARK_BYTES,
+      ...(wanted.landmarksOnly ? { wanted: isLandmarkRecord } : {}),
+    })
+    for await (const bytes of content.bytes) {
+      throwIfAborted(log.signal)
       for (const record of reader.push(bytes)) {
         // A record that starts in the last segment may end in a later one, which is why reading goes on until here.
-        if (segmentOf(record.lsn, log.segmentSizeBytes) > segments.last || record.endLsn > range.endLsn) return
-        if (record.lsn >= range.beginLsn) yield record
+        if (segmentOf(record.lsn, segmentSizeBytes) > wanted.lastSegment || record.endLsn > wanted.endLsn) return
+        if (record.lsn >= wanted.beginLsn) yield record
       }
+      if (reader.end !== undefined) throw endsEarly(reader.validEndLsn, wanted.endLsn)
+      if (segment > wanted.lastSegment && segmentOf(reader.validEndLsn, segmentSizeBytes) > wanted.lastSegment) return
     }
   }
 }
@@ -69,7 +86,12 @@ export interface LandmarkQuery {
 /** The landmarks of a range that match, oldest first. */
 export async function* findLandmarks(log: WalLog, range: LsnRange, query: LandmarkQuery): AsyncGenerator<WalLandmark> {
   for await (const group of groupsOfInterest(log, range, query)) {
-    for await (const record of readRecords(log, range, group)) {
+    for await (const record of readRecords(log, {
+      ...range,
+      firstSegment: group.first,
+      lastSegment: group.last,
+      landmarksOnly: true,
+    })) {
       const landmark = landmarkOf(record, majorOf(log.cluster))
       if (landmark && query.matches(landmark)) yield landmark
     }
@@ -87,7 +109,12 @@ export async function findLastLandmark(
     if (!(await isOfInterest(log, segment, query))) continue
     const from = segment > first ? segment - 1n : segment
     let found: WalLandmark | undefined
-    for await (const record of readRecords(log, range, { first: from, last: segment })) {
+    for await (const record of readRecords(log, {
+      ...range,
+      firstSegment: from,
+      lastSegment: segment,
+      landmarksOnly: true,
+    })) {
       const landmark = landmarkOf(record, majorOf(log.cluster))
       if (landmark && query.matches(landmark)) found = landmark
     }
@@ -101,7 +128,13 @@ export async function lastRecord(log: WalLog, range: LsnRange): Promise<WalRecor
   const first = segmentOf(range.beginLsn, log.segmentSizeBytes)
   for (let segment = lastSegmentOf(range, log); segment >= first; segment -= 1n) {
     let last: WalRecord | undefined
-    for await (const record of readRecords(log, range, { first: segment, last: lastSegmentOf(range, log) })) last = record
+    for await (const record of readRecords(log, {
+      ...range,
+      firstSegment: segment,
+      lastSegment: lastSegmentOf(range, log),
+    })) {
+      last = record
+    }
     if (last) return last
   }
   return undefined
@@ -110,7 +143,11 @@ export async function lastRecord(log: WalLog, range: LsnRange): Promise<WalRecor
 /** The first record that starts at the position or after it. */
 export async function firstRecordFrom(log: WalLog, range: LsnRange, lsn: bigint): Promise<WalRecord | undefined> {
   const first = segmentOf(lsn, log.segmentSizeBytes)
-  for await (const record of readRecords(log, range, { first, last: lastSegmentOf(range, log) })) {
+  for await (const record of readRecords(log, {
+    ...range,
+    firstSegment: first,
+    lastSegment: lastSegmentOf(range, log),
+  })) {
     if (record.lsn >= lsn) return record
   }
   return undefined
@@ -121,14 +158,16 @@ export function majorOf(cluster: ClusterRepository): number {
 }
 
 /** The newest timeline's file of a segment is read: it carries its ancestor's part of the segment too. */
-export function heldTimeline(log: Pick<WalLog, 'path' | 'segmentSizeBytes' | 'held'>, segment: bigint): number | undefined {
+export function heldTimeline(
+  log: Pick<WalLog, 'path' | 'segmentSizeBytes' | 'held'>,
+  segment: bigint,
+): number | undefined {
   return timelinesOf(segment, log).find((timeline) => log.held.holds(timeline, segment))
 }
 
-async function openHeld(log: WalLog, segment: bigint): Promise<AsyncIterable<Uint8Array> | undefined> {
+async function openHeld(log: WalLog, segment: bigint): Promise<SegmentContent | undefined> {
   const timeline = heldTimeline(log, segment)
-  if (timeline === undefined) return undefined
-  return (await openSegment(log.cluster, { timeline, segment }))?.bytes
+  return timeline === undefined ? undefined : await openSegment(log.cluster, { timeline, segment })
 }
 
 /** Runs of segments to read; each begins one segment early, because a landmark's record may start before the segment that lists it. */
@@ -155,7 +194,7 @@ async function* groupsOfInterest(
 }
 
 async function isOfInterest(log: WalLog, segment: bigint, query: LandmarkQuery): Promise<boolean> {
-  log.signal?.throwIfAborted()
+  throwIfAborted(log.signal)
   const timeline = heldTimeline(log, segment)
   if (timeline === undefined) return false
   const meta = await readStoredMeta(log.cluster, { timeline, segment })
@@ -164,4 +203,24 @@ async function isOfInterest(log: WalLog, segment: bigint, query: LandmarkQuery):
 
 function lastSegmentOf(range: LsnRange, log: Pick<WalLog, 'segmentSizeBytes'>): bigint {
   return segmentOf(range.endLsn > range.beginLsn ? range.endLsn - 1n : range.endLsn, log.segmentSizeBytes)
+}
+
+/** It was listed when the search began. */
+function vanished(log: WalLog, segment: bigint): RetakeError {
+  const name = segmentName({ timeline: heldTimeline(log, segment) ?? 0, segment }, log.segmentSizeBytes)
+  return new RetakeError(
+    'wal.gap',
+    `The WAL segment ${name} has been removed from the archive while it was searched.`,
+    {
+      hint: 'Run `retake verify` to see what is missing.',
+    },
+  )
+}
+
+function endsEarly(validEndLsn: Lsn, heldEndLsn: Lsn): RetakeError {
+  return new RetakeError(
+    'wal.damaged',
+    `The archived WAL holds no valid record at ${formatLsn(validEndLsn)}, though it should go on until ${formatLsn(heldEndLsn)}. Nothing after that position can be replayed.`,
+    { hint: 'Run `retake verify` to see which segment is damaged.', details: { lsn: formatLsn(validEndLsn) } },
+  )
 }

@@ -170,13 +170,28 @@ export async function openContainer(
   const info = await reader.head(name.key)
   if (info === undefined) return undefined
   const { sizeBytes } = info
-  if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(name, `it has ${sizeBytes} bytes, too few to be whole`)
   const read = async (offsetBytes: number, lengthBytes: number) => {
     const bytes = await reader.get(name.key, { offsetBytes, lengthBytes })
-    if (bytes?.length !== lengthBytes) throw damaged(name, 'it is shorter than the storage says')
-    return bytes
+    if (bytes?.length === lengthBytes) return bytes
+    throw damaged(name, bytes ? 'it is shorter than the storage says' : 'it was removed while it was read')
   }
-  const ending = await read(Math.max(0, sizeBytes - FIRST_READ_BYTES), Math.min(sizeBytes, FIRST_READ_BYTES))
+  const endingBytes = Math.min(sizeBytes, FIRST_READ_BYTES)
+  const ending = await read(sizeBytes - endingBytes, endingBytes)
+  return await decodeContainer({ name, sealing, sizeBytes, ending, read })
+}
+
+interface ContainerSource {
+  readonly name: ContainerName
+  readonly sealing: Sealing
+  readonly sizeBytes: number
+  /** The last bytes of the object, or all of it. */
+  readonly ending: Uint8Array
+  read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>
+}
+
+async function decodeContainer(source: ContainerSource): Promise<Container> {
+  const { name, sealing, sizeBytes, ending, read } = source
+  if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(name, `it has ${sizeBytes} bytes, too few to be whole`)
   const headerBytes = ending.length === sizeBytes ? ending.subarray(0, HEADER_BYTES) : await read(0, HEADER_BYTES)
   const header = decodeHeader(headerBytes)
   if (header === undefined) throw damaged(name, 'its header is not one of Retake')
@@ -184,16 +199,17 @@ export async function openContainer(
   const trailerBytes = ending.subarray(ending.length - TRAILER_BYTES)
   const trailer = decodeTrailer(trailerBytes)
   const footerEnd = sizeBytes - TRAILER_BYTES
-  if (trailer === undefined || trailer.footerBytes > footerEnd - HEADER_BYTES)
-    throw damaged(name, 'its end is missing or altered')
+  const footerStart = footerEnd - (trailer?.footerBytes ?? 0)
+  if (trailer === undefined || footerStart < HEADER_BYTES) throw damaged(name, 'its end is missing or altered')
+  const endingStart = sizeBytes - ending.length
   const footerBytes =
-    trailer.footerBytes + TRAILER_BYTES <= ending.length
-      ? ending.subarray(ending.length - TRAILER_BYTES - trailer.footerBytes, ending.length - TRAILER_BYTES)
-      : await read(footerEnd - trailer.footerBytes, trailer.footerBytes)
+    footerStart >= endingStart
+      ? ending.subarray(footerStart - endingStart, footerEnd - endingStart)
+      : await read(footerStart, trailer.footerBytes)
   const objectKey = deriveObjectKey(sealing, { ...name, epoch: header.epoch, salt: header.salt })
   const footer = decodeFooter(footerBytes, { objectKey, header: headerBytes, trailer: trailerBytes })
   if (footer === undefined) throw damaged(name, 'its footer is not authentic')
-  if (!tiles(footer.frames, footerEnd - trailer.footerBytes)) throw damaged(name, 'its frames do not fill it exactly')
+  if (!tiles(footer.frames, footerStart)) throw damaged(name, 'its frames do not fill it exactly')
   return {
     ...name,
     ...footer,
@@ -248,10 +264,21 @@ function encodeSmall(sealing: Sealing, object: SmallObject): Uint8Array[] {
   return [header, ...encodeFooter({ frames: [], meta: object.meta }, { objectKey, header })]
 }
 
-/** The data of a container without frames, or undefined when there is no such object. @throws RetakeError `repo.damaged` */
+/**
+ * The data of a container without frames, or undefined when there is no such object. Read at once, so that an object which is
+ * being replaced is seen as it was before or after.
+ * @throws RetakeError `repo.damaged`
+ */
 export async function getSmall(reader: ObjectReader, sealing: Sealing, name: ContainerName): Promise<unknown> {
-  const container = await openContainer(reader, sealing, name)
-  if (container === undefined) return undefined
+  const bytes = await reader.get(name.key)
+  if (bytes === undefined) return undefined
+  const container = await decodeContainer({
+    name,
+    sealing,
+    sizeBytes: bytes.length,
+    ending: bytes,
+    read: async (offsetBytes, lengthBytes) => bytes.subarray(offsetBytes, offsetBytes + lengthBytes),
+  })
   if (container.frames.length > 0) throw damaged(name, 'it has frames where none belong')
   return container.meta
 }

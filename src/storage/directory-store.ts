@@ -52,9 +52,9 @@ export class DirectoryStore implements ObjectStore {
       const file = await open(pathOfKey(this.root, key), constants.O_RDONLY).catch(ignoreMissing)
       if (file === undefined) return undefined
       await using _closing = file
-      if (range !== undefined) return readFully(file, range.offsetBytes, range.lengthBytes)
+      if (range !== undefined) return await readFully(file, range.offsetBytes, range.lengthBytes)
       const info = await file.stat()
-      return info.isFile() ? readFully(file, 0, info.size) : undefined
+      return info.isFile() ? await readFully(file, 0, info.size) : undefined
     })
   }
 

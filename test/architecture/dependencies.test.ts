@@ -21,12 +21,12 @@ const below: Readonly<Record<string, readonly string[]>> = {
 
 /** Which folder may use which package: each is wrapped in one place, so that replacing it touches one place. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  pg: ['postgres'],
+  pg: ['postgres', 'demo'],
   'hash-wasm': ['postgres', 'repository'],
   '@napi-rs/blake-hash': ['repository'],
   commander: ['cli'],
   yaml: ['engine'],
-  zod: ['engine'],
+  zod: ['engine', 'repository'],
 }
 
 const modules = readModules('src/**/*.ts')

@@ -238,7 +238,7 @@ async function makeDataDirectory(
 }
 
 async function findMajors(): Promise<number[]> {
-  const asked = process.env['RETAKE_TEST_MAJORS']
+  const asked = process.env.RETAKE_TEST_MAJORS
   const majors = asked ? asked.split(',').map(Number) : [...SUPPORTED_MAJORS]
   const results = await Promise.all(
     majors.map(async (major) => {

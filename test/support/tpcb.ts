@@ -47,20 +47,22 @@ export async function startTpcb(options: TpcbOptions): Promise<TpcbLoad> {
   const pauseMs = transactionsPerSecond === undefined ? 0 : (1_000 * connections) / transactionsPerSecond
   const stop = new AbortController()
   const branches = Math.max(1, Math.floor(accounts / ACCOUNTS_PER_BRANCH))
-  let gate = Promise.withResolvers<void>()
-  gate.resolve()
+  let gate: PromiseWithResolvers<void> | undefined
   let open = 0
   let idle: (() => void) | undefined
   const load = {
     committed: 0,
     async pause() {
-      gate = Promise.withResolvers()
+      gate ??= Promise.withResolvers()
       if (open > 0) await new Promise<void>((resolve) => (idle = resolve))
     },
-    resume: () => gate.resolve(),
+    resume() {
+      gate?.resolve()
+      gate = undefined
+    },
     async stop() {
       stop.abort()
-      gate.resolve()
+      load.resume()
       await Promise.all(workers)
     },
     [Symbol.asyncDispose]: () => load.stop(),
@@ -69,7 +71,8 @@ export async function startTpcb(options: TpcbOptions): Promise<TpcbLoad> {
     await using sql = await openSql(options.target, { applicationName: 'tpcb' })
     while (!stop.signal.aborted) {
       if (pauseMs > 0) await sleep(pauseMs * 2 * Math.random(), stop.signal).catch(() => {})
-      await gate.promise
+      // Nothing may be awaited between the look at the gate and the count: pause() relies on it.
+      while (gate) await gate.promise
       if (stop.signal.aborted) break
       open += 1
       try {

@@ -6,11 +6,13 @@ import { formatAgo, formatBytes, renderTable } from '../format.ts'
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   await using retake = await context.open()
   const { backups, damaged } = await listBackups(retake)
-  for (const { backupId, error } of damaged) context.terminal.logger.warn(`Backup ${backupId} cannot be read. ${error.message}`)
+  for (const { backupId, error } of damaged)
+    context.terminal.logger.warn(`Backup ${backupId} cannot be read. ${error.message}`)
   const now = context.clock.now()
   return {
     data: { cluster: retake.clusterName, backups, damaged },
-    text: backups.length === 0 ? `No backup of "${retake.clusterName}" yet. Make one: retake backup` : render(backups, now),
+    text:
+      backups.length === 0 ? `No backup of "${retake.clusterName}" yet. Make one: retake backup` : render(backups, now),
     ...(damaged.length > 0 ? { exitCode: 30 } : {}),
   }
 }

@@ -7,7 +7,10 @@ import type { Terminal } from '../terminal.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const seconds = optionInteger(context.options.timeout, { name: '--timeout', min: 1, max: 3600 })
-  const report = await diagnose(await retakeOptions(context), { stepLimitMs: (seconds ?? 10) * 1000, signal: context.signal })
+  const report = await diagnose(await retakeOptions(context), {
+    stepLimitMs: (seconds ?? 10) * 1000,
+    signal: context.signal,
+  })
   return { data: report, text: render(report.checks, context.terminal), ...(report.healthy ? {} : { exitCode: 40 }) }
 }
 

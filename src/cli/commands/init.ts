@@ -23,7 +23,10 @@ function render(report: InitialiseReport): string {
     ['repository', `${repository.url} (${WORDS[repository.outcome]})`],
     ['key file', keyFile && `${keyFile.file} (${WORDS[keyFile.outcome]})`],
     ['recovery kit', recoveryKit && `${recoveryKit.file} (${WORDS[recoveryKit.outcome]})`],
-    ['cluster', `${cluster.name}: ${version} at ${cluster.server}, system ${cluster.systemIdentifier} (${WORDS[cluster.outcome]})`],
+    [
+      'cluster',
+      `${cluster.name}: ${version} at ${cluster.server}, system ${cluster.systemIdentifier} (${WORDS[cluster.outcome]})`,
+    ],
     ['slot', `${slot.name}${slot.restartLsn ? ` from ${slot.restartLsn}` : ''} (${WORDS[slot.outcome]})`],
   ])
   return report.dryRun ? `${fields}\n\nNothing was changed.` : `${fields}\n\n${nextSteps(report)}`

@@ -149,10 +149,10 @@ class RunningTraffic implements Traffic {
       if (pauseMs > 0) await this.#waitUntil(due)
       // After a pause nothing is made up for: the rate stays, and no burst follows.
       due = Math.max(due + pauseMs, performance.now() - pauseMs)
-      await this.#gate.promise
-      if (this.#stop.signal.aborted) break
       sql ??= await this.#connectAgain()
-      if (sql === undefined) break
+      // Nothing may be awaited between the look at the gate and the count: pause() relies on it.
+      while (this.#paused) await this.#gate.promise
+      if (sql === undefined || this.#stop.signal.aborted) break
       this.#open += 1
       const alive = await this.#transaction(sql, { connection, sequence, random })
       this.#open -= 1

@@ -7,7 +7,16 @@ import { openSql } from '../../postgres/connection/sql.ts'
 import { openReplication } from '../../postgres/replication/connection.ts'
 import { defaultSlotName } from '../config-options.ts'
 import { type RetakeOptions, retakeSettings } from '../open.ts'
-import { type Check, type CheckArea, type CheckResult, type CheckState, failed, passed, skipped, type Verdict } from './check.ts'
+import {
+  type Check,
+  type CheckArea,
+  type CheckResult,
+  type CheckState,
+  failed,
+  passed,
+  skipped,
+  type Verdict,
+} from './check.ts'
 import { type DoctorContext, gatherMachineFacts, gatherRepositoryFacts } from './gather.ts'
 import { machineChecks } from './machine-checks.ts'
 import { type ReplicationAttempt, replicationChecks } from './replication-checks.ts'
@@ -30,10 +39,16 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
   const facts = 'value' in server ? server.value : undefined
   checks.push(...judgeAll('server', serverChecks, facts, 'The server could not be asked.'))
 
-  const replication = await attempt(context, 'opening a replication connection', (signal) => askReplication(context, signal))
+  const replication = await attempt(context, 'opening a replication connection', (signal) =>
+    askReplication(context, signal),
+  )
   const tried: ReplicationAttempt = 'value' in replication ? replication.value : { error: replication.error }
   checks.push(
-    ...judgeAll('replication', replicationChecks, { attempt: tried, server: facts, receiverName: context.receiverName }),
+    ...judgeAll('replication', replicationChecks, {
+      attempt: tried,
+      server: facts,
+      receiverName: context.receiverName,
+    }),
   )
 
   const repository = await attempt(context, 'reading the repository', () =>
@@ -46,7 +61,10 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
   else checks.push(...unanswered(repository.error))
 
   const major = facts ? majorOf(facts.serverVersionNum) : undefined
-  const machine = await gatherMachineFacts(context, { major, preloads: facts?.settings.get('shared_preload_libraries') })
+  const machine = await gatherMachineFacts(context, {
+    major,
+    preloads: facts?.settings.get('shared_preload_libraries'),
+  })
   checks.push(...judgeAll('machine', machineChecks, machine))
   return summarise(checks)
 }
@@ -54,7 +72,11 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
 type Attempt<T> = { readonly value: T } | { readonly error: RetakeError }
 
 /** Runs a step until its time limit; only an abort from outside is thrown. */
-async function attempt<T>(context: DoctorContext, what: string, step: (signal: AbortSignal) => Promise<T>): Promise<Attempt<T>> {
+async function attempt<T>(
+  context: DoctorContext,
+  what: string,
+  step: (signal: AbortSignal) => Promise<T>,
+): Promise<Attempt<T>> {
   const limit = AbortSignal.timeout(context.stepLimitMs)
   const signal = context.signal ? AbortSignal.any([context.signal, limit]) : limit
   const ended = Promise.withResolvers<never>()
@@ -77,11 +99,14 @@ async function attempt<T>(context: DoctorContext, what: string, step: (signal: A
 
 async function askServer(context: DoctorContext, signal: AbortSignal): Promise<ServerFacts> {
   await using sql = await openSql(context.settings.target(), { signal, applicationName: 'retake doctor' })
-  return gatherServerFacts(sql, { slotName: context.slotName, nowMs: () => context.settings.clock.now().getTime() })
+  return await gatherServerFacts(sql, { slotName: context.slotName, nowMs: () => context.settings.clock.now().getTime() })
 }
 
 async function askReplication(context: DoctorContext, signal: AbortSignal): Promise<ReplicationAttempt> {
-  await using replication = await openReplication(context.settings.target(), { signal, applicationName: 'retake doctor' })
+  await using replication = await openReplication(context.settings.target(), {
+    signal,
+    applicationName: 'retake doctor',
+  })
   const { systemIdentifier } = await replication.identifySystem()
   return { mode: replication.mode, systemIdentifier }
 }
@@ -97,7 +122,12 @@ function judgeAll<Facts>(
   facts: Facts | undefined,
   without = 'Not known.',
 ): CheckResult[] {
-  return checks.map(({ id, title, judge }) => ({ id, area, title, ...(facts === undefined ? skipped(without) : judge(facts)) }))
+  return checks.map(({ id, title, judge }) => ({
+    id,
+    area,
+    title,
+    ...(facts === undefined ? skipped(without) : judge(facts)),
+  }))
 }
 
 function unanswered(error: RetakeError): CheckResult[] {
@@ -112,6 +142,8 @@ function summarise(checks: readonly CheckResult[]): DoctorReport {
   return { checks, counts, healthy: counts.failed === 0 }
 }
 
+/** The application_name of the receiver's connection, by which `synchronous_standby_names` knows it. */
+const RECEIVER_NAME = 'retake'
 const DEFAULT_STEP_LIMIT_MS = 10_000
 
 /**

@@ -1,8 +1,8 @@
 /** The facts of repository and machine for `doctor`: everything that can go wrong here becomes data. */
 import { stat, statfs } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { randomId } from '../../base/ids.ts'
 import { type RetakeError, toRetakeError } from '../../base/errors.ts'
+import { randomId } from '../../base/ids.ts'
 import { findPostgresBinaries } from '../../postgres/server/binaries.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { listBackups } from '../backups.ts'
@@ -94,10 +94,15 @@ async function freeSpace(directory: string): Promise<{ freeBytes: number; totalB
   return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
 }
 
-async function sharesDisk(directory: string | undefined, dataDirectory: string | undefined): Promise<boolean | undefined> {
+async function sharesDisk(
+  directory: string | undefined,
+  dataDirectory: string | undefined,
+): Promise<boolean | undefined> {
   if (directory === undefined || dataDirectory === undefined) return undefined
   // The server may be another machine on which the same path means something else, or be closed to this user.
-  const [repository, data] = await Promise.all([directory, dataDirectory].map((path) => stat(path).catch(() => undefined)))
+  const [repository, data] = await Promise.all(
+    [directory, dataDirectory].map((path) => stat(path).catch(() => undefined)),
+  )
   return repository && data ? repository.dev === data.dev : undefined
 }
 
@@ -113,7 +118,10 @@ export async function gatherMachineFacts(
   const { configFile, config } = settings
   return {
     major: known.major,
-    preloads: (known.preloads ?? '').split(',').map((name) => name.trim()).filter((name) => name !== ''),
+    preloads: (known.preloads ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
     binaries: known.major === undefined ? undefined : await findBinaries(known.major, config.postgresBinDirectory),
     configFile: configFile === undefined ? undefined : await configFileFacts(configFile, config.databaseUrl),
   }

@@ -17,7 +17,10 @@ const binaries: Check<MachineFacts> = {
   judge: ({ major, binaries: found, preloads }) => {
     if (major === undefined || !found) return unknown('The version of the server is not known.')
     if ('error' in found) {
-      return warning(`Nothing can be restored on this machine: ${found.error.message}`, found.error.hint ?? `Install PostgreSQL ${major}.`)
+      return warning(
+        `Nothing can be restored on this machine: ${found.error.message}`,
+        found.error.hint ?? `Install PostgreSQL ${major}.`,
+      )
     }
     const also = preloads.length > 0 ? ` A restored server also needs the libraries ${preloads.join(', ')}.` : ''
     return passed(`PostgreSQL ${major} (${found.origin}) is in ${found.binDir}.${also}`)
@@ -31,7 +34,10 @@ const configFile: Check<MachineFacts> = {
     if (!found) return passed('No configuration file is used.')
     const open = (found.mode & 0o077) !== 0
     return open && found.holdsPassword
-      ? failed(`${found.file} holds the password of the server, and other users of this machine can read it.`, `chmod 600 ${found.file}`)
+      ? failed(
+          `${found.file} holds the password of the server, and other users of this machine can read it.`,
+          `chmod 600 ${found.file}`,
+        )
       : passed(`${found.file} is used.`)
   },
 }

@@ -65,9 +65,13 @@ const space: Check<RepositoryFacts> = {
       const next = facts.backups.at(-1)?.storedBytes ?? 0
       const said = `${formatGiB(freeBytes)} of ${formatGiB(totalBytes)} are free`
       if (freeBytes < next) {
-        return failed(`${said}; the last backup took ${formatGiB(next)}, so the next one does not fit.`, `Give ${facts.url} more space.`)
+        return failed(
+          `${said}; the last backup took ${formatGiB(next)}, so the next one does not fit.`,
+          `Give ${facts.url} more space.`,
+        )
       }
-      if (freeBytes < 2 * next || freeBytes < totalBytes / 20) return warning(`${said}.`, `Give ${facts.url} more space.`)
+      if (freeBytes < 2 * next || freeBytes < totalBytes / 20)
+        return warning(`${said}.`, `Give ${facts.url} more space.`)
       return passed(`${said}.`)
     }),
 }
@@ -79,7 +83,10 @@ const kit: Check<RepositoryFacts> = {
     whenOpen(facts, () =>
       facts.holders.some(({ kind }) => kind === 'recovery-kit')
         ? passed('A recovery kit was made. Is the print where it should be?')
-        : warning('There is no recovery kit: with the one key lost, every backup is lost.', 'retake keys kit kit.txt   # print it, delete the file'),
+        : warning(
+            'There is no recovery kit: with the one key lost, every backup is lost.',
+            'retake keys kit kit.txt   # print it, delete the file',
+          ),
     ),
 }
 
@@ -88,9 +95,13 @@ const separateDisk: Check<RepositoryFacts> = {
   title: 'Repository apart from the data',
   judge: (facts) =>
     whenOpen(facts, () => {
-      if (facts.sharesDiskWithData === undefined) return skipped('The data directory is not on this machine, or cannot be seen.')
+      if (facts.sharesDiskWithData === undefined)
+        return skipped('The data directory is not on this machine, or cannot be seen.')
       return facts.sharesDiskWithData
-        ? warning('Repository and data directory lie on the same disk: its loss takes both.', 'Put the repository on another machine or disk.')
+        ? warning(
+            'Repository and data directory lie on the same disk: its loss takes both.',
+            'Put the repository on another machine or disk.',
+          )
         : passed('Repository and data directory lie on different disks.')
     }),
 }
@@ -100,9 +111,11 @@ const registered: Check<RepositoryFacts> = {
   title: 'Cluster registered, and the same server',
   judge: (facts) =>
     whenOpen(facts, () => {
-      if (!facts.cluster) return failed(`The cluster "${facts.clusterName}" is not registered in the repository.`, 'retake init')
+      if (!facts.cluster)
+        return failed(`The cluster "${facts.clusterName}" is not registered in the repository.`, 'retake init')
       const { systemIdentifier } = facts.cluster
-      if (facts.serverSystemIdentifier === undefined) return unknown(`Registered as system ${systemIdentifier}; the server could not be asked.`)
+      if (facts.serverSystemIdentifier === undefined)
+        return unknown(`Registered as system ${systemIdentifier}; the server could not be asked.`)
       return facts.serverSystemIdentifier === systemIdentifier
         ? passed(`"${facts.clusterName}" is system ${systemIdentifier}.`)
         : failed(
@@ -119,7 +132,10 @@ const receiver: Check<RepositoryFacts> = {
     whenRegistered(facts, () =>
       facts.receiver
         ? passed(`WAL is received by ${facts.receiver.holder}.`)
-        : warning('No receiver is running: moments after the last backup are not recoverable, and WAL piles up on the server.', 'retake wal receive   # as a service'),
+        : warning(
+            'No receiver is running: moments after the last backup are not recoverable, and WAL piles up on the server.',
+            'retake wal receive   # as a service',
+          ),
     ),
 }
 
@@ -134,7 +150,9 @@ const backups: Check<RepositoryFacts> = {
       if (!last) return failed('There is no backup yet.', 'retake backup')
       const hours = (facts.nowMs - Date.parse(last.stoppedAt)) / 3_600_000
       const said = `The last backup (${last.backupId}) is ${hours.toFixed(1)} hours old`
-      return hours > facts.backupMaxAgeHours ? warning(`${said}, more than ${facts.backupMaxAgeHours}.`, 'retake backup') : passed(`${said}.`)
+      return hours > facts.backupMaxAgeHours
+        ? warning(`${said}, more than ${facts.backupMaxAgeHours}.`, 'retake backup')
+        : passed(`${said}.`)
     }),
 }
 

@@ -25,7 +25,14 @@ const settings = {
 const healthy: ServerFacts = {
   serverVersionNum: 170010,
   settings: new Map(Object.entries(settings)),
-  role: { name: 'retake', superuser: false, replication: true, readsAllSettings: true, monitors: true, readsFiles: true },
+  role: {
+    name: 'retake',
+    superuser: false,
+    replication: true,
+    readsAllSettings: true,
+    monitors: true,
+    readsFiles: true,
+  },
   client: { address: '10.0.0.7', encrypted: true },
   inRecovery: false,
   walSenderCount: 1,
@@ -59,25 +66,70 @@ test('a server as it should be passes every check', () => {
 const wrong: readonly (readonly [id: string, facts: ServerFacts, state: CheckState, fix: RegExp])[] = [
   ['server.version', { ...healthy, serverVersionNum: 140012 }, 'failed', /Upgrade/],
   ['server.version', { ...healthy, serverVersionNum: 190000 }, 'warning', /Upgrade Retake/],
-  ['server.role', { ...healthy, role: { ...healthy.role, name: 'Odd', replication: false } }, 'failed', /^ALTER ROLE "Odd" REPLICATION;$/],
-  ['server.monitor', { ...healthy, role: { ...healthy.role, monitors: false } }, 'warning', /^GRANT pg_monitor TO retake;$/],
-  ['server.reread', { ...healthy, role: { ...healthy.role, readsFiles: false } }, 'warning', /^GRANT EXECUTE ON FUNCTION pg_read_binary_file\(text, bigint, bigint, boolean\) TO retake;$/],
+  [
+    'server.role',
+    { ...healthy, role: { ...healthy.role, name: 'Odd', replication: false } },
+    'failed',
+    /^ALTER ROLE "Odd" REPLICATION;$/,
+  ],
+  [
+    'server.monitor',
+    { ...healthy, role: { ...healthy.role, monitors: false } },
+    'warning',
+    /^GRANT pg_monitor TO retake;$/,
+  ],
+  [
+    'server.reread',
+    { ...healthy, role: { ...healthy.role, readsFiles: false } },
+    'warning',
+    /^GRANT EXECUTE ON FUNCTION pg_read_binary_file\(text, bigint, bigint, boolean\) TO retake;$/,
+  ],
   ['server.wal-level', withSettings({ wal_level: 'minimal' }), 'failed', /wal_level = 'replica'/],
   ['server.wal-senders', { ...withSettings({ max_wal_senders: '1' }) }, 'failed', /max_wal_senders = '10'/],
-  ['server.wal-senders', { ...withSettings({ max_wal_senders: '2' }), slot: { exists: true, active: false } }, 'warning', /max_wal_senders/],
-  ['server.slots', { ...withSettings({ max_replication_slots: '1' }), slot: { exists: false, active: false } }, 'failed', /max_replication_slots = '5'/],
+  [
+    'server.wal-senders',
+    { ...withSettings({ max_wal_senders: '2' }), slot: { exists: true, active: false } },
+    'warning',
+    /max_wal_senders/,
+  ],
+  [
+    'server.slots',
+    { ...withSettings({ max_replication_slots: '1' }), slot: { exists: false, active: false } },
+    'failed',
+    /max_replication_slots = '5'/,
+  ],
   ['server.slot-limit', withSettings({ max_slot_wal_keep_size: '-1' }), 'warning', /max_slot_wal_keep_size = '64GB'/],
   ['server.slot-limit', withSettings({ max_slot_wal_keep_size: '512' }), 'warning', /max_slot_wal_keep_size = '16GB'/],
-  ['server.idle-slot-timeout', withSettings({ idle_replication_slot_timeout: '600' }), 'warning', /idle_replication_slot_timeout = '0'/],
-  ['server.full-page-writes', withSettings({ full_page_writes: 'off' }), 'failed', /full_page_writes = 'on'; SELECT pg_reload_conf\(\);/],
+  [
+    'server.idle-slot-timeout',
+    withSettings({ idle_replication_slot_timeout: '600' }),
+    'warning',
+    /idle_replication_slot_timeout = '0'/,
+  ],
+  [
+    'server.full-page-writes',
+    withSettings({ full_page_writes: 'off' }),
+    'failed',
+    /full_page_writes = 'on'; SELECT pg_reload_conf\(\);/,
+  ],
   ['server.checksums', withSettings({ data_checksums: 'off' }), 'warning', /pg_checksums --enable/],
   ['server.fsync', withSettings({ fsync: 'off' }), 'failed', /fsync = 'on'/],
-  ['server.archiving', { ...withSettings({ archive_mode: 'on' }), archiver: { failing: true, lastFailedWal: 'X' } }, 'warning', /archive_command/],
+  [
+    'server.archiving',
+    { ...withSettings({ archive_mode: 'on' }), archiver: { failing: true, lastFailedWal: 'X' } },
+    'warning',
+    /archive_command/,
+  ],
   ['server.sender-timeout', withSettings({ wal_sender_timeout: '0' }), 'warning', /wal_sender_timeout = '60s'/],
   ['server.sender-timeout', withSettings({ wal_sender_timeout: '500' }), 'warning', /wal_sender_timeout = '60s'/],
   ['server.wal-directory', { ...healthy, walDirectoryBytes: 5 * 1024 ** 3 }, 'warning', /pg_replication_slots/],
   ['server.clock', { ...healthy, clockOffsetMs: -2500, clockUncertaintyMs: 100 }, 'warning', /set-ntp true/],
-  ['server.outside-files', withSettings({ hba_file: '/etc/postgresql/pg_hba.conf' }), 'warning', /tar .*\/etc\/postgresql\/pg_hba.conf/],
+  [
+    'server.outside-files',
+    withSettings({ hba_file: '/etc/postgresql/pg_hba.conf' }),
+    'warning',
+    /tar .*\/etc\/postgresql\/pg_hba.conf/,
+  ],
   ['server.outside-files', withSettings({ 'pgsodium.getkey_script': '/etc/getkey.sh' }), 'warning', /getkey\.sh/],
 ]
 
@@ -92,7 +144,13 @@ for (const [id, facts, state, fix] of wrong) {
 test('a setting that the role may not see is unknown, never passed', () => {
   const blind = { ...healthy, settings: new Map(), walDirectoryBytes: undefined }
   const states = serverChecks.map(({ id, judge: decide }) => [id, decide(blind).state] as const)
-  for (const id of ['server.wal-level', 'server.full-page-writes', 'server.fsync', 'server.outside-files', 'server.wal-directory']) {
+  for (const id of [
+    'server.wal-level',
+    'server.full-page-writes',
+    'server.fsync',
+    'server.outside-files',
+    'server.wal-directory',
+  ]) {
     assert.equal(states.find(([candidate]) => candidate === id)?.[1], 'unknown', id)
   }
 })
@@ -104,9 +162,19 @@ test('a clock that differs less than the measurement is exact passes', () => {
 test('the slot: missing, lost, nearly lost, left alone, in use', () => {
   const at = parseLsn('0/3000000')
   assert.equal(judgeSlot({ exists: false, active: false }, 's').fix, 'retake init')
-  assert.match(judgeSlot({ exists: true, active: false, walStatus: 'lost' }, 's').fix ?? '', /pg_drop_replication_slot\('s'\).*retake backup/)
+  assert.match(
+    judgeSlot({ exists: true, active: false, walStatus: 'lost' }, 's').fix ?? '',
+    /pg_drop_replication_slot\('s'\).*retake backup/,
+  )
   assert.equal(judgeSlot({ exists: true, active: false, restartLsn: at, walStatus: 'unreserved' }, 's').state, 'failed')
-  const behind = { exists: true, active: false, restartLsn: at, walStatus: 'extended', lagBytes: 2 * 1024 ** 3, safeWalSizeBytes: 1024 ** 3 } as const
+  const behind = {
+    exists: true,
+    active: false,
+    restartLsn: at,
+    walStatus: 'extended',
+    lagBytes: 2 * 1024 ** 3,
+    safeWalSizeBytes: 1024 ** 3,
+  } as const
   assert.equal(judgeSlot(behind, 's').state, 'warning')
   assert.match(judgeSlot(behind, 's').finding, /2\.0 GiB.*1\.0 GiB more/)
   assert.equal(judgeSlot({ ...behind, active: true }, 's').state, 'passed')

@@ -2,7 +2,7 @@
  * Under which operating-system account a local server runs. PostgreSQL refuses to run as root, so root lends it another
  * account; an ordinary user runs it as itself. No account is ever created.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { access, constants, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { RetakeError, systemErrorCode } from '../../base/errors.ts'
@@ -55,7 +55,7 @@ function readAccounts(): Map<string, ServerAccount> {
 
 /**
  * The first directory on the way to `target` that `account` may not enter, or `target` itself (a directory or a program) when it is
- * closed; undefined when everything is open. Supplementary groups are not counted: a process that root starts under another uid has none.
+ * closed or missing; undefined when everything is open. Supplementary groups are not counted: a process that root starts under another uid has none.
  */
 export async function firstUnreachable(
   target: string,
@@ -80,6 +80,9 @@ export async function firstUnreachable(
 export async function requireReachable(target: string, account: ServerAccount | undefined): Promise<void> {
   const closed = await firstUnreachable(target, account)
   if (closed === undefined) return
+  if (!existsSync(closed)) {
+    throw new RetakeError('postgres.server', `The server cannot run in ${target}: ${closed} does not exist.`)
+  }
   throw new RetakeError(
     'postgres.server',
     `The server cannot run in ${target}: ${closed} is closed to the account that runs it (uid ${account?.uid ?? process.getuid?.()}).`,
@@ -95,7 +98,12 @@ async function mayExecute(file: string, account: ServerAccount | undefined): Pro
       () => false,
     )
   }
-  const { mode, uid, gid } = await stat(file)
+  const info = await stat(file).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (info === undefined) return false
+  const { mode, uid, gid } = info
   const bits = uid === account.uid ? mode >> 6 : gid === account.gid ? mode >> 3 : mode
   return (bits & 1) === 1
 }

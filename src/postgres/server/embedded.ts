@@ -6,7 +6,7 @@
  * directory is shared, a copy counts only when it is ours and nobody else could write to it.
  */
 import { createHash } from 'node:crypto'
-import { cp, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
@@ -102,8 +102,8 @@ async function copyToTemporary(found: EmbeddedPackage): Promise<string> {
   const building = await mkdtemp(`${target}.building-`)
   try {
     const native = path.join(building, 'native')
-    await mkdir(native, { mode: 0o755 })
     await cp(source, native, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+    await openToAll(native)
     await createSymlinks(native)
     await rename(native, target)
   } catch (error) {
@@ -115,6 +115,16 @@ async function copyToTemporary(found: EmbeddedPackage): Promise<string> {
   }
   if (await isOurs(target)) return target
   throw foreignCopy(target)
+}
+
+/** The source's modes may shut out the account (installed by root with a strict umask) or us (a read-only store). */
+async function openToAll(directory: string): Promise<void> {
+  await chmod(directory, 0o755)
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const name = path.join(entry.parentPath, entry.name)
+    if (entry.isDirectory()) await chmod(name, 0o755)
+    else if (entry.isFile()) await chmod(name, (await lstat(name)).mode & 0o100 ? 0o755 : 0o644)
+  }
 }
 
 /** True for a directory that only we can write; false when there is none. */

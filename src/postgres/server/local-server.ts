@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { sleep, throwIfAborted } from '../../base/abort.ts'
 import { RetakeError } from '../../base/errors.ts'
@@ -17,7 +18,7 @@ export interface LocalServerOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined
   /** Default: a private directory that is removed with the server. At most 90 bytes long. */
   readonly socketDir?: string | undefined
-  /** Appended to. Default: a file in the private directory, removed with the server. */
+  /** Appended to. Default: a file in the private directory, removed when the server was stopped. */
   readonly logFile?: string | undefined
   /** `ready` (default) waits until the server accepts connections (or, with hot_standby off, is in recovery); `none` returns at once. */
   readonly waitFor?: 'ready' | 'none' | undefined
@@ -55,7 +56,10 @@ export class LocalServer implements AsyncDisposable {
   readonly #user: string
   readonly #child: SpawnedServer['child']
   readonly #privateDir: string | undefined
-  readonly #onProcessExit = () => this.#signal('SIGQUIT')
+  readonly #onProcessExit = () => {
+    this.#signal('SIGQUIT')
+    if (this.#privateDir !== undefined) rmSync(this.#privateDir, { recursive: true, force: true })
+  }
   #exit: ServerExit | undefined
   #released = false
 
@@ -71,7 +75,6 @@ export class LocalServer implements AsyncDisposable {
     process.on('exit', this.#onProcessExit)
     this.exited = spawned.exited.then((exit) => {
       this.#exit = exit
-      process.off('exit', this.#onProcessExit)
       return exit
     })
   }
@@ -142,14 +145,14 @@ export class LocalServer implements AsyncDisposable {
   }
 
   /**
-   * Shuts the server down and waits for its end: `fast` (default) rolls open transactions back, `smart` waits for the sessions
+   * Shuts the server down, waits for its end and removes its private directory: `fast` (default) rolls open transactions back, `smart` waits for the sessions
    * to leave, `immediate` is a crash with a clean exit. Returns at once when it has already ended.
    * @throws RetakeError `timeout` after `timeoutMs` (default 60,000); the server is then still shutting down
    */
   async stop(mode: StopMode = 'fast', options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     const { timeoutMs = 60_000 } = options
     this.#signal(STOP_SIGNALS[mode])
-    if (await this.#endsWithin(timeoutMs)) return
+    if (await this.#endsWithin(timeoutMs)) return this.#cleanUp()
     throw new RetakeError(
       'timeout',
       `The server in ${this.dataDir} did not stop within ${timeoutMs / 1000} s (${mode}).`,
@@ -165,9 +168,11 @@ export class LocalServer implements AsyncDisposable {
 
   /** SIGKILL of the postmaster and all its children, as when the machine crashes. Resolves when none is left. */
   async kill(): Promise<void> {
-    if (this.#exit !== undefined) return
-    await killServerProcesses(this.pid)
-    await this.exited
+    if (this.#exit === undefined) {
+      await killServerProcesses(this.pid)
+      await this.exited
+    }
+    await this.#cleanUp()
   }
 
   /** Hands the server over: it keeps running when this object is disposed and when this process ends. Its log file must be a given one. */
@@ -187,6 +192,11 @@ export class LocalServer implements AsyncDisposable {
       if (await this.#endsWithin(timeoutMs)) break
     }
     await this.kill()
+  }
+
+  /** After the server's end: nothing of it stays behind but its data directory and a log file that was given. */
+  async #cleanUp(): Promise<void> {
+    process.off('exit', this.#onProcessExit)
     if (this.#privateDir !== undefined) await rm(this.#privateDir, { recursive: true, force: true })
   }
 

@@ -1,9 +1,9 @@
 /**
  * Ends a server as a crash of the machine would: postmaster and children at once, none of them able to finish anything.
  *
- * Each backend makes itself the leader of a group of its own, so no group signal reaches all of them. The postmaster is
- * stopped first: from then on it forks nothing and reaps nothing, so the list of children is complete and no pid in it
- * can be given to another process before the signals are sent.
+ * Each backend makes itself the leader of a group of its own, so no group signal reaches all of them. Everything is stopped
+ * first, from the postmaster down: what is stopped forks nothing and reaps nothing, so the list of descendants is complete and no
+ * pid in it can be given to another process before the signals are sent.
  */
 import { execFile } from 'node:child_process'
 import { readdir, readFile, unlink } from 'node:fs/promises'
@@ -19,6 +19,9 @@ export interface ProcessEntry {
 }
 
 const GONE_WITHIN_MS = 10_000
+const FREEZE_WITHIN_MS = 2_000
+/** Stopped by a signal or by a tracer. */
+const STOPPED_STATES: ReadonlySet<string> = new Set(['T', 't'])
 
 /** All processes of the machine: from /proc, or from `ps` where there is none. */
 export async function listProcesses(): Promise<ProcessEntry[]> {
@@ -48,36 +51,42 @@ async function readProcess(pid: string): Promise<ProcessEntry | undefined> {
  * (on Linux; elsewhere the next start of the data directory does).
  */
 export async function killServerProcesses(postmasterPid: number): Promise<void> {
-  if (!send(postmasterPid, 'SIGSTOP')) return
-  const family = descendants(await listProcesses(), postmasterPid)
-  const memory = await Promise.all([postmasterPid, ...family].map(readSharedMemory))
-  // The postmaster last: a child that sees it gone would still say so to its client and run its exit handlers.
+  const family = await freezeFamily(postmasterPid)
+  const memory = await Promise.all(family.map(readSharedMemory))
   for (const pid of family) send(pid, 'SIGKILL')
-  send(postmasterPid, 'SIGKILL')
-  await waitUntilGone([postmasterPid, ...family])
+  await waitUntilGone(family)
   await freeSharedMemory(memory.flat())
 }
 
-function descendants(processes: readonly ProcessEntry[], root: number): number[] {
-  const found: number[] = []
-  const queue = [root]
-  for (let parent = queue.shift(); parent !== undefined; parent = queue.shift()) {
-    for (const entry of processes) {
-      if (entry.parentPid !== parent || entry.state === 'Z') continue
-      found.push(entry.pid)
-      queue.push(entry.pid)
-    }
+/** Stops a process and all its descendants, and returns them. */
+async function freezeFamily(root: number): Promise<number[]> {
+  const deadline = performance.now() + FREEZE_WITHIN_MS
+  const told = new Set<number>()
+  for (;;) {
+    const family = descendants(await listProcesses(), root)
+    const running = family.filter((entry) => !STOPPED_STATES.has(entry.state))
+    // A process that waits for a disk stops only afterwards; it does not fork meanwhile, so it is no reason to wait for ever.
+    if (running.length === 0 || performance.now() > deadline) return family.map((entry) => entry.pid)
+    for (const { pid } of running) if (!told.has(pid)) send(pid, 'SIGSTOP')
+    for (const { pid } of running) told.add(pid)
+    await sleep(1)
   }
+}
+
+/** The process itself and everything below it, without the dead. */
+function descendants(processes: readonly ProcessEntry[], root: number): ProcessEntry[] {
+  const alive = processes.filter((entry) => entry.state !== 'Z')
+  const found = alive.filter((entry) => entry.pid === root)
+  for (const parent of found) found.push(...alive.filter((entry) => entry.parentPid === parent.pid))
   return found
 }
 
-/** False when there is no such process any more. */
-function send(pid: number, signal: NodeJS.Signals): boolean {
+/** A process that is gone has what it was to get. */
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    return process.kill(pid, signal)
+    process.kill(pid, signal)
   } catch (error) {
-    if (systemErrorCode(error) === 'ESRCH') return false
-    throw error
+    if (systemErrorCode(error) !== 'ESRCH') throw error
   }
 }
 

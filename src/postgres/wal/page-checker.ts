@@ -36,6 +36,7 @@ export class PageChecker {
     // A recycled segment holds pages of its earlier use: an older position, or this one on a timeline that was left.
     if (page.pageLsn < lsn) return 'recycled-page'
     if (page.pageLsn > lsn) throw damaged(lsn, `says that it belongs at ${formatLsn(page.pageLsn)}`)
+    if (page.timeline === 0) throw damaged(lsn, 'names no timeline')
     if (page.timeline < (this.#last?.timeline ?? 0)) return 'recycled-page'
     if (this.#last !== undefined && page.magic !== this.#last.magic) {
       throw damaged(lsn, `is of PostgreSQL ${page.major}, the pages before it of ${this.#last.major}`)

@@ -232,7 +232,8 @@ export class WalReader {
       const dataBytes = mainDataBytes(bytes, body)
       if (dataBytes === undefined) throw damaged(beginLsn, 'has part headers that do not decode')
       const begin = end - dataBytes
-      const data = bytes.slice(begin, begin + Math.min(dataBytes, this.#maxDataBytes))
+      // A copy, so that the caller may use its buffer again; slice() of a Buffer would only be a view.
+      const data = new Uint8Array(bytes.subarray(begin, begin + Math.min(dataBytes, this.#maxDataBytes)))
       records.push(this.#record(bytes, at, { beginLsn, data, dataBytes }))
     }
     return next

@@ -2,12 +2,16 @@
  * The end of the WAL archive that is being written: where each timeline ends, the open tail, the segments on their way to be
  * sealed. It lives longer than a connection, so that a broken one costs nothing but the time to connect again.
  */
+import type { Logger } from '../../base/progress.ts'
 import { type Lsn, segmentOf, segmentOffset } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { deleteTail, putRange, readSegment, readTail, TailWriter, type WalRange } from '../../repository/wal-archive.ts'
-import { type HeldWal, loadHeldWal, type OpenTail } from './held-wal.ts'
+import { tailPartKey } from '../../repository/wal-layout.ts'
+import { listTailParts } from '../../repository/wal-tail.ts'
+import { type DamagedTail, type HeldWal, loadHeldWal, type OpenTail } from './held-wal.ts'
+import { livesInThisProcess } from './process-local.ts'
 import type { HeldTimeline } from './resume.ts'
-import { openSegmentSealer, type SegmentSealer } from './segment-sealer.ts'
+import { openSegmentSealer, type SegmentSealer, type SegmentSealerOptions } from './segment-sealer.ts'
 import { type TailPart, WalTail } from './wal-tail.ts'
 
 export interface ArchiveEndOptions {
@@ -15,11 +19,10 @@ export interface ArchiveEndOptions {
   readonly synchronous: boolean
   /** Seal in a thread of its own. */
   readonly thread: boolean
-  /** Everything of the timeline before `lsn` is durable. */
-  readonly flushed: (timeline: number, lsn: Lsn) => void
   /** Writing or sealing failed; nothing more is taken. */
   readonly failed: (error: unknown) => void
-  readonly sealed?: (() => void) | undefined
+  readonly logger: Logger
+  readonly sealed?: SegmentSealerOptions['sealed']
 }
 
 /** Where the archive is being written. */
@@ -29,22 +32,33 @@ export interface ArchivePlace {
 }
 
 export class ArchiveEnd implements AsyncDisposable {
+  /** Called whenever more is durable; see {@link flushed}. */
+  onFlushed: (() => void) | undefined
   readonly #options: ArchiveEndOptions
   readonly #sealer: SegmentSealer
   readonly #held = new Map<number, HeldTimeline>()
   #leftovers: OpenTail[]
+  #damaged: DamagedTail[]
   #open: { readonly timeline: number; readonly tail: WalTail } | undefined
 
   private constructor(options: ArchiveEndOptions, held: HeldWal) {
     this.#options = options
     this.#leftovers = [...held.tails]
+    this.#damaged = [...held.damagedTails]
     for (const timeline of held.timelines) this.#held.set(timeline.timeline, timeline)
-    this.#sealer = openSegmentSealer({ cluster: options.cluster, thread: options.thread, sealed: options.sealed })
+    this.#sealer = openSegmentSealer({
+      cluster: options.cluster,
+      thread: options.thread && !livesInThisProcess(options.cluster.store),
+      sealed: options.sealed,
+    })
   }
 
   static async open(options: ArchiveEndOptions): Promise<ArchiveEnd> {
     const held = await loadHeldWal(options.cluster)
     for (const place of held.obsoleteTails) await deleteTail(options.cluster, place)
+    for (const { error } of held.damagedTails) {
+      options.logger.error(`${error.message} The server is asked for this segment once more.`, { ...error.details })
+    }
     return new ArchiveEnd(options, held)
   }
 
@@ -77,6 +91,7 @@ export class ArchiveEnd implements AsyncDisposable {
     await this.#sealLeftovers(place)
     const { cluster, synchronous } = this.#options
     const { walSegmentSizeBytes } = cluster.facts
+    await this.#replaceDamaged(place)
     const restored = await this.#restorePart(place)
     const tail = new WalTail({
       timeline: place.timeline,
@@ -85,7 +100,7 @@ export class ArchiveEnd implements AsyncDisposable {
       synchronous,
       part: restored,
       openPart: (segment, offsetBytes) => TailWriter.open(cluster, { timeline: place.timeline, segment, offsetBytes }),
-      flushed: (lsn) => this.#options.flushed(place.timeline, lsn),
+      flushed: () => this.onFlushed?.(),
       segmentComplete: (segment) => this.#sealer.enqueue({ timeline: place.timeline, segment, partial: false }),
       failed: this.#options.failed,
     })
@@ -158,6 +173,15 @@ export class ArchiveEnd implements AsyncDisposable {
     }
   }
 
+  /** A tail that cannot be read would also hide what comes after it. What was in it is received again, from the segment's start. */
+  async #replaceDamaged(place: ArchivePlace): Promise<void> {
+    const { cluster } = this.#options
+    const current = segmentOf(place.startLsn, cluster.facts.walSegmentSizeBytes)
+    const due = this.#damaged.filter(({ timeline, segment }) => timeline === place.timeline && segment === current)
+    this.#damaged = this.#damaged.filter((tail) => !due.includes(tail))
+    for (const tail of due) await deleteTail(cluster, tail)
+  }
+
   /**
    * A part that a dead process wrote may be whole in memory and not on the disk. So its bytes are written once more, into a
    * new part, with a barrier: only then do they count as flushed.
@@ -169,11 +193,12 @@ export class ArchiveEnd implements AsyncDisposable {
     const segment = segmentOf(place.startLsn, walSegmentSizeBytes)
     const offsetBytes = segmentOffset(place.startLsn, walSegmentSizeBytes)
     if (offsetBytes === 0) return undefined
+    const former = await listTailParts(cluster, { timeline, segment })
     const part = await TailWriter.open(cluster, { timeline, segment, offsetBytes: 0 })
     try {
       for await (const piece of this.#pieces(place, offsetBytes)) await part.append(piece)
       await part.sync()
-      await deleteTail(cluster, { timeline, segment }, { except: part })
+      for (const old of former) await cluster.store.delete(tailPartKey(cluster.facts.name, old))
       return part
     } catch (error) {
       await part.close()

@@ -173,7 +173,10 @@ export class BackupCollector {
     this.totals.totalBytes += file.sizeBytes
     const { badPages, ...rest } = file
     const entry = { type: 'file' as const, ...rest }
-    if (badPages.length === 0) return this.#add(entry)
+    if (badPages.length === 0) {
+      this.#add(entry)
+      return
+    }
     this.#enqueue(async () => {
       const firstBlockNumber = this.#firstBlock(file.path) ?? 0
       const { tornBlocks, corruptBlocks } = await this.#options.judge({ path: file.path, firstBlockNumber, badPages })

@@ -14,6 +14,7 @@ import { BackupCollector, type BackupTotals } from './backup-collector.ts'
 import { type FramePool, openFramePool } from './frame-pool.ts'
 import { judgePages, type PageVerdict, type SuspectFile } from './page-judgement.ts'
 import type { ServerSettings } from './preflight.ts'
+import { livesInThisProcess } from './process-local.ts'
 import type { ServerLine } from './server-line.ts'
 import { Slab } from './slab.ts'
 
@@ -90,7 +91,9 @@ export class BackupCopy implements AsyncDisposable {
         compressionLevel,
         blockSizeBytes: settings.blockSizeBytes,
         slab: this.#slab,
-        workers: options.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
+        workers: livesInThisProcess(cluster.store)
+          ? 0
+          : (options.workers ?? Math.min(MOST_WORKERS, availableParallelism())),
         checkedStretches: (job) => this.#collector.checkedStretches(job),
       },
       {
@@ -131,7 +134,10 @@ export class BackupCopy implements AsyncDisposable {
       this.#closeArchive()
       if (!this.#manifestOpen) {
         this.#manifestOpen = true
-        this.#collector.beginFile({ path: MANIFEST_PATH, mode: 0o600, modifiedMs: this.#clock.now().getTime() }, undefined)
+        this.#collector.beginFile(
+          { path: MANIFEST_PATH, mode: 0o600, modifiedMs: this.#clock.now().getTime() },
+          undefined,
+        )
       }
       return this.#collector.data(bytes)
     },
@@ -147,7 +153,11 @@ export class BackupCopy implements AsyncDisposable {
   }
 
   /** Everything was read: stores the rest and waits until every pack is durable. The manifest is complete then, not committed. */
-  async finish(): Promise<{ readonly start: BackupStart; readonly totals: BackupTotals; readonly storedBytes: number }> {
+  async finish(): Promise<{
+    readonly start: BackupStart
+    readonly totals: BackupTotals
+    readonly storedBytes: number
+  }> {
     this.#closeArchive()
     if (this.#manifestOpen) this.#collector.endFile()
     this.#collector.endStream()

@@ -15,9 +15,15 @@ import { openReplication, type ReplicationConnection } from '../../postgres/repl
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
-import { beginRun, cleanInterruptedRuns } from '../../repository/manifest-store.ts'
+import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
 import { BackupCopy } from './backup-copy.ts'
-import { assertBackupPossible, assertSameCluster, readServerSettings, readServerTime, type ServerSettings } from './preflight.ts'
+import {
+  assertBackupPossible,
+  assertSameCluster,
+  readServerSettings,
+  readServerTime,
+  type ServerSettings,
+} from './preflight.ts'
 import { ServerLine } from './server-line.ts'
 
 export interface BackUpOptions {
@@ -60,7 +66,7 @@ interface BackupContext {
 export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   const { cluster, target, clock = systemClock, logger = silentLogger } = options
   throwIfAborted(options.signal)
-  await using lease = await acquireLease(cluster, { role: 'backup', clock })
+  await using lease = await acquireLease(cluster, { role: 'backup', holder: 'retake backup', clock, logger })
   const signal = options.signal ? AbortSignal.any([options.signal, lease.signal]) : lease.signal
   await cleanInterruptedRuns(cluster)
   await using line = new ServerLine(target, { applicationName: 'retake backup', signal })
@@ -100,9 +106,10 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
     ),
   )
   const stoppedAt = await readServerTime(line)
+  for (const warning of stop.warnings) options.logger?.warn(`The server warned during the backup: ${warning}`)
   onProgress?.({ phase: 'commit', done: 0, total: 1, unit: 'steps', message: 'Making the backup durable.' })
   const { start, totals, storedBytes } = await copy.finish()
-  lease.assertHeld()
+  await lease.assertHeld()
   const summary: BackupSummary = {
     backupId,
     type: 'full',
@@ -148,9 +155,13 @@ async function cleanUp(
 /** Says what the failure means for a backup, where the error cannot know. */
 function explain(error: unknown): unknown {
   if (!isRetakeError(error, 'postgres.connection-lost')) return error
-  return new RetakeError(error.code, `${error.message} The backup was not finished, and nothing of it is visible; earlier backups are untouched.`, {
-    hint: 'Run the backup again: a stream cannot be continued. If it breaks each time, check firewalls between here and the server, and wal_sender_timeout on the server.',
-    details: error.details,
-    cause: error,
-  })
+  return new RetakeError(
+    error.code,
+    `${error.message} The backup was not finished, and nothing of it is visible; earlier backups are untouched.`,
+    {
+      hint: 'Run the backup again: a stream cannot be continued. If it breaks each time, check firewalls between here and the server, and wal_sender_timeout on the server.',
+      details: error.details,
+      cause: error,
+    },
+  )
 }

@@ -15,7 +15,13 @@ export interface FrameWorkerData {
 }
 
 export type ToFrameWorker =
-  | { readonly type: 'frame'; readonly job: number; readonly slot: number; readonly lengthBytes: number; readonly checked: readonly CheckedStretch[] }
+  | {
+      readonly type: 'frame'
+      readonly job: number
+      readonly slot: number
+      readonly lengthBytes: number
+      readonly checked: readonly CheckedStretch[]
+    }
   /** Commit the open pack and answer `finished`. */
   | { readonly type: 'finish' }
   /** Remove what is not committed and end. */

@@ -5,7 +5,12 @@ import { workerUrl } from '../../base/threads.ts'
 import { exportSealing } from '../../repository/sealing.ts'
 import type { FrameJob } from './frame-cutter.ts'
 import type { FrameWorkerData, FromFrameWorker, ToFrameWorker } from './frame-messages.ts'
-import { type CheckedStretch, type FrameOutcome, FrameProcessor, type FrameProcessorOptions } from './frame-processor.ts'
+import {
+  type CheckedStretch,
+  type FrameOutcome,
+  FrameProcessor,
+  type FrameProcessorOptions,
+} from './frame-processor.ts'
 import type { PackFacts } from './pack-series.ts'
 import type { Slab } from './slab.ts'
 
@@ -227,4 +232,3 @@ class InlinePool implements FramePool {
 function send(hand: Hand, message: ToFrameWorker): void {
   hand.worker.postMessage(message)
 }
-

@@ -13,7 +13,9 @@ const data = workerData as FrameWorkerData
 const reply = (message: FromFrameWorker) => port.postMessage(message)
 
 const store = await openStore(data.storeUrl)
-const processor = new FrameProcessor({ ...data, store, sealing: importSealing(data.sealing) }, (pack) => reply({ type: 'pack', pack }))
+const processor = new FrameProcessor({ ...data, store, sealing: importSealing(data.sealing) }, (pack) =>
+  reply({ type: 'pack', pack }),
+)
 
 let failed = false
 let queue = Promise.resolve()

@@ -1,8 +1,10 @@
 /** What the archive holds, as the receiver sees it when it starts: how far each timeline reaches, and what is left to tidy up. */
+
+import { isRetakeError, type RetakeError } from '../../base/errors.ts'
 import { computeCoverage, type HeldPiece } from '../../catalog/coverage.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { readSegmentMeta, readTail, readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
+import { readTail, readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
 import type { HeldTimeline } from './resume.ts'
 
 /** A segment of which only a tail is stored. */
@@ -13,10 +15,19 @@ export interface OpenTail {
   readonly validBytes: number
 }
 
+/** A tail of which acknowledged bytes cannot be read back. */
+export interface DamagedTail {
+  readonly timeline: number
+  readonly segment: bigint
+  readonly error: RetakeError
+}
+
 export interface HeldWal {
   readonly inventory: WalInventory
   readonly timelines: readonly HeldTimeline[]
   readonly tails: readonly OpenTail[]
+  /** Not counted as held: the server, whose slot does not pass an open segment, can send it again. */
+  readonly damagedTails: readonly DamagedTail[]
   /** Tails whose segment is stored as a whole; a crash came between sealing and deleting. */
   readonly obsoleteTails: readonly { readonly timeline: number; readonly segment: bigint }[]
 }
@@ -26,24 +37,35 @@ export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> 
   const { walSegmentSizeBytes } = cluster.facts
   const complete = new Set<string>()
   const pieces: HeldPiece[] = []
-  for (const { timeline, segment, partial } of inventory.segments) {
+  for (const { timeline, segment, partial, validBytes } of inventory.segments) {
     if (!partial) complete.add(nameOf({ timeline, segment }))
-    const meta = partial ? await readSegmentMeta(cluster, { timeline, segment, partial }) : undefined
-    pieces.push({ timeline, segment, validBytes: meta?.validBytes ?? (partial ? 0 : walSegmentSizeBytes) })
+    pieces.push({ timeline, segment, validBytes })
   }
   const tails: OpenTail[] = []
+  const damagedTails: DamagedTail[] = []
   const obsoleteTails: { timeline: number; segment: bigint }[] = []
   for (const { timeline, segment } of uniqueTails(inventory)) {
     if (complete.has(nameOf({ timeline, segment }))) {
       obsoleteTails.push({ timeline, segment })
       continue
     }
-    const tail = await readTail(cluster, { timeline, segment })
-    const validBytes = tail?.validBytes ?? 0
-    tails.push({ timeline, segment, validBytes })
-    pieces.push({ timeline, segment, validBytes })
+    try {
+      const tail = await readTail(cluster, { timeline, segment })
+      const validBytes = tail?.validBytes ?? 0
+      tails.push({ timeline, segment, validBytes })
+      pieces.push({ timeline, segment, validBytes })
+    } catch (error) {
+      if (!isRetakeError(error, 'repo.damaged')) throw error
+      damagedTails.push({ timeline, segment, error })
+    }
   }
-  return { inventory, timelines: heldTimelines(pieces, { inventory, walSegmentSizeBytes }), tails, obsoleteTails }
+  return {
+    inventory,
+    timelines: heldTimelines(pieces, { inventory, walSegmentSizeBytes }),
+    tails,
+    damagedTails,
+    obsoleteTails,
+  }
 }
 
 /**
@@ -70,7 +92,9 @@ function later(a: Lsn, b: Lsn): Lsn {
 }
 
 function uniqueTails(inventory: WalInventory): { timeline: number; segment: bigint }[] {
-  const tails = new Map(inventory.tails.map(({ timeline, segment }) => [nameOf({ timeline, segment }), { timeline, segment }]))
+  const tails = new Map(
+    inventory.tails.map(({ timeline, segment }) => [nameOf({ timeline, segment }), { timeline, segment }]),
+  )
   return [...tails.values()].sort((a, b) => a.timeline - b.timeline || (a.segment < b.segment ? -1 : 1))
 }
 

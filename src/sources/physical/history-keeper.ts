@@ -25,7 +25,9 @@ export async function keepHistories(
     throw new RetakeError(
       'wal.history-missing',
       `The server is on timeline ${timeline} and does not have ${historyName(timeline)}, so how its log continues that of the older timelines is unknown. No WAL of it was stored.`,
-      { hint: `Copy ${historyName(timeline)} from another server or archive into pg_wal on the server, then start the receiver again.` },
+      {
+        hint: `Copy ${historyName(timeline)} from another server or archive into pg_wal on the server, then start the receiver again.`,
+      },
     )
   }
   const history = parseTimelineHistory(timeline, content)
@@ -46,10 +48,16 @@ async function keepHistory(
   const { timeline, content } = history
   const held = await readHistory(cluster, timeline)
   if (held === undefined) {
-    await putHistory(cluster, timeline, content)
+    await putHistory(cluster, { timeline, content: Buffer.from(content) })
     return
   }
-  if (samePast(parseTimelineHistory(timeline, held), parseTimelineHistory(timeline, content))) return
+  if (
+    samePast(
+      parseTimelineHistory(timeline, Buffer.from(held).toString('utf8')),
+      parseTimelineHistory(timeline, content),
+    )
+  )
+    return
   throw new RetakeError(
     'wal.diverged',
     `Two servers were promoted to the same timeline ${timeline}: the one that answers now branched off elsewhere than the one whose WAL is held. Nothing of it was stored.`,
@@ -80,5 +88,8 @@ export function samePast(one: TimelineHistory, other: TimelineHistory): boolean 
 export function ancestorHistory(content: string, ancestor: number): string {
   const lines = content.split('\n')
   const end = lines.findIndex((line) => new RegExp(`^\\s*${ancestor}\\s`).test(line))
-  return `${lines.slice(0, end < 0 ? lines.length : end).join('\n').trimEnd()}\n`
+  return `${lines
+    .slice(0, end < 0 ? lines.length : end)
+    .join('\n')
+    .trimEnd()}\n`
 }

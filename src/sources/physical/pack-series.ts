@@ -2,13 +2,14 @@
  * The packs that one writer fills, one after the other. A full pack is made durable and visible while the next is being
  * filled, so that the disk's barrier costs no time; no more than one is under way, which bounds what the disk owes us.
  */
-import { randomId } from '../../base/ids.ts'
+
 import { RetakeError } from '../../base/errors.ts'
-import type { ObjectStore } from '../../storage/object-store.ts'
+import { randomId } from '../../base/ids.ts'
 import { ContainerWriter } from '../../repository/container.ts'
-import type { FrameRef } from '../../repository/manifest.ts'
 import { packKey } from '../../repository/layout.ts'
+import type { FrameRef } from '../../repository/manifest.ts'
 import type { Sealing } from '../../repository/sealing.ts'
+import type { ObjectStore } from '../../storage/object-store.ts'
 
 /** Packs aim at this size: large enough that there are few, small enough that garbage collection rewrites little. */
 export const PACK_TARGET_BYTES = 64 * 1024 * 1024
@@ -61,7 +62,11 @@ export class PackSeries implements AsyncDisposable {
   async write(plain: Uint8Array, contentId: string): Promise<StoredFrame> {
     this.#open ??= await this.#begin()
     const pack = this.#open
-    const location = await pack.writer.writeFrame(plain, { codec: 'zstd', level: this.#options.compressionLevel, contentId })
+    const location = await pack.writer.writeFrame(plain, {
+      codec: 'zstd',
+      level: this.#options.compressionLevel,
+      contentId,
+    })
     if (pack.writer.sizeBytes >= (this.#options.targetBytes ?? PACK_TARGET_BYTES)) await this.#close(pack)
     return {
       packId: pack.packId,
@@ -112,9 +117,13 @@ export class PackSeries implements AsyncDisposable {
     await using writer = pack.writer
     const committed = await writer.commit({ backupId: this.#options.backupId })
     if (!committed) {
-      throw new RetakeError('repo.conflict', `A pack named ${pack.packId} exists already; the backup was not committed.`, {
-        hint: 'Run the backup again: it draws new names.',
-      })
+      throw new RetakeError(
+        'repo.conflict',
+        `A pack named ${pack.packId} exists already; the backup was not committed.`,
+        {
+          hint: 'Run the backup again: it draws new names.',
+        },
+      )
     }
     this.#storedBytes += writer.sizeBytes
   }

@@ -3,10 +3,10 @@
  * server logged the whole page (full_page_writes), and replay puts it back. A page that is wrong on the server itself is not.
  */
 import { sleep } from '../../base/abort.ts'
-import type { ServerLine } from './server-line.ts'
-import { findBadPages } from '../../postgres/page.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
+import { findBadPages } from '../../postgres/page.ts'
 import type { BadPage } from './file-assembly.ts'
+import type { ServerLine } from './server-line.ts'
 
 /** The pauses before each time that pages are read again; a write takes far less. */
 const PAUSES_MS = [0, 50, 200, 500] as const
@@ -76,11 +76,10 @@ export function isWithin(lsn: bigint, startLsn: bigint, nowLsn: bigint): boolean
 async function isUnchangedAndBad(page: BadPage, file: SuspectFile, options: JudgeOptions): Promise<boolean> {
   const { blockSizeBytes } = options
   const offset = (page.blockNumber - file.firstBlockNumber) * blockSizeBytes
-  const [row] = await options.sql.query<{ bytes: Buffer | null }>('select pg_read_binary_file($1, $2, $3, true) as bytes', [
-    file.path,
-    offset,
-    blockSizeBytes,
-  ])
+  const [row] = await options.sql.query<{ bytes: Buffer | null }>(
+    'select pg_read_binary_file($1, $2, $3, true) as bytes',
+    [file.path, offset, blockSizeBytes],
+  )
   const bytes = row?.bytes
   // Gone or shortened: whatever the page was, the log says that it ended.
   if (!bytes || bytes.length < blockSizeBytes) return false

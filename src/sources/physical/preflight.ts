@@ -1,7 +1,7 @@
 /** What must be true of a server before it is backed up, read once at the beginning. */
 import { RetakeError } from '../../base/errors.ts'
-import type { ServerLine } from './server-line.ts'
 import type { ClusterFacts } from '../../repository/cluster.ts'
+import type { ServerLine } from './server-line.ts'
 
 export interface ServerSettings {
   readonly serverVersionNum: number
@@ -62,9 +62,13 @@ export function assertSameCluster(facts: ClusterFacts, systemIdentifier: string)
  */
 export function assertBackupPossible(facts: ClusterFacts, settings: ServerSettings): void {
   if (settings.serverVersionNum < 150_000) {
-    throw new RetakeError('postgres.unsupported', `PostgreSQL ${majorOf(settings)} cannot be backed up: 15 is the oldest that is supported.`, {
-      hint: 'Upgrade the server to PostgreSQL 15 or newer.',
-    })
+    throw new RetakeError(
+      'postgres.unsupported',
+      `PostgreSQL ${majorOf(settings)} cannot be backed up: 15 is the oldest that is supported.`,
+      {
+        hint: 'Upgrade the server to PostgreSQL 15 or newer.',
+      },
+    )
   }
   if (!settings.fullPageWrites) {
     throw new RetakeError(

@@ -13,4 +13,6 @@ export interface SegmentWorkerData {
 export type ToSegmentWorker = { readonly type: 'seal'; readonly job: SealJob } | { readonly type: 'close' }
 
 /** One answer for each job, in order. */
-export type FromSegmentWorker = { readonly type: 'sealed' } | { readonly type: 'failed'; readonly error: SerializedError }
+export type FromSegmentWorker =
+  | { readonly type: 'sealed'; readonly damage?: SerializedError | undefined }
+  | { readonly type: 'failed'; readonly error: SerializedError }

@@ -2,13 +2,12 @@
  * Reads the records of finished segments, for what a restore wants to know without opening them: when transactions ended in
  * a segment, which ones, and the restore points. Its reader goes on from segment to segment, because records cross borders.
  */
+import { isRetakeError, type RetakeError } from '../../base/errors.ts'
 import { formatInstant, type InstantMicros } from '../../base/instant.ts'
 import { formatLsn, segmentStart } from '../../postgres/lsn.ts'
-import { landmarkOf, type WalLandmark } from '../../postgres/wal/landmark.ts'
+import { isLandmarkRecord, landmarkOf, type WalLandmark } from '../../postgres/wal/landmarks.ts'
 import { WalReader } from '../../postgres/wal/reader.ts'
-import type { SegmentMeta } from '../../repository/wal-archive.ts'
-
-export type SegmentFindings = Pick<SegmentMeta, 'firstAt' | 'lastAt' | 'commits' | 'minXid' | 'maxXid' | 'restorePoints'>
+import type { SegmentFacts } from '../../repository/wal-archive.ts'
 
 export interface ScannedSegment {
   readonly timeline: number
@@ -19,6 +18,8 @@ export class SegmentScanner {
   readonly #segmentSizeBytes: number
   #reader: WalReader | undefined
   #next: ScannedSegment | undefined
+  #tally = new Tally()
+  #damage: RetakeError | undefined
 
   constructor(segmentSizeBytes: number) {
     this.#segmentSizeBytes = segmentSizeBytes
@@ -29,25 +30,48 @@ export class SegmentScanner {
     return this.#next?.timeline === place.timeline && this.#next.segment === place.segment
   }
 
-  /** Makes ready for a segment whose predecessor is not at hand: a record that began there is skipped. */
-  startAt(place: ScannedSegment): void {
+  /**
+   * Passes the bytes of a segment through, from its first one. A record counts for the segment in which it ends; one that
+   * began in a segment that was not scanned is passed over.
+   */
+  async *observe(place: ScannedSegment, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const startLsn = segmentStart(place.segment, this.#segmentSizeBytes)
-    this.#reader = new WalReader({ segmentSizeBytes: this.#segmentSizeBytes, startLsn })
-    this.#next = place
-  }
-
-  /** Reads a segment from its first byte; what is found belongs to the segment in which a record ends. */
-  async scan(place: ScannedSegment, pieces: AsyncIterable<Uint8Array>): Promise<SegmentFindings> {
-    if (!this.continuesAt(place)) this.startAt(place)
-    const tally = new Tally()
+    if (!this.continuesAt(place) || this.#reader === undefined) {
+      this.#reader = new WalReader({ segmentSizeBytes: this.#segmentSizeBytes, startLsn, wanted: isLandmarkRecord })
+    }
+    this.#tally = new Tally()
+    this.#damage = undefined
     for await (const piece of pieces) {
-      for (const record of this.#reader?.push(piece) ?? []) {
-        const landmark = landmarkOf(record)
-        if (landmark) tally.note(landmark)
-      }
+      this.#read(piece)
+      yield piece
     }
     this.#next = { timeline: place.timeline, segment: place.segment + 1n }
-    return tally.findings()
+  }
+
+  /** What was found in the segment that was observed last. */
+  get findings(): SegmentFacts {
+    return this.#tally.findings()
+  }
+
+  /** Where the segment does not decode. It is archived as it is: what the server wrote is not ours to change. */
+  get damage(): RetakeError | undefined {
+    return this.#damage
+  }
+
+  #read(piece: Uint8Array): void {
+    const reader = this.#reader
+    if (reader === undefined) return
+    try {
+      for (const record of reader.push(piece)) {
+        const landmark = landmarkOf(record, reader.major ?? 0)
+        if (landmark) this.#tally.note(landmark)
+      }
+    } catch (error) {
+      if (!isRetakeError(error, 'wal.damaged')) throw error
+      this.#damage = error
+      // The next segment begins with a fresh reader.
+      this.#reader = undefined
+    }
   }
 }
 
@@ -73,14 +97,18 @@ class Tally {
         this.#noteTime(landmark.at)
         return
       case 'restore-point':
-        this.#restorePoints.push({ name: landmark.name, at: formatInstant(landmark.at), lsn: formatLsn(landmark.endLsn) })
+        this.#restorePoints.push({
+          name: landmark.name,
+          at: formatInstant(landmark.at),
+          lsn: formatLsn(landmark.endLsn),
+        })
         this.#noteTime(landmark.at)
         return
       default:
     }
   }
 
-  findings(): SegmentFindings {
+  findings(): SegmentFacts {
     return {
       commits: this.#commits,
       restorePoints: this.#restorePoints,

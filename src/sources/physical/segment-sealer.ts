@@ -1,6 +1,6 @@
 /** The queue of segments that wait to be sealed. It is short: when sealing falls behind, receiving waits, and then the server. */
 import { Worker } from 'node:worker_threads'
-import { reviveError } from '../../base/errors.ts'
+import { type RetakeError, reviveError } from '../../base/errors.ts'
 import { workerUrl } from '../../base/threads.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { exportSealing } from '../../repository/sealing.ts'
@@ -21,8 +21,8 @@ export interface SegmentSealerOptions {
   readonly cluster: ClusterRepository
   /** In a thread of its own, or in the caller's for stores that exist only in this process. */
   readonly thread: boolean
-  /** A segment was sealed. */
-  readonly sealed?: ((job: SealJob) => void) | undefined
+  /** A segment was sealed; `damage` says where its WAL does not decode. */
+  readonly sealed?: ((job: SealJob, damage: RetakeError | undefined) => void) | undefined
 }
 
 export function openSegmentSealer(options: SegmentSealerOptions): SegmentSealer {
@@ -30,17 +30,17 @@ export function openSegmentSealer(options: SegmentSealerOptions): SegmentSealer 
 }
 
 interface Hand extends AsyncDisposable {
-  seal(job: SealJob): Promise<void>
+  seal(job: SealJob): Promise<RetakeError | undefined>
 }
 
 class QueuedSealer implements SegmentSealer {
   readonly #hand: Hand
-  readonly #sealed: ((job: SealJob) => void) | undefined
+  readonly #sealed: SegmentSealerOptions['sealed']
   #queue: Promise<void> = Promise.resolve()
   #waiting = 0
   #failure: { readonly error: unknown } | undefined
 
-  constructor(hand: Hand, sealed: ((job: SealJob) => void) | undefined) {
+  constructor(hand: Hand, sealed: SegmentSealerOptions['sealed']) {
     this.#hand = hand
     this.#sealed = sealed
   }
@@ -68,8 +68,7 @@ class QueuedSealer implements SegmentSealer {
   async #seal(job: SealJob): Promise<void> {
     if (this.#failure) return
     try {
-      await this.#hand.seal(job)
-      this.#sealed?.(job)
+      this.#sealed?.(job, await this.#hand.seal(job))
     } catch (error) {
       this.#failure = { error }
     } finally {
@@ -93,7 +92,7 @@ function startWorker(cluster: ClusterRepository): Hand {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 },
   })
-  let answer: PromiseWithResolvers<void> | undefined
+  let answer: PromiseWithResolvers<RetakeError | undefined> | undefined
   let ended: { readonly error: unknown } | undefined
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   const end = (error: unknown) => {
@@ -101,7 +100,7 @@ function startWorker(cluster: ClusterRepository): Hand {
     answer?.reject(ended.error)
   }
   worker.on('message', (message: FromSegmentWorker) => {
-    if (message.type === 'sealed') answer?.resolve()
+    if (message.type === 'sealed') answer?.resolve(message.damage && reviveError(message.damage))
     else answer?.reject(reviveError(message.error))
   })
   worker.on('error', end)
@@ -110,9 +109,9 @@ function startWorker(cluster: ClusterRepository): Hand {
   return {
     async seal(job) {
       if (ended) throw ended.error
-      answer = Promise.withResolvers<void>()
+      answer = Promise.withResolvers<RetakeError | undefined>()
       send({ type: 'seal', job })
-      await answer.promise
+      return answer.promise
     },
     async [Symbol.asyncDispose]() {
       if (!ended) send({ type: 'close' })

@@ -5,7 +5,6 @@
 import { RetakeError } from '../../base/errors.ts'
 import { segmentName } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { createContentHasher } from '../../repository/content-hash.ts'
 import { deleteTail, putSegment, readSegment, readSegmentMeta, readTail } from '../../repository/wal-archive.ts'
 import { SegmentScanner } from './segment-scanner.ts'
 
@@ -25,30 +24,34 @@ export class SegmentSealing {
     this.#scanner = new SegmentScanner(cluster.facts.walSegmentSizeBytes)
   }
 
-  /** @throws RetakeError `wal.diverged` when the segment is stored with other content; `repo.damaged` when the tail lacks bytes */
-  async seal(job: SealJob): Promise<void> {
+  /**
+   * @returns where the WAL of the segment does not decode, if it does not; it is stored nevertheless
+   * @throws RetakeError `wal.diverged` when the segment is stored with other content; `repo.damaged` when the tail lacks bytes
+   */
+  async seal(job: SealJob): Promise<RetakeError | undefined> {
     const { timeline, segment, partial } = job
     const place = { timeline, segment }
     const tail = await readTail(this.#cluster, place)
-    if (tail === undefined) return this.#assertSealed(job)
+    if (tail === undefined) {
+      await this.#assertSealed(job)
+      return undefined
+    }
     const { validBytes } = tail
     if (!partial && validBytes !== this.#cluster.facts.walSegmentSizeBytes) throw this.#incomplete(job, validBytes)
     if (validBytes > 0) {
       if (!this.#scanner.continuesAt(place)) await this.#lookBack(place)
-      const hasher = createContentHasher(this.#cluster.sealing.contentKey)
-      const findings = await this.#scanner.scan(place, tapped(tail.bytes, (piece) => hasher.update(piece)))
-      const meta = { validBytes, ...findings, contentId: hasher.digest() }
-      const again = await readTail(this.#cluster, place)
-      await putSegment(this.#cluster, { ...place, validBytes, partial }, again?.bytes ?? nothing(), meta)
+      const source = this.#scanner.observe(place, tail.bytes)
+      await putSegment(this.#cluster, { ...place, validBytes, partial }, source, () => this.#scanner.findings)
     }
     await deleteTail(this.#cluster, place)
+    return validBytes > 0 ? this.#scanner.damage : undefined
   }
 
   /** Reads the segment before, so that a record that crosses the border is not missed after a restart. */
   async #lookBack(place: { readonly timeline: number; readonly segment: bigint }): Promise<void> {
-    const before = { timeline: place.timeline, segment: place.segment - 1n }
-    const meta = await readSegmentMeta(this.#cluster, { ...before, partial: false })
-    if (meta) await this.#scanner.scan(before, readSegment(this.#cluster, { ...before, partial: false }))
+    const before = { timeline: place.timeline, segment: place.segment - 1n, partial: false }
+    if ((await readSegmentMeta(this.#cluster, before)) === undefined) return
+    for await (const _ of this.#scanner.observe(before, readSegment(this.#cluster, before)));
   }
 
   async #assertSealed(job: SealJob): Promise<void> {
@@ -62,16 +65,10 @@ export class SegmentSealing {
     return new RetakeError(
       'repo.damaged',
       `Of the WAL segment ${name}, which was received whole, only ${validBytes} of ${walSegmentSizeBytes} bytes can be read back from the archive.`,
-      { hint: 'Check the storage, then run `retake verify` to see which moments this costs.', details: { segment: name, validBytes } },
+      {
+        hint: 'Check the storage, then run `retake verify` to see which moments this costs.',
+        details: { segment: name, validBytes },
+      },
     )
   }
 }
-
-async function* tapped(source: AsyncIterable<Uint8Array>, tap: (piece: Uint8Array) => void): AsyncGenerator<Uint8Array> {
-  for await (const piece of source) {
-    tap(piece)
-    yield piece
-  }
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}

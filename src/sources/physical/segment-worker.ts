@@ -27,8 +27,8 @@ async function handle(message: ToSegmentWorker): Promise<void> {
     return
   }
   try {
-    await sealing.seal(message.job)
-    reply({ type: 'sealed' })
+    const damage = await sealing.seal(message.job)
+    reply({ type: 'sealed', damage: damage?.toJSON() })
   } catch (error) {
     reply({ type: 'failed', error: toRetakeError(error).toJSON() })
   }

@@ -7,9 +7,12 @@ export class ServerLine implements AsyncDisposable {
   readonly #open: () => Promise<SqlConnection>
   #connection: Promise<SqlConnection> | undefined
 
-  constructor(target: ConnectionTarget, options: { readonly applicationName: string; readonly signal?: AbortSignal | undefined }) {
+  constructor(
+    target: ConnectionTarget,
+    options: { readonly applicationName?: string | undefined; readonly signal?: AbortSignal | undefined },
+  ) {
     const { applicationName, signal } = options
-    this.#open = () => openSql(target, { applicationName, ...(signal ? { signal } : {}) })
+    this.#open = () => openSql(target, { applicationName, signal })
   }
 
   /** Asks once more on a fresh connection when the first one turns out to be dead; so only for what may be asked twice. */

@@ -40,7 +40,10 @@ export async function readSlotStatus(
   slot: string,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<SlotStatus> {
-  await using sql = await openSql(target, { ...(options.signal ? { signal: options.signal } : {}), applicationName: 'retake status' })
+  await using sql = await openSql(target, {
+    ...(options.signal ? { signal: options.signal } : {}),
+    applicationName: 'retake status',
+  })
   return querySlotStatus(sql, slot)
 }
 

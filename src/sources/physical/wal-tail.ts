@@ -193,7 +193,11 @@ export class WalTail implements AsyncDisposable {
     this.#flush()
   }
 
-  async #append(at: { readonly segment: bigint; readonly offsetBytes: number; readonly bytes: Uint8Array }): Promise<void> {
+  async #append(at: {
+    readonly segment: bigint
+    readonly offsetBytes: number
+    readonly bytes: Uint8Array
+  }): Promise<void> {
     this.#part ??= await this.#options.openPart(at.segment, at.offsetBytes)
     for (let offset = 0; offset < at.bytes.length; offset += RECORD_BYTES) {
       await this.#part.append(at.bytes.subarray(offset, offset + RECORD_BYTES))

@@ -1,0 +1,85 @@
+/** The programs that Retake is compared with, set up for the same job. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { serverAccount } from '../src/postgres/server/account.ts'
+import type { Command } from '../test/support/measure.ts'
+import { inside, type Lab, writeOwned } from './lab.ts'
+
+export function findProgram(name: string): string | undefined {
+  try {
+    return execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim()
+  } catch {
+    return undefined
+  }
+}
+
+export interface PgBackRest {
+  readonly repo: string
+  backup(): Command
+  restore(to: string): Command
+  /** For archive_command; pushes in the background, as its manual recommends. */
+  readonly archiveCommand: string
+  /** For restore_command of a directory restored by {@link restore}. */
+  reset(): Promise<void>
+}
+
+/** Encrypted with its cipher, zstd at `level`, one process per core, small files bundled; page checksums on, as its default. */
+export function setUpPgBackRest(lab: Lab, options: { readonly program: string; readonly level: number }): PgBackRest {
+  const base = lab.directory.join('pgbackrest')
+  const config = inside(base, 'pgbackrest.conf')
+  const repo = inside(base, 'repo')
+  const account = serverAccount()
+  const command = (args: readonly string[]): Command => ({
+    program: options.program,
+    args: [`--config=${config}`, '--stanza=main', ...args],
+    account,
+  })
+  return {
+    repo,
+    backup: () => command(['--type=full', 'backup']),
+    restore: (to) => command([`--pg1-path=${to}`, '--type=default', 'restore']),
+    archiveCommand: `${options.program} --config=${config} --stanza=main archive-push %p`,
+    async reset() {
+      for (const name of ['pgbackrest', 'pgbackrest/repo', 'pgbackrest/log', 'pgbackrest/lock', 'pgbackrest/spool'])
+        await lab.fresh(name)
+      await writeOwned(
+        config,
+        [
+          '[global]',
+          `repo1-path=${repo}`,
+          `log-path=${inside(base, 'log')}`,
+          `lock-path=${inside(base, 'lock')}`,
+          `spool-path=${inside(base, 'spool')}`,
+          'log-level-console=warn',
+          'log-level-file=off',
+          'start-fast=y',
+          'archive-check=n',
+          'archive-async=y',
+          'archive-push-queue-max=16GiB',
+          'archive-get-queue-max=1GiB',
+          'compress-type=zst',
+          `compress-level=${options.level}`,
+          `process-max=${lab.cores}`,
+          'repo1-bundle=y',
+          'repo1-cipher-type=aes-256-cbc',
+          `repo1-cipher-pass=${randomBytes(24).toString('hex')}`,
+          '[main]',
+          `pg1-path=${lab.server.dataDir}`,
+          `pg1-port=${lab.server.server.port}`,
+          `pg1-socket-path=${lab.server.server.socketDir}`,
+          '',
+        ].join('\n'),
+      )
+      await lab.prepare(command(['stanza-create']))
+    },
+  }
+}
+
+export function pgBaseBackup(lab: Lab, options: { readonly to: string; readonly compression?: string }): Command {
+  const format = options.compression === undefined ? ['-Fp'] : ['-Ft', '-Z', options.compression]
+  return {
+    program: inside(lab.server.binDir, 'pg_basebackup'),
+    args: ['-d', lab.server.url, '-D', options.to, '-X', 'none', '-c', 'fast', '--no-manifest', ...format],
+    account: serverAccount(),
+  }
+}

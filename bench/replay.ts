@@ -1,0 +1,153 @@
+/** Recovery with a long log: a base backup, then WAL for a while, then restore, start and replay to its end. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { sleep } from '../src/base/abort.ts'
+import { startTraffic } from '../src/demo/cinetrack/traffic.ts'
+import { serverAccount } from '../src/postgres/server/account.ts'
+import { LocalServer } from '../src/postgres/server/local-server.ts'
+import { openSql } from '../src/postgres/connection/sql.ts'
+import { measure } from '../test/support/measure.ts'
+import { archiveDirectory, type Tools } from './cases.ts'
+import { inside, type Lab, settle } from './lab.ts'
+import { pgBaseBackup } from './peers.ts'
+
+export interface ReplaySample {
+  readonly name: string
+  /** From nothing to a server that takes writes. */
+  readonly totalSeconds: number
+  /** PostgreSQL's own account of the replay. */
+  readonly redoSeconds: number
+}
+
+export interface ReplaySetup {
+  readonly walBytes: number
+  run(): Promise<ReplaySample[]>
+}
+
+/** Takes a backup with each tool, then writes WAL that all of them archive. */
+export async function prepareReplay(lab: Lab, tools: Tools, walBytes: number): Promise<ReplaySetup> {
+  const { retake, pgBackRest } = tools
+  const archive = await lab.fresh('archive')
+  await pgBackRest?.reset()
+  const push = pgBackRest ? `${pgBackRest.archiveCommand} && ` : ''
+  await setArchiveCommand(lab, `${push}cp %p ${archive}/%f`)
+  await retake.reset()
+  const receiver = startReceiver(lab, tools)
+  try {
+    await measure(retake.command(['backup', '--quiet']))
+    if (pgBackRest) await measure(pgBackRest.backup())
+    await measure(pgBaseBackup(lab, { to: await lab.fresh('basebackup') }))
+    const written = await writeWal(lab, walBytes)
+    await everythingArchived(lab)
+    return { walBytes: written, run: () => runReplay(lab, tools) }
+  } finally {
+    receiver.kill('SIGTERM')
+    await new Promise((resolve) => receiver.once('exit', resolve))
+    await setArchiveCommand(lab, 'true')
+  }
+}
+
+function startReceiver(lab: Lab, { retake }: Tools): ChildProcess {
+  const { program, args, env } = retake.command(['wal', 'receive', '--quiet'])
+  const child = spawn(program, [...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] })
+  child.on('error', (error) => {
+    throw error
+  })
+  return child
+}
+
+async function setArchiveCommand(lab: Lab, command: string): Promise<void> {
+  await lab.server.query(`alter system set archive_command = '${command.replaceAll("'", "''")}'`)
+  await lab.server.query('select pg_reload_conf()')
+}
+
+async function writeWal(lab: Lab, bytes: number): Promise<number> {
+  const [start] = await lab.server.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
+  const traffic = await startTraffic({ target: lab.server.target, scale: lab.scale, connections: 8 })
+  try {
+    for (;;) {
+      const [row] = await lab.server.query<{ written: string }>(`select pg_current_wal_lsn() - $1::pg_lsn as written`, [start?.lsn])
+      if (Number(row?.written) >= bytes) return Number(row?.written)
+      if (traffic.committed.length === 0 && traffic.lastError !== undefined) throw new Error(traffic.lastError)
+      await sleep(250)
+    }
+  } finally {
+    await traffic.stop()
+  }
+}
+
+async function everythingArchived(lab: Lab): Promise<void> {
+  const [last] = await lab.server.query<{ name: string; lsn: string }>(
+    'select pg_walfile_name(pg_switch_wal()) as name, pg_current_wal_lsn()::text as lsn',
+  )
+  for (let i = 0; i < 2_400; i++) {
+    const [state] = await lab.server.query<{ done: boolean }>(
+      `select coalesce((select last_archived_wal >= $1 from pg_stat_archiver), false)
+         and coalesce((select min(restart_lsn) >= $2::pg_lsn from pg_replication_slots), true) as done`,
+      [last?.name, last?.lsn],
+    )
+    if (state?.done) return
+    await sleep(250)
+  }
+  throw new Error('the WAL was not archived within ten minutes')
+}
+
+async function runReplay(lab: Lab, tools: Tools): Promise<ReplaySample[]> {
+  const { retake, pgBackRest } = tools
+  const samples: ReplaySample[] = []
+  samples.push(await replayOurs(lab, retake.command.bind(retake)))
+  if (pgBackRest) {
+    const to = await lab.fresh('restored')
+    samples.push(
+      await replayTheirs(lab, 'pgBackRest, archive-get async', to, () => measure(pgBackRest.restore(to)).then(() => undefined)),
+    )
+  }
+  const to = lab.directory.join('restored')
+  samples.push(
+    await replayTheirs(lab, 'plain files, restore_command = cp', to, async () => {
+      await lab.fresh('restored')
+      await lab.prepare({ program: 'cp', args: ['-aT', lab.directory.join('basebackup'), to] })
+      await writeFile(inside(to, 'recovery.signal'), '')
+      await appendFile(inside(to, 'postgresql.auto.conf'), `\nrestore_command = 'cp ${archiveDirectory(lab)}/%f %p'\n`)
+    }),
+  )
+  return samples
+}
+
+/** The command restores, starts the server, replays, promotes and reports; its own measurements are what it prints as JSON. */
+async function replayOurs(lab: Lab, command: Tools['retake']['command']): Promise<ReplaySample> {
+  const to = lab.directory.join('restored')
+  await lab.prepare({ program: 'rm', args: ['-rf', to] })
+  await settle()
+  const cost = await measure(command(['restore', 'apply', '--at', 'latest', '--to', to, '--then', 'shutdown', '--quiet']))
+  return { name: 'retake', totalSeconds: cost.wallMs / 1_000, redoSeconds: Number.NaN }
+}
+
+async function replayTheirs(lab: Lab, name: string, to: string, restore: () => Promise<void>): Promise<ReplaySample> {
+  await settle()
+  const begunMs = performance.now()
+  await restore()
+  const logFile = lab.directory.join('replay.log')
+  await writeFile(logFile, '', { mode: 0o666 })
+  const account = serverAccount()
+  if (account) await lab.prepare({ program: 'true', args: [] })
+  await using server = await LocalServer.start({
+    binDir: lab.server.binDir,
+    dataDir: to,
+    settings: { archive_mode: 'off', shared_buffers: '512MB' },
+    readyTimeoutMs: 600_000,
+  })
+  await using sql = await openSql(server.target())
+  for (;;) {
+    const [row] = await sql.query<{ recovering: boolean }>('select pg_is_in_recovery() as recovering')
+    if (!row?.recovering) break
+    await sleep(20)
+  }
+  const totalSeconds = (performance.now() - begunMs) / 1_000
+  return { name, totalSeconds, redoSeconds: redoSeconds(await readFile(server.logFile, 'utf8')) }
+}
+
+/** `redo done at 0/5000060 system usage: CPU: user: 1.20 s, system: 0.30 s, elapsed: 1.80 s` */
+export function redoSeconds(log: string): number {
+  return Number(/redo done at .* elapsed: ([\d.]+) s/.exec(log)?.[1])
+}

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { RetakeError, systemErrorCode } from '../../base/errors.ts'
+import type { Retake } from '../../engine/open.ts'
+import { applyRestore, planRestore } from '../../engine/restore.ts'
+import { type RestorePlan, readPlan } from '../../recovery/plan-types.ts'
+import type { CommandContext, CommandOutcome } from '../command.ts'
+import { failedChecks, planOptionNames, planOptions, renderPlan } from '../restore-options.ts'
+import { renderReport } from '../restore-report.ts'
+
+export async function run(context: CommandContext): Promise<CommandOutcome> {
+  const { signal, terminal, options } = context
+  await using retake = await context.open()
+  const plan = await planOf(context, retake)
+  if (options.dryRun) {
+    const refused = failedChecks(plan)
+    return {
+      data: { dryRun: true, plan },
+      text: `${renderPlan(plan)}\n\nNothing was changed.`,
+      ...(refused ? { exitCode: 22 } : {}),
+    }
+  }
+  const report = await applyRestore(retake, plan, { signal, onProgress: terminal.onProgress }).result
+  return { data: { plan: plan.hash, report }, text: renderReport(report, plan) }
+}
+
+async function planOf(context: CommandContext, retake: Retake): Promise<RestorePlan> {
+  const [file] = context.args
+  if (file === undefined) return planRestore(retake, planOptions(context, retake))
+  const given = planOptionNames(context.options)
+  if (given.length > 0) {
+    throw new RetakeError('config.invalid', `A plan is carried out as it was shown; ${given.join(', ')} cannot change it.`, {
+      hint: 'Make a new plan with these options, or leave them out.',
+    })
+  }
+  return readPlan(parsePlan(await readPlanFile(resolve(context.directory, file)), file))
+}
+
+async function readPlanFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new RetakeError('config.invalid', `The plan ${file} could not be read (${systemErrorCode(error) ?? 'unknown error'}).`, {
+      hint: 'Make one: retake restore plan --at latest --to DIR --out plan.json',
+      cause: error,
+    })
+  }
+}
+
+/** The file of `--out`, or what `restore plan --json` printed. */
+function parsePlan(text: string, file: string): unknown {
+  try {
+    const value = JSON.parse(text) as { plan?: unknown } | null
+    return value?.plan ?? value
+  } catch (cause) {
+    throw new RetakeError('config.invalid', `${file} is not JSON, so it is no plan.`, {
+      hint: 'Make one: retake restore plan --at latest --to DIR --out plan.json',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,38 @@
+import { writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { RetakeError, systemErrorCode } from '../../base/errors.ts'
+import { planRestore } from '../../engine/restore.ts'
+import type { RestorePlan } from '../../recovery/plan-types.ts'
+import type { CommandContext, CommandOutcome } from '../command.ts'
+import { optionText } from '../options.ts'
+import { failedChecks, planOptions, renderPlan } from '../restore-options.ts'
+
+export async function run(context: CommandContext): Promise<CommandOutcome> {
+  await using retake = await context.open()
+  const plan = await planRestore(retake, planOptions(context, retake))
+  const out = optionText(context.options.out)
+  const file = out === undefined ? undefined : await writePlan(resolve(context.directory, out), plan)
+  const refused = failedChecks(plan)
+  const next = refused
+    ? 'Repair what FAILED, then plan again.'
+    : file
+      ? `Carry it out: retake restore apply ${file}`
+      : 'Carry it out: the same options with `retake restore apply`, or keep this plan with --out plan.json.'
+  return {
+    data: { plan, ...(file ? { file } : {}) },
+    text: `${renderPlan(plan)}\n\n${next}`,
+    ...(refused ? { exitCode: 22 } : {}),
+  }
+}
+
+async function writePlan(file: string, plan: RestorePlan): Promise<string> {
+  try {
+    await writeFile(file, `${JSON.stringify(plan, undefined, 2)}\n`)
+    return file
+  } catch (error) {
+    throw new RetakeError('config.invalid', `The plan could not be written to ${file} (${systemErrorCode(error) ?? 'unknown error'}).`, {
+      hint: 'Name a file in a directory that you may write.',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,74 @@
+import { readStatus, type StatusReport } from '../../engine/status.ts'
+import type { CommandContext, CommandOutcome } from '../command.ts'
+import { formatAgo, formatBytes, formatDuration, renderFields } from '../format.ts'
+import type { Terminal } from '../terminal.ts'
+import { renderWindows } from './window.ts'
+
+export async function run(context: CommandContext): Promise<CommandOutcome> {
+  await using retake = await context.open()
+  const report = await readStatus(retake, { signal: context.signal })
+  return {
+    data: report,
+    text: render(report, { now: context.clock.now(), terminal: context.terminal }),
+    ...(report.verdict === 'ok' ? {} : { exitCode: 40 }),
+  }
+}
+
+function render(report: StatusReport, { now, terminal }: { readonly now: Date; readonly terminal: Terminal }): string {
+  const { lastBackup, archive, receiver } = report
+  const verdict = report.verdict === 'ok' ? terminal.paint('green', 'protected') : terminal.paint('red', 'ENDANGERED')
+  const fields = renderFields([
+    ['cluster', `${report.cluster}: ${verdict}`],
+    [
+      'last backup',
+      lastBackup
+        ? `${lastBackup.backupId}, ${formatAgo(new Date(lastBackup.stoppedAt), now)} (${report.backupCount} in all)`
+        : 'none',
+    ],
+    [
+      'archive',
+      archive
+        ? `${archive.flushLsn} on timeline ${archive.timeline}, ${formatAgo(new Date(archive.at), now)}`
+        : 'empty',
+    ],
+    ['lost if the server vanished now', renderRpo(report)],
+    ['receiver', receiver ? `${receiver.holder}, since ${receiver.since}` : 'none'],
+    [
+      'server',
+      report.server
+        ? `${report.server.flushLsn}, timeline ${report.server.timeline ?? 'not known'}`
+        : report.serverError?.message,
+    ],
+    ['slot', renderSlot(report)],
+  ])
+  const parts = [fields]
+  if (report.windows.length > 0) parts.push(renderWindows(report.windows))
+  if (report.reasons.length > 0) {
+    parts.push(
+      report.reasons
+        .map(({ severity, message, fix }) => {
+          const mark = severity === 'danger' ? terminal.paint('red', 'DANGER ') : terminal.paint('yellow', 'warning')
+          return `${mark}  ${message}\n         fix: ${fix}`
+        })
+        .join('\n'),
+    )
+  }
+  return parts.join('\n\n')
+}
+
+function renderRpo({ rpo }: StatusReport): string {
+  if (rpo.state === 'caught-up') return 'nothing: everything is held'
+  const parts = [
+    rpo.behindBytes === undefined ? undefined : formatBytes(rpo.behindBytes),
+    rpo.behindMs === undefined ? undefined : `at most ${formatDuration(rpo.behindMs)} of transactions`,
+  ].filter((part) => part !== undefined)
+  return parts.length > 0 ? `${parts.join(', ')}. ${rpo.explanation}` : `unknown. ${rpo.explanation}`
+}
+
+function renderSlot({ slot }: StatusReport): string | undefined {
+  if (!slot) return undefined
+  if (!slot.exists) return `${slot.name}: missing`
+  const held = slot.heldBytes === undefined ? '' : `, keeps ${formatBytes(slot.heldBytes)} on the server`
+  const safe = slot.safeBytes === undefined ? '' : `, lost after ${formatBytes(slot.safeBytes)} more`
+  return `${slot.name}: ${slot.active ? 'in use' : 'not in use'}${held}${safe}`
+}

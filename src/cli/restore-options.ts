@@ -1,0 +1,72 @@
+/** What `restore plan` and `restore apply` share: their options, and how a plan is shown. */
+import { fileURLToPath } from 'node:url'
+import type { Retake } from '../engine/open.ts'
+import type { PlanRestoreOptions } from '../engine/restore.ts'
+import type { RestorePlan } from '../recovery/plan-types.ts'
+import { type AfterRecovery, quoteForRestoreCommand } from '../recovery/settings.ts'
+import type { CommandContext, OptionValues } from './command.ts'
+import { formatBytes, formatDuration, renderFields } from './format.ts'
+import { optionInteger, optionPairs, optionText, requireOption } from './options.ts'
+
+const EXAMPLE = 'Such as: retake restore plan --at latest --to /srv/restored'
+
+/** @throws RetakeError `config.invalid` */
+export function planOptions(context: CommandContext, retake: Retake): PlanRestoreOptions {
+  const { options, signal } = context
+  return {
+    at: requireOption(options.at, { name: '--at', hint: EXAMPLE }),
+    to: requireOption(options.to, { name: '--to', hint: EXAMPLE }),
+    port: optionInteger(options.port, { name: '--port', min: 1, max: 65_535 }),
+    timeline: optionInteger(options.timeline, { name: '--timeline', min: 1, max: 0xffff_ffff }),
+    backupId: optionText(options.backup),
+    then: optionText(options.then) as AfterRecovery | undefined,
+    start: options.start !== false,
+    tablespaceMap: optionPairs(options.tablespaceMap, '--tablespace-map'),
+    settings: optionPairs(options.set, '--set'),
+    restoreCommand: restoreCommand(retake),
+    signal,
+  }
+}
+
+/** Options that make a plan, and that a plan which is already made no longer takes. */
+export function planOptionNames(options: OptionValues): string[] {
+  return Object.entries(options)
+    .filter(([name, value]) => value !== undefined && name !== 'dryRun' && !(name === 'start' && value === true))
+    .map(([name]) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+}
+
+/** This command, by absolute paths, as PostgreSQL runs it later. A key that only the environment holds must be in the server's. */
+function restoreCommand(retake: Retake): string {
+  const script = fileURLToPath(new URL('../../bin/retake.js', import.meta.url))
+  const { keyFile } = retake.config
+  const words = [process.execPath, script, '--repo', retake.repository.url, '--cluster', retake.clusterName]
+  if (keyFile !== undefined) words.push('--key-file', keyFile)
+  return [...words.map(quoteForRestoreCommand), 'wal get %f "%p"'].join(' ')
+}
+
+export function renderPlan(plan: RestorePlan): string {
+  const { backup, stop, wal, files, place, server, predicted } = plan
+  const last = stop.lastTransaction
+  const fields = renderFields([
+    ['target', `${plan.target.asked}, on timeline ${plan.target.timeline}`],
+    ['backup', `${backup.backupId}: ${backup.why}`],
+    ['stops', `${stop.why}\n${stop.applied ? 'after' : 'before'} the record at ${stop.recordLsn}`],
+    ['last transaction', last ? `${last.xid} at ${last.at}` : undefined],
+    ['files', `${files.count} files, ${formatBytes(files.bytes)}; ${formatBytes(files.fetchedBytes)} to fetch, ${formatBytes(files.writtenBytes)} to write`],
+    ['WAL', `${wal.beginLsn} to ${wal.endLsn}: ${formatBytes(wal.bytes)} in ${wal.segmentCount} segments`],
+    ['into', place.targetDirectory],
+    ...place.tablespaces.map(({ originalLocation, location }) => ['tablespace', `${originalLocation} → ${location}`] as const),
+    ['server', server.start ? `on port ${server.port}, then ${server.action}` : `not started; port ${server.port}, then ${server.action}`],
+    ['predicted', `${formatDuration(predicted.totalMs)}: ${predicted.formula}`],
+    ['plan', plan.hash],
+  ])
+  const checks = plan.preflight.map(({ name, status, detail, fix }) => {
+    const line = `  ${{ passed: 'ok     ', warning: 'warning', failed: 'FAILED ' }[status]}  ${name}: ${detail}`
+    return fix ? `${line}\n           fix: ${fix}` : line
+  })
+  return [fields, ['Checks', ...checks].join('\n'), ...plan.warnings.map((warning) => `Note: ${warning}`)].join('\n\n')
+}
+
+export function failedChecks(plan: RestorePlan): boolean {
+  return plan.preflight.some(({ status }) => status === 'failed')
+}

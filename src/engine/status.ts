@@ -1,0 +1,181 @@
+/** `retake status`: how much would be lost just now, and what endangers recovery. Facts first, then a pure judgement. */
+import { type RetakeError, toRetakeError } from '../base/errors.ts'
+import { openSql } from '../postgres/connection/sql.ts'
+import { formatLsn, parseLsn } from '../postgres/lsn.ts'
+import { querySlotStatus, type SlotStatus } from '../sources/physical/slot-status.ts'
+import type { Retake } from './open.ts'
+import type { OperationOptions } from './operation.ts'
+import { type ReceiverState, readReceiver } from './receiver-state.ts'
+import { judgeRpo, judgeStatus, type Reason, type RpoView } from './status-judgement.ts'
+import { type GapView, readHoldings, viewGap, type WindowView } from './window.ts'
+
+export interface ServerView {
+  readonly timeline: number | undefined
+  readonly flushLsn: string
+  /** The server's clock, ISO 8601 UTC. */
+  readonly now: string
+  readonly inRecovery: boolean
+}
+
+export interface SlotView {
+  readonly name: string
+  readonly exists: boolean
+  /** A receiver is connected to it. */
+  readonly active: boolean
+  readonly restartLsn?: string | undefined
+  readonly walStatus?: string | undefined
+  /** WAL that it keeps on the server. */
+  readonly heldBytes?: number | undefined
+  /** How much the server may still write before the slot could be lost. */
+  readonly safeBytes?: number | undefined
+}
+
+export interface StatusReport {
+  readonly cluster: string
+  readonly at: string
+  /** `endangered` when a reason of the severity `danger` is given. */
+  readonly verdict: 'ok' | 'endangered'
+  readonly reasons: readonly Reason[]
+  readonly backupCount: number
+  readonly lastBackup?:
+    | {
+        readonly backupId: string
+        readonly label?: string | undefined
+        readonly stoppedAt: string
+        readonly ageMs: number
+      }
+    | undefined
+  readonly windows: readonly WindowView[]
+  readonly archive?:
+    | {
+        readonly timeline: number
+        readonly flushLsn: string
+        readonly at: string
+        readonly caughtUpAt?: string | undefined
+      }
+    | undefined
+  readonly rpo: RpoView
+  readonly receiver?: ReceiverState | undefined
+  readonly server?: ServerView | undefined
+  readonly serverError?: { readonly code: string; readonly message: string } | undefined
+  readonly slot?: SlotView | undefined
+  readonly gaps: readonly GapView[]
+}
+
+/**
+ * Everything about the protection of one cluster at this moment.
+ *
+ * ```ts
+ * const { verdict, rpo, reasons } = await readStatus(retake)
+ * if (verdict === 'endangered') alert(reasons)
+ * ```
+ * A server that cannot be reached is part of the report, not an error.
+ * @throws RetakeError `cluster.missing`, `repo.damaged`
+ */
+export async function readStatus(
+  retake: Retake,
+  options: Pick<OperationOptions, 'signal'> = {},
+): Promise<StatusReport> {
+  const cluster = await retake.cluster()
+  const { backups, damaged, archive, report } = await readHoldings(retake)
+  const receiver = await readReceiver(cluster, retake.clock)
+  const asked = await askServer(retake, { slot: cluster.facts.slot, signal: options.signal })
+  const server = 'error' in asked ? undefined : asked.server
+  const slot = 'error' in asked ? undefined : viewSlot(cluster.facts.slot, asked.slot)
+  const now = retake.clock.now()
+  const last = backups.at(-1)
+  const facts = {
+    cluster: retake.clusterName,
+    at: now.toISOString(),
+    backupCount: backups.length,
+    ...(last
+      ? {
+          lastBackup: {
+            backupId: last.backupId,
+            label: last.label,
+            stoppedAt: last.stoppedAt,
+            ageMs: now.getTime() - Date.parse(last.stoppedAt),
+            startLsn: last.startLsn,
+            timeline: last.timeline,
+          },
+        }
+      : {}),
+    windows: report.windows,
+    ...(archive.position
+      ? {
+          archive: {
+            timeline: archive.position.timeline,
+            flushLsn: archive.position.flushLsn,
+            at: archive.position.at,
+            caughtUpAt: archive.position.caughtUpAt,
+          },
+        }
+      : {}),
+    rpo: judgeRpo({ server, position: archive.position }),
+    receiver,
+    server,
+    ...('error' in asked ? { serverError: { code: asked.error.code, message: asked.error.message } } : {}),
+    slot,
+    gaps: archive.coverage.flatMap(({ gaps }) => gaps).map(viewGap),
+  }
+  const reasons = judgeStatus({
+    ...facts,
+    damagedBackups: damaged.map(({ backupId }) => backupId),
+    backupMaxAgeHours: retake.config.backupMaxAgeHours,
+    rpoTargetSeconds: retake.config.rpoTargetSeconds,
+  })
+  const verdict = reasons.some(({ severity }) => severity === 'danger') ? 'endangered' : 'ok'
+  return { verdict, reasons, ...facts }
+}
+
+const SERVER_QUERY = `
+  select pg_is_in_recovery() as "inRecovery",
+         to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "now",
+         (case when pg_is_in_recovery() then coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+               else pg_current_wal_flush_lsn() end)::text as "flushLsn",
+         case when pg_is_in_recovery() then null
+              else left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) end as "timeline"`
+
+interface ServerRow {
+  readonly inRecovery: boolean
+  readonly now: string
+  readonly flushLsn: string
+  readonly timeline: string | null
+}
+
+async function askServer(
+  retake: Retake,
+  options: { readonly slot: string; readonly signal: AbortSignal | undefined },
+): Promise<{ server: ServerView; slot: SlotStatus } | { error: RetakeError }> {
+  try {
+    await using sql = await openSql(retake.target(), {
+      applicationName: 'retake status',
+      signal: options.signal,
+      connectTimeoutMs: 10_000,
+    })
+    const [row] = await sql.query<ServerRow>(SERVER_QUERY)
+    if (!row) throw new Error('assertion failed: the server answered without a row')
+    const server = {
+      inRecovery: row.inRecovery,
+      now: row.now,
+      flushLsn: formatLsn(parseLsn(row.flushLsn)),
+      timeline: row.timeline === null ? undefined : Number.parseInt(row.timeline, 16),
+    }
+    return { server, slot: await querySlotStatus(sql, options.slot) }
+  } catch (error) {
+    if (options.signal?.aborted) throw error
+    return { error: toRetakeError(error) }
+  }
+}
+
+function viewSlot(name: string, slot: SlotStatus): SlotView {
+  return {
+    name,
+    exists: slot.exists,
+    active: slot.active,
+    restartLsn: slot.restartLsn === undefined ? undefined : formatLsn(slot.restartLsn),
+    walStatus: slot.walStatus,
+    heldBytes: slot.lagBytes,
+    safeBytes: slot.safeWalSizeBytes,
+  }
+}

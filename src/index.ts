@@ -1,0 +1,46 @@
+/**
+ * Retake as a library: the same verbs as the command line, with typed results and errors, an `AbortSignal` for everything that
+ * takes time, and progress as an async iterable.
+ *
+ * ```ts
+ * import { backUp, openRetake } from 'retake'
+ *
+ * await using retake = await openRetake({ repo: '/var/lib/retake', keyFile: '/etc/retake/key', databaseUrl })
+ * const { backup } = await backUp(retake).result
+ * ```
+ *
+ * @module
+ */
+export type { ErrorCode, RetryAdvice } from './base/error-codes.ts'
+export { isRetakeError, RetakeError, type SerializedError } from './base/errors.ts'
+export { formatInstant, type InstantMicros, parseInstant } from './base/instant.ts'
+export type { Logger, Progress, ProgressListener } from './base/progress.ts'
+export { type BackUpOptions, type BackupReport, backUp } from './engine/backup.ts'
+export { type BackupList, listBackups } from './engine/backups.ts'
+export { type ResolveConfigOptions, type ResolvedConfig, resolveConfig } from './engine/config.ts'
+export type { Config } from './engine/config-options.ts'
+export { renderConfigSchema } from './engine/config-schema.ts'
+export type { CheckArea, CheckResult, CheckState } from './engine/doctor/check.ts'
+export { type DoctorReport, diagnose } from './engine/doctor/doctor.ts'
+export { type FetchedWal, fetchWal } from './engine/fetch-wal.ts'
+export { type InitialiseOptions, type InitialiseReport, initialise, type StepOutcome } from './engine/initialise.ts'
+export { openRetake, type Retake, type RetakeOptions } from './engine/open.ts'
+export type { Operation, OperationOptions } from './engine/operation.ts'
+export { type ReceiveReport, type ReceiveWalOptions, receiveWal } from './engine/receive-wal.ts'
+export type { ReceiverState } from './engine/receiver-state.ts'
+export { applyRestore, type PlanRestoreOptions, planRestore } from './engine/restore.ts'
+export { readStatus, type ServerView, type SlotView, type StatusReport } from './engine/status.ts'
+export type { Reason, RpoView } from './engine/status-judgement.ts'
+export { type VerifyOptions, type VerifyResult, verify } from './engine/verify.ts'
+export { type GapView, readWindow, type WindowEdgeView, type WindowReport, type WindowView } from './engine/window.ts'
+export { formatLsn, type Lsn, parseLsn } from './postgres/lsn.ts'
+export type { RestorePlan } from './recovery/plan-types.ts'
+export { readPlan } from './recovery/plan-types.ts'
+export { formatTarget, parseTarget, type RecoveryTarget } from './recovery/targets.ts'
+export {
+  formatKeyText,
+  generateKey,
+  type KeyMaterial,
+  parseKeyText,
+} from './repository/keys/key-material.ts'
+export type { BackupSummary } from './repository/manifest.ts'

@@ -1,0 +1,117 @@
+/** Fetches frames, proves them, and writes their plaintext where it belongs. Runs in the threads of a restore. */
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { RetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
+import { contentId, importSealing, type SealingData } from '../repository/sealing.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
+import { type FrameGroup, type FrameRead, groupAdjacent, type RestoreBatch } from './restore-batches.ts'
+
+const GROUPING = { maxGapBytes: 64 * 1024, maxGroupBytes: 4 * 1024 * 1024 }
+const OPEN_FILES = 48
+
+/** Keeps the files that are being written open; the one not used longest is closed first. */
+class OpenFiles {
+  readonly #files = new Map<string, number>()
+
+  get(file: string): number {
+    const known = this.#files.get(file)
+    if (known !== undefined) {
+      this.#files.delete(file)
+      this.#files.set(file, known)
+      return known
+    }
+    const [oldest] = this.#files
+    if (oldest && this.#files.size >= OPEN_FILES) {
+      this.#files.delete(oldest[0])
+      closeSync(oldest[1])
+    }
+    const opened = openSync(file, 'r+')
+    this.#files.set(file, opened)
+    return opened
+  }
+
+  closeAll(): void {
+    for (const descriptor of this.#files.values()) closeSync(descriptor)
+    this.#files.clear()
+  }
+}
+
+export class BatchRestorer {
+  readonly #store: ObjectStore
+  readonly #sealing: ReturnType<typeof importSealing>
+  readonly #files = new OpenFiles()
+  readonly #packs = new Map<string, PackKey>()
+
+  constructor(store: ObjectStore, sealing: SealingData) {
+    this.#store = store
+    this.#sealing = importSealing(sealing)
+  }
+
+  /** @throws RetakeError `repo.damaged` naming the pack, `storage.full` */
+  async restore(batch: RestoreBatch): Promise<void> {
+    const pack = await this.#pack(batch)
+    const groups = groupAdjacent(batch.frames, GROUPING)
+    let next = this.#fetch(pack, groups[0])
+    for (const [index, group] of groups.entries()) {
+      const bytes = await next
+      // The next read is on its way while this one is unpacked.
+      next = this.#fetch(pack, groups[index + 1])
+      // Its failure belongs to the next round, also when this round fails first.
+      next.catch(() => {})
+      for (const frame of group.frames) this.#write(pack, frame, bytes.subarray(frame.offsetBytes - group.offsetBytes))
+    }
+    await next
+  }
+
+  close(): void {
+    this.#files.closeAll()
+  }
+
+  async #pack(batch: RestoreBatch): Promise<PackKey> {
+    const known = this.#packs.get(batch.packId)
+    if (known) return known
+    const pack = await readPackKey({ store: this.#store, sealing: this.#sealing }, batch)
+    if (this.#packs.size > 1000) this.#packs.clear()
+    this.#packs.set(batch.packId, pack)
+    return pack
+  }
+
+  async #fetch(pack: PackKey, group: FrameGroup | undefined): Promise<Uint8Array> {
+    if (!group) return new Uint8Array(0)
+    const { offsetBytes, lengthBytes, frames } = group
+    const bytes = await this.#store.get(pack.key, { offsetBytes, lengthBytes })
+    if (bytes?.length !== lengthBytes) throw frameDamaged(pack, frames.at(-1) ?? { index: 0 })
+    return bytes
+  }
+
+  #write(pack: PackKey, frame: FrameRead, stored: Uint8Array): void {
+    const plain = openPackFrame(pack, frame, stored.subarray(0, frame.storedBytes))
+    if (!plain || contentId(this.#sealing, plain) !== frame.contentId) throw frameDamaged(pack, frame)
+    for (const write of frame.writes) {
+      const piece = plain.subarray(write.frameOffsetBytes, write.frameOffsetBytes + write.lengthBytes)
+      if (piece.length !== write.lengthBytes) throw frameDamaged(pack, frame)
+      writeAll(this.#files.get(write.file), piece, write.fileOffsetBytes)
+    }
+  }
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array, position: number): void {
+  let written = 0
+  while (written < bytes.length) {
+    written += writeSync(descriptor, bytes, written, bytes.length - written, position + written)
+  }
+}
+
+export function writeError(error: unknown): RetakeError {
+  if (systemErrorCode(error) === 'ENOSPC' || systemErrorCode(error) === 'EDQUOT') {
+    return new RetakeError(
+      'storage.full',
+      'The filesystem of the target directory is full. What was laid out cannot start as a server.',
+      {
+        hint: 'Free space or choose another place, then apply the plan again: the leftover is removed first.',
+        cause: error,
+      },
+    )
+  }
+  return toRetakeError(error, 'storage.failed')
+}

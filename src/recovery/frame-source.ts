@@ -1,0 +1,42 @@
+/** Reads single frames of a backup's packs; for the few small files that are looked at before a restore. Bulk goes through workers. */
+import { RetakeError } from '../base/errors.ts'
+import type { FileEntry, FrameRef, PackEntry } from '../repository/manifest.ts'
+import type { ClusterRepository } from '../repository/repository.ts'
+import { contentId } from '../repository/sealing.ts'
+import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
+
+export class FrameSource {
+  readonly #cluster: ClusterRepository
+  readonly #packs: readonly PackEntry[]
+  readonly #keys = new Map<number, Promise<PackKey>>()
+
+  constructor(cluster: ClusterRepository, packs: readonly PackEntry[]) {
+    this.#cluster = cluster
+    this.#packs = packs
+  }
+
+  /** The whole content of a small file. @throws RetakeError `repo.damaged` */
+  async readFile(file: FileEntry): Promise<Buffer> {
+    const content = Buffer.alloc(file.sizeBytes)
+    for (const run of file.runs) {
+      if (!run.frame) continue
+      const plain = await this.#frame(run.frame)
+      content.set(plain.subarray(run.frameOffsetBytes, run.frameOffsetBytes + run.lengthBytes), run.offsetBytes)
+    }
+    return content
+  }
+
+  async #frame(frame: FrameRef): Promise<Uint8Array> {
+    const { store, sealing } = this.#cluster
+    const entry = this.#packs[frame.pack]
+    if (!entry)
+      throw new RetakeError('repo.damaged', `The manifest refers to pack ${frame.pack}, which it does not declare.`)
+    const key = this.#keys.get(frame.pack) ?? readPackKey({ store, sealing }, entry)
+    this.#keys.set(frame.pack, key)
+    const pack = await key
+    const stored = await store.get(pack.key, { offsetBytes: frame.offsetBytes, lengthBytes: frame.storedBytes })
+    const plain = stored && openPackFrame(pack, frame, stored)
+    if (!plain || contentId(sealing, plain) !== frame.contentId) throw frameDamaged(pack, frame)
+    return plain
+  }
+}

@@ -1,0 +1,60 @@
+/** What a reader of a plan should know; pure. */
+import { parseInstant } from '../base/instant.ts'
+import type { TimelineCoverage } from '../catalog/coverage.ts'
+import { stepAt, type TimelinePath } from '../catalog/timeline-path.ts'
+import { type Lsn, parseLsn } from '../postgres/lsn.ts'
+import type { BackupSummary } from '../repository/manifest.ts'
+import type { BackupSurvey } from './backup-survey.ts'
+import type { PlanServer, PlanStop } from './plan-types.ts'
+import type { RecoveryTarget } from './targets.ts'
+
+export function planWarnings(facts: {
+  readonly survey: BackupSurvey
+  readonly backup: BackupSummary
+  readonly target: RecoveryTarget
+  readonly stop: PlanStop
+  readonly path: TimelinePath
+  readonly coverage: readonly TimelineCoverage[]
+  readonly server: PlanServer
+}): string[] {
+  const { survey, backup, server } = facts
+  const warnings: string[] = []
+  const abandoned = abandonedTimeline(facts)
+  if (abandoned !== undefined) {
+    warnings.push(
+      `At the target's time the server was on timeline ${abandoned}, whose end was abandoned later. This plan follows timeline ${facts.path.at(-1)?.timeline}; to see the abandoned past, add --timeline ${abandoned}.`,
+    )
+  }
+  if (backup.corruptBlockCount > 0) {
+    warnings.push(
+      `Backup ${backup.backupId} holds ${backup.corruptBlockCount} blocks that were corrupt on the server; they are restored as they are.`,
+    )
+  }
+  const missing = ['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf'].filter((name) => !survey.configFiles.has(name))
+  if (missing.length > 0) {
+    warnings.push(
+      `${missing.join(', ')} ${missing.length === 1 ? 'was' : 'were'} kept outside the data directory and not backed up; minimal ones are written. Bring your own before the server is used.`,
+    )
+  }
+  if (server.settings.listen_addresses === 'localhost') {
+    warnings.push(`The server will listen on localhost only; for others add --set listen_addresses='*'.`)
+  }
+  return warnings
+}
+
+/** A time between the switch of a timeline and the next commit existed on the old timeline only, if that went on. */
+function abandonedTimeline(facts: {
+  readonly target: RecoveryTarget
+  readonly stop: PlanStop
+  readonly path: TimelinePath
+  readonly coverage: readonly TimelineCoverage[]
+}): number | undefined {
+  const { target, stop, path, coverage } = facts
+  if (target.kind !== 'time' || stop.lastTransaction === undefined) return undefined
+  if (parseInstant(stop.lastTransaction.at) >= target.instant) return undefined
+  const step = stepAt(path, parseLsn(stop.lastTransaction.lsn))
+  if (step?.endLsn === undefined || parseLsn(stop.recordLsn) < step.endLsn) return undefined
+  const own = coverage.find((one) => one.timeline === step.timeline)
+  const end: Lsn = step.endLsn
+  return own?.ranges.some((range) => range.beginLsn <= end && end < range.endLsn) ? step.timeline : undefined
+}

@@ -1,0 +1,297 @@
+/** Makes the plan of a restore: finds the target, chooses the backup, and checks what can be checked before. Changes nothing. */
+import path from 'node:path'
+import { throwIfAborted } from '../base/abort.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { RetakeError } from '../base/errors.ts'
+import { onPath } from '../catalog/choose-backup.ts'
+import { buildTimelinePath, type TimelinePath } from '../catalog/timeline-path.ts'
+import { formatLsn, parseLsn, segmentName, segmentOf } from '../postgres/lsn.ts'
+import { findFreePort } from '../postgres/server/free-port.ts'
+import type { BackupSummary } from '../repository/manifest.ts'
+import { listBackups } from '../repository/manifest-store.ts'
+import type { ClusterRepository } from '../repository/repository.ts'
+import { type BackupSurvey, surveyBackup } from './backup-survey.ts'
+import { type HeldArchive, readHeldArchive } from './held-archive.ts'
+import { lastTransaction, locateTarget } from './locate.ts'
+import {
+  PLAN_SCHEMA_VERSION,
+  type PlanPlace,
+  type PlanServer,
+  type PlanStop,
+  type PlanTablespace,
+  type PlanWal,
+  type PreflightResult,
+  type RestorePlan,
+  sealPlan,
+} from './plan-types.ts'
+import { planWarnings } from './plan-warnings.ts'
+import { predictRestore } from './predict.ts'
+import {
+  checkBinaries,
+  checkLibraries,
+  checkPort,
+  checkSpace,
+  checkTablespaces,
+  checkTarget,
+  isPortFree,
+} from './preflight.ts'
+import { serverLibraryDirectories } from './server-libraries.ts'
+import type { AfterRecovery } from './settings.ts'
+import type { Located } from './stop-point.ts'
+import { placeTablespaces } from './tablespaces.ts'
+import { formatTarget, type RecoveryTarget } from './targets.ts'
+import { heldTimeline, majorOf, openWalLog, type WalLog } from './wal-log.ts'
+
+export interface PlanRestoreOptions {
+  readonly cluster: ClusterRepository
+  readonly target: RecoveryTarget
+  /** Absolute, or relative to the working directory; must be absent or empty. */
+  readonly targetDirectory: string
+  /** Default: the newest timeline that can be reached from a backup. */
+  readonly timeline?: number | undefined
+  /** Default: the newest that fits. */
+  readonly backupId?: string | undefined
+  /** Default: the cluster's own if it is free on this machine, else any free one. */
+  readonly port?: number | undefined
+  /** By oid or by original location; default `<targetDirectory>.tablespaces/<oid>`. */
+  readonly tablespaceMap?: Readonly<Record<string, string>> | undefined
+  /** Extra settings of the restored server; kept in its `postgresql.auto.conf`. */
+  readonly settings?: Readonly<Record<string, string>> | undefined
+  /** What the server does at the target; default `promote`. */
+  readonly action?: AfterRecovery | undefined
+  /** Default true. False lays the files out and writes the recovery settings into them. */
+  readonly start?: boolean | undefined
+  /** Where the server programs are; default: found. */
+  readonly binDir?: string | undefined
+  /**
+   * What PostgreSQL runs to get WAL when Retake does not serve it itself (`start: false`, and a later start after
+   * `shutdown`). `%f` and `%p` as PostgreSQL defines them. Must carry no secret.
+   */
+  readonly restoreCommand?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly clock?: Clock | undefined
+}
+
+/**
+ * Plans a restore. The plan carries failed preflight checks as data; what cannot be planned at all is an error.
+ *
+ * @throws RetakeError `target.outside`, `target.missing`, `wal.gap`, `wal.history-missing`, `backup.missing`, `repo.damaged`,
+ * `config.invalid`
+ * @example
+ * const plan = await planRestore({ cluster, target: parseTarget('latest'), targetDirectory: '/srv/restored' })
+ */
+export async function planRestore(options: PlanRestoreOptions): Promise<RestorePlan> {
+  const { cluster, target, signal, clock = systemClock } = options
+  const held = await readHeldArchive(cluster)
+  const backups = await listBackups(cluster)
+  const path = choosePath({ held, backups, timeline: options.timeline })
+  const log = openWalLog(cluster, { held, path, signal })
+  const located = await locateTarget(target, { log, backups: candidates(backups, options.backupId) })
+  throwIfAborted(signal)
+  const survey = await surveyBackup(cluster, located.choice.backup, { signal })
+  const wal = planWal(log, located)
+  const stop = await planStop(log, located)
+  const place = placeOf(options, { backup: located.choice.backup, survey })
+  const server = await serverOf(options, survey)
+  return sealPlan({
+    schemaVersion: PLAN_SCHEMA_VERSION,
+    created: clock.now().toISOString(),
+    cluster: clusterOf(cluster),
+    target: { asked: formatTarget(target), timeline: path.at(-1)?.timeline ?? 1, path: path.map(formatStep) },
+    backup: backupOf(located),
+    stop,
+    wal,
+    files: {
+      count: survey.fileCount,
+      bytes: survey.bytes,
+      writtenBytes: survey.writtenBytes,
+      fetchedBytes: survey.fetchedBytes,
+    },
+    place,
+    server,
+    predicted: predictRestore({ writtenBytes: survey.writtenBytes, walBytes: wal.bytes }),
+    preflight: await preflight({ cluster, place, server, survey, wal }),
+    warnings: planWarnings({
+      survey,
+      backup: located.choice.backup,
+      target,
+      stop,
+      path,
+      coverage: held.coverage,
+      server,
+    }),
+  })
+}
+
+/** Runs the checks of a plan again, as they are now. */
+export async function recheck(
+  cluster: ClusterRepository,
+  plan: RestorePlan,
+  survey: BackupSurvey,
+): Promise<PreflightResult[]> {
+  return await preflight({ cluster, place: plan.place, server: plan.server, survey, wal: plan.wal })
+}
+
+async function preflight(options: {
+  readonly cluster: ClusterRepository
+  readonly place: PlanPlace
+  readonly server: PlanServer
+  readonly survey: BackupSurvey
+  readonly wal: PlanWal
+}): Promise<PreflightResult[]> {
+  const { cluster, place, server, survey, wal } = options
+  const { result, binaries } = await checkBinaries({
+    major: majorOf(cluster),
+    binDir: server.binDir,
+    start: server.start,
+  })
+  const tablespaceBytes = place.tablespaces.reduce((sum, one) => sum + one.bytes, 0)
+  const libraries = server.settings.shared_preload_libraries ?? survey.configured.get('shared_preload_libraries') ?? ''
+  const leftover = await checkTarget(place.targetDirectory, cluster.facts)
+  return [
+    leftover,
+    // An interrupted restore has left something there, which will be removed; it is checked again then.
+    ...(leftover.status === 'warning' ? [] : [await checkTablespaces(place.tablespaces)]),
+    ...(await checkSpace(place, {
+      mainBytes: survey.writtenBytes - tablespaceBytes,
+      walBytes: spoolBytes(wal, cluster),
+    })),
+    result,
+    ...(binaries
+      ? [
+          await checkLibraries({
+            libraries,
+            binDir: binaries.binDir,
+            libraryDirectories: await serverLibraryDirectories(binaries.binDir),
+          }),
+        ]
+      : []),
+    ...(server.start ? [await checkPort(server.port)] : []),
+    {
+      name: 'WAL',
+      status: 'passed',
+      detail: `complete from ${wal.beginLsn} to ${wal.endLsn}: ${wal.segmentCount} segments, ${Math.ceil(wal.bytes / 1e6)} MB`,
+    },
+  ]
+}
+
+/** PostgreSQL keeps the segments it was given in pg_wal for a while, beside those of the spool. */
+function spoolBytes(wal: PlanWal, cluster: ClusterRepository): number {
+  const segmentBytes = cluster.facts.walSegmentSizeBytes
+  return Math.min(wal.segmentCount * segmentBytes, 1024 * 1024 * 1024 + 32 * segmentBytes)
+}
+
+/** The path to the timeline asked for, or to the newest that holds WAL or a backup and leads back to a backup. */
+function choosePath(options: {
+  readonly held: HeldArchive
+  readonly backups: readonly BackupSummary[]
+  readonly timeline: number | undefined
+}): TimelinePath {
+  const { held, backups, timeline } = options
+  const known = new Set([...held.coverage.map((one) => one.timeline), ...backups.map((one) => one.stopTimeline)])
+  if (timeline !== undefined) {
+    if (!known.has(timeline)) {
+      throw new RetakeError('target.outside', `Nothing of timeline ${timeline} is held.`, {
+        hint: `Held are: ${[...known].sort((a, b) => a - b).join(', ')}. Name one of them with --timeline.`,
+      })
+    }
+    return buildTimelinePath(held.histories, timeline)
+  }
+  const newestFirst = [...known].sort((a, b) => b - a)
+  for (const candidate of newestFirst) {
+    // A missing history is an error here: the newest past must not be passed over silently for an older one.
+    const path = buildTimelinePath(held.histories, candidate)
+    if (backups.some((backup) => onPath(backup, path))) return path
+  }
+  return buildTimelinePath(held.histories, newestFirst[0] ?? 1)
+}
+
+function candidates(backups: readonly BackupSummary[], backupId: string | undefined): readonly BackupSummary[] {
+  if (backupId === undefined) return backups
+  const chosen = backups.filter((backup) => backup.backupId === backupId)
+  if (chosen.length > 0) return chosen
+  throw new RetakeError('backup.missing', `There is no backup ${backupId}.`, {
+    hint: 'Run `retake backups` to list them.',
+  })
+}
+
+function backupOf({ choice }: Located): RestorePlan['backup'] {
+  const { backup, why, rejected } = choice
+  const { backupId, timeline, startLsn, stopLsn, startedAt, stoppedAt } = backup
+  return { backupId, timeline, startLsn, stopLsn, startedAt, stoppedAt, why, others: rejected }
+}
+
+async function planStop(log: WalLog, { stop, choice }: Located): Promise<PlanStop> {
+  const last = await lastTransaction(log, { stop, startLsn: parseLsn(choice.backup.startLsn) })
+  return {
+    setting: stop.setting,
+    recordLsn: formatLsn(stop.recordLsn),
+    applied: stop.applied,
+    endLsn: formatLsn(stop.endLsn),
+    ...(last === undefined ? {} : { lastTransaction: last }),
+    why: stop.why,
+  }
+}
+
+function planWal(log: WalLog, { stop, choice }: Located): PlanWal {
+  const size = log.segmentSizeBytes
+  const beginLsn = parseLsn(choice.backup.startLsn)
+  const first = segmentOf(beginLsn, size)
+  // The end of the record may be the very beginning of a segment that does not exist yet.
+  const last = segmentOf(stop.endLsn > beginLsn ? stop.endLsn - 1n : stop.endLsn, size)
+  const name = (segment: bigint) =>
+    segmentName({ timeline: heldTimeline(log, segment) ?? choice.backup.timeline, segment }, size)
+  return {
+    beginLsn: formatLsn(beginLsn),
+    endLsn: formatLsn(stop.endLsn),
+    segmentCount: Number(last - first) + 1,
+    bytes: Number(stop.endLsn - beginLsn),
+    firstSegment: name(first),
+    lastSegment: name(last),
+  }
+}
+
+function clusterOf(cluster: ClusterRepository): RestorePlan['cluster'] {
+  const { name, systemIdentifier, serverVersionNum, walSegmentSizeBytes } = cluster.facts
+  const { repositoryId } = cluster.sealing
+  return { name, repositoryId, systemIdentifier, serverVersionNum, major: majorOf(cluster), walSegmentSizeBytes }
+}
+
+function placeOf(
+  options: PlanRestoreOptions,
+  facts: { readonly backup: BackupSummary; readonly survey: BackupSurvey },
+): PlanPlace {
+  const targetDirectory = path.resolve(options.targetDirectory)
+  const tablespaces: PlanTablespace[] = placeTablespaces(facts.backup.tablespaces, {
+    targetDirectory,
+    map: options.tablespaceMap ?? {},
+  }).map((one) => ({ ...one, bytes: facts.survey.bytesByTablespace.get(one.oid) ?? 0 }))
+  return { targetDirectory, tablespaces }
+}
+
+async function serverOf(options: PlanRestoreOptions, survey: BackupSurvey): Promise<PlanServer> {
+  const start = options.start ?? true
+  const { port: portSetting, ...settings } = options.settings ?? {}
+  const own = Number(portSetting ?? survey.configured.get('port') ?? 5432)
+  const port = options.port ?? (!start || (await isPortFree(own)) ? own : await findFreePort())
+  if (!Number.isInteger(port) || port < 1 || port > 65535) {
+    throw new RetakeError('config.invalid', `${port} is not a port.`, { hint: 'Use a number from 1 to 65535.' })
+  }
+  return {
+    start,
+    action: options.action ?? 'promote',
+    port,
+    // By itself a restored server is reachable from its own machine only (R10).
+    settings: { listen_addresses: 'localhost', ...settings, port: String(port) },
+    ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
+    ...(options.restoreCommand === undefined ? {} : { restoreCommand: options.restoreCommand }),
+  }
+}
+
+function formatStep(step: TimelinePath[number]): RestorePlan['target']['path'][number] {
+  return {
+    timeline: step.timeline,
+    beginLsn: formatLsn(step.beginLsn),
+    ...(step.endLsn === undefined ? {} : { endLsn: formatLsn(step.endLsn) }),
+  }
+}

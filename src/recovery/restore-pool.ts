@@ -1,0 +1,113 @@
+/** Hands batches to worker threads; `submit` resolves when there is room, so the manifest is read no faster than files are written. */
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { abortedError, type RetakeError, reviveError, toRetakeError } from '../base/errors.ts'
+import { workerUrl } from '../base/threads.ts'
+import type { ClusterRepository } from '../repository/repository.ts'
+import { exportSealing } from '../repository/sealing.ts'
+import { BatchRestorer, writeError } from './batch-restorer.ts'
+import type { RestoreBatch } from './restore-batches.ts'
+import type { RestoreReply, RestoreWorkerData } from './restore-worker.ts'
+
+export interface RestorePoolOptions {
+  readonly cluster: ClusterRepository
+  /** Default: one per processor, at most eight. 0 works in the caller's thread (and is what a memory store needs). */
+  readonly workers?: number | undefined
+  readonly onDone: (done: { readonly plainBytes: number; readonly storedBytes: number }) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Each worker has one batch in work and one in its inbox. */
+const QUEUED_PER_WORKER = 2
+const MAX_WORKERS = 8
+
+export class RestorePool implements AsyncDisposable {
+  readonly #options: RestorePoolOptions
+  readonly #workers: { readonly worker: Worker; queued: number; readonly exited: Promise<void> }[] = []
+  readonly #inline: BatchRestorer | undefined
+  #failure: RetakeError | undefined
+  #wake = Promise.withResolvers<void>()
+
+  constructor(options: RestorePoolOptions) {
+    this.#options = options
+    const { cluster } = options
+    const count = cluster.store.url.startsWith('memory:')
+      ? 0
+      : (options.workers ?? Math.min(availableParallelism(), MAX_WORKERS))
+    const data: RestoreWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing) }
+    if (count === 0) this.#inline = new BatchRestorer(cluster.store, data.sealing)
+    for (let index = 0; index < count; index += 1) this.#startWorker(data)
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** @throws RetakeError the first failure of any batch */
+  async submit(batch: RestoreBatch): Promise<void> {
+    if (this.#inline) return await this.#restoreInline(this.#inline, batch)
+    for (;;) {
+      if (this.#failure) throw this.#failure
+      const free = this.#workers.reduce((best, one) => (one.queued < best.queued ? one : best))
+      if (free.queued < QUEUED_PER_WORKER) {
+        free.queued += 1
+        free.worker.postMessage(batch)
+        return
+      }
+      await this.#wake.promise
+    }
+  }
+
+  /** Resolves when everything submitted is written. @throws RetakeError the first failure of any batch */
+  async settle(): Promise<void> {
+    while (this.#workers.some((one) => one.queued > 0) && !this.#failure) await this.#wake.promise
+    if (this.#failure) throw this.#failure
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#inline?.close()
+    const idle = this.#workers.every((one) => one.queued === 0)
+    for (const { worker } of this.#workers) {
+      if (idle) worker.postMessage('close')
+      else await worker.terminate()
+    }
+    await Promise.all(this.#workers.map((one) => one.exited))
+  }
+
+  async #restoreInline(restorer: BatchRestorer, batch: RestoreBatch): Promise<void> {
+    if (this.#failure) throw this.#failure
+    try {
+      await restorer.restore(batch)
+    } catch (error) {
+      throw writeError(error)
+    }
+    this.#options.onDone(batch)
+  }
+
+  #startWorker(data: RestoreWorkerData): void {
+    const worker = new Worker(workerUrl(import.meta.url, './restore-worker'), { workerData: data })
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    const entry = { worker, queued: 0, exited }
+    this.#workers.push(entry)
+    worker.on('message', (reply: RestoreReply) => {
+      entry.queued -= 1
+      if (reply.type === 'failed') this.#fail(reviveError(reply.error))
+      else this.#options.onDone(reply)
+      this.#signalProgress()
+    })
+    worker.on('error', (error) => this.#fail(toRetakeError(error)))
+    worker.on('exit', () => {
+      if (entry.queued > 0) this.#fail(toRetakeError(new Error('A worker of the restore ended unexpectedly.')))
+    })
+  }
+
+  readonly #onAbort = () => this.#fail(abortedError(this.#options.signal?.reason))
+
+  #fail(error: RetakeError): void {
+    this.#failure ??= error
+    this.#signalProgress()
+  }
+
+  #signalProgress(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers<void>()
+  }
+}

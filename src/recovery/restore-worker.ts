@@ -1,0 +1,42 @@
+/** A thread of a restore: takes batches, answers each with `done` or `failed`. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert, type SerializedError } from '../base/errors.ts'
+import type { SealingData } from '../repository/sealing.ts'
+import { openStore } from '../storage/open.ts'
+import { BatchRestorer, writeError } from './batch-restorer.ts'
+import type { RestoreBatch } from './restore-batches.ts'
+
+export interface RestoreWorkerData {
+  readonly storeUrl: string
+  readonly sealing: SealingData
+}
+
+export type RestoreReply =
+  | { readonly type: 'done'; readonly plainBytes: number; readonly storedBytes: number }
+  | { readonly type: 'failed'; readonly error: SerializedError }
+
+assert(parentPort, 'this module runs in a worker thread')
+const port = parentPort
+const data = workerData as RestoreWorkerData
+const store = await openStore(data.storeUrl)
+const restorer = new BatchRestorer(store, data.sealing)
+
+port.on('message', (batch: RestoreBatch | 'close') => {
+  void (batch === 'close' ? close() : restore(batch))
+})
+
+async function restore(batch: RestoreBatch): Promise<void> {
+  const { plainBytes, storedBytes } = batch
+  try {
+    await restorer.restore(batch)
+    port.postMessage({ type: 'done', plainBytes, storedBytes } satisfies RestoreReply)
+  } catch (error) {
+    port.postMessage({ type: 'failed', error: writeError(error).toJSON() } satisfies RestoreReply)
+  }
+}
+
+async function close(): Promise<void> {
+  restorer.close()
+  await store[Symbol.asyncDispose]()
+  port.close()
+}

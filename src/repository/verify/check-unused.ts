@@ -1,0 +1,82 @@
+/** Objects that nothing refers to, or that are none of Retake's. */
+import { isRetakeError } from '../../base/errors.ts'
+import {
+  clusterFactsKey,
+  epochPrefix,
+  isBackupId,
+  leasePrefix,
+  PACKS_PREFIX,
+  packIdPrefix,
+  packKey,
+  parsePackKey,
+  REPOSITORY_KEY,
+} from '../layout.ts'
+import { readLeaseHolder } from '../lease.ts'
+import { parseWalKey, walPrefix } from '../wal-layout.ts'
+import type { VerifyContext } from './context.ts'
+
+/**
+ * @param packsInUse ids of the packs that the manifests read before name. Packs and manifests written meanwhile are told from
+ * unused ones by the records of the backups that have begun.
+ */
+export async function checkUnused(context: VerifyContext, packsInUse: ReadonlySet<string>): Promise<void> {
+  const { repository, findings } = context
+  const { store } = repository
+  const unused = new Set<string>()
+  const runs = new Set<string>()
+  for await (const { key } of store.list('')) {
+    context.progress({ phase: 'unused objects', done: 0, unit: 'objects' })
+    const packId = parsePackKey(key)
+    if (packId !== undefined && !packsInUse.has(packId)) unused.add(packId)
+    if (packId === undefined && !isKnown(key)) {
+      findings.add({ object: key, severity: 'warning', problem: 'it is not an object of Retake; nothing reads it' })
+    }
+  }
+  // Listed after the packs: a backup records that it begins before it writes its first pack.
+  for (const cluster of await repository.listClusters()) {
+    for await (const { key } of store.list(`clusters/${cluster}/runs/`))
+      runs.add(key.split('/')[3]?.split('.')[0] ?? '')
+    await checkLeases(context, cluster)
+  }
+  const running = new Set([...runs].filter(isBackupId).map(packIdPrefix))
+  for (const packId of unused) {
+    const isOfRun = running.has(packId.slice(0, 8))
+    findings.add({
+      object: packKey(packId),
+      severity: isOfRun ? 'notice' : 'warning',
+      problem: isOfRun
+        ? 'it belongs to a backup that is not complete'
+        : 'no backup refers to it; it only takes up space',
+    })
+  }
+}
+
+async function checkLeases(context: VerifyContext, name: string): Promise<void> {
+  const { repository, findings } = context
+  for (const role of ['backup', 'wal'] as const) {
+    const facts = { object: leasePrefix(name, role), cluster: name, severity: 'warning' as const }
+    await findings.attempt(facts, async () => {
+      try {
+        await readLeaseHolder(await repository.openCluster(name), { role })
+      } catch (error) {
+        // The cluster itself cannot be opened: recorded where it was tried first.
+        if (isRetakeError(error, 'cluster.missing') || findings.has(clusterFactsKey(name))) return
+        throw error
+      }
+    })
+  }
+}
+
+function isKnown(key: string): boolean {
+  if (key === REPOSITORY_KEY) return true
+  if (key.startsWith(PACKS_PREFIX)) return false
+  if (/^keys\/[0-9a-f]{16}\.(json|receipt)$/.test(key)) return true
+  const [folder, cluster = '', kind, name = ''] = key.split('/')
+  if (folder !== 'clusters') return false
+  if (key === clusterFactsKey(cluster)) return true
+  if (key.startsWith(epochPrefix(cluster))) return /^[0-9A-F]{8}$/.test(name)
+  if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done)$/, ''))
+  if (kind === 'backups') return isBackupId(name)
+  if (kind === 'leases') return /\/leases\/(backup|wal)\/[0-9A-F]{16}$/.test(key)
+  return key.startsWith(walPrefix(cluster)) && parseWalKey(cluster, key) !== undefined
+}
