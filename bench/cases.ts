@@ -33,7 +33,9 @@ export async function runInterleaved(
       const cost = sum(await runAll(one.commands(), lab.server.server.pid))
       const storedBytes = await one.storedBytes?.()
       samples.get(one.name)?.push({ ...cost, storedBytes })
-      options.say(`round ${round}: ${one.name}: ${(cost.wallMs / 1_000).toFixed(2)} s, ${(cost.cpuMs / 1_000).toFixed(2)} s CPU`)
+      options.say(
+        `round ${round}: ${one.name}: ${(cost.wallMs / 1_000).toFixed(2)} s, ${(cost.cpuMs / 1_000).toFixed(2)} s CPU`,
+      )
     }
   }
   return samples
@@ -92,7 +94,10 @@ export function backupCases(lab: Lab, tools: Tools): Case[] {
           },
         ]
       : []),
-    baseBackup(`pg_basebackup, server-zstd ${level}, workers ${lab.cores}, no encryption`, `server-zstd:level=${level},workers=${lab.cores}`),
+    baseBackup(
+      `pg_basebackup, server-zstd ${level}, workers ${lab.cores}, no encryption`,
+      `server-zstd:level=${level},workers=${lab.cores}`,
+    ),
     baseBackup('pg_basebackup, plain files'),
     ours('retake, default level, AES-256-GCM', tools.retakeDefault),
   ]

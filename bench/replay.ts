@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { sleep } from '../src/base/abort.ts'
 import { startTraffic } from '../src/demo/cinetrack/traffic.ts'
+import { openSql } from '../src/postgres/connection/sql.ts'
 import { serverAccount } from '../src/postgres/server/account.ts'
 import { LocalServer } from '../src/postgres/server/local-server.ts'
-import { openSql } from '../src/postgres/connection/sql.ts'
 import { measure } from '../test/support/measure.ts'
 import { archiveDirectory, type Tools } from './cases.ts'
 import { inside, type Lab, settle } from './lab.ts'
@@ -66,7 +66,9 @@ async function writeWal(lab: Lab, bytes: number): Promise<number> {
   const traffic = await startTraffic({ target: lab.server.target, scale: lab.scale, connections: 8 })
   try {
     for (;;) {
-      const [row] = await lab.server.query<{ written: string }>(`select pg_current_wal_lsn() - $1::pg_lsn as written`, [start?.lsn])
+      const [row] = await lab.server.query<{ written: string }>(`select pg_current_wal_lsn() - $1::pg_lsn as written`, [
+        start?.lsn,
+      ])
       if (Number(row?.written) >= bytes) return Number(row?.written)
       if (traffic.committed.length === 0 && traffic.lastError !== undefined) throw new Error(traffic.lastError)
       await sleep(250)
@@ -99,7 +101,9 @@ async function runReplay(lab: Lab, tools: Tools): Promise<ReplaySample[]> {
   if (pgBackRest) {
     const to = await lab.fresh('restored')
     samples.push(
-      await replayTheirs(lab, 'pgBackRest, archive-get async', to, () => measure(pgBackRest.restore(to)).then(() => undefined)),
+      await replayTheirs(lab, 'pgBackRest, archive-get async', to, () =>
+        measure(pgBackRest.restore(to)).then(() => undefined),
+      ),
     )
   }
   const to = lab.directory.join('restored')
@@ -119,7 +123,9 @@ async function replayOurs(lab: Lab, command: Tools['retake']['command']): Promis
   const to = lab.directory.join('restored')
   await lab.prepare({ program: 'rm', args: ['-rf', to] })
   await settle()
-  const cost = await measure(command(['restore', 'apply', '--at', 'latest', '--to', to, '--then', 'shutdown', '--quiet']))
+  const cost = await measure(
+    command(['restore', 'apply', '--at', 'latest', '--to', to, '--then', 'shutdown', '--quiet']),
+  )
   return { name: 'retake', totalSeconds: cost.wallMs / 1_000, redoSeconds: Number.NaN }
 }
 

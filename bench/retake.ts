@@ -13,7 +13,10 @@ export interface RetakeSetup {
   reset(): Promise<void>
 }
 
-export function setUpRetake(lab: Lab, options: { readonly name: string; readonly level?: number | undefined }): RetakeSetup {
+export function setUpRetake(
+  lab: Lab,
+  options: { readonly name: string; readonly level?: number | undefined },
+): RetakeSetup {
   const repo = lab.directory.join(options.name)
   const keyFile = lab.directory.join(`${options.name}.key`)
   const env: Record<string, string> = {

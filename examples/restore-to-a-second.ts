@@ -8,7 +8,7 @@ import { settings } from './settings.ts'
 
 const [at = 'latest', to = './restored'] = process.argv.slice(2)
 await using retake = await openRetake(await settings())
-const plan = await planRestore(retake, { at, to, then: 'shutdown' })
+const plan = await planRestore(retake, { at, to, action: 'shutdown' })
 console.log(`from ${plan.backup.backupId} with WAL up to ${plan.wal.endLsn}, about ${plan.predicted.totalMs} ms`)
 for (const { status, name, detail } of plan.preflight) console.log(`${status}: ${name}: ${detail}`)
 

@@ -96,6 +96,7 @@ export const exit: number = error.exitCode
 new retake.RetakeError('no.such.code', 'text')
 `,
   )
+  writeFileSync(join(consumer, 'readme.ts'), readmeExample())
   const compilerOptions = {
     module: 'nodenext',
     target: 'es2024',
@@ -106,8 +107,15 @@ new retake.RetakeError('no.such.code', 'text')
     types: ['node'],
     rootDir: '.',
   }
-  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts', 'readme.ts'] }))
   run(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', '.'], { cwd: consumer })
+}
+
+/** The README's library example, so that what it shows compiles against what is published. */
+function readmeExample(): string {
+  const example = /```ts\n([\s\S]*?)```/.exec(readFileSync(`${root}/README.md`, 'utf8'))?.[1]
+  assert(example, 'the README has no TypeScript example')
+  return example
 }
 
 function checkCommand(): void {

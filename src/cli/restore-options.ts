@@ -19,7 +19,7 @@ export function planOptions(context: CommandContext, retake: Retake): PlanRestor
     port: optionInteger(options.port, { name: '--port', min: 1, max: 65_535 }),
     timeline: optionInteger(options.timeline, { name: '--timeline', min: 1, max: 0xffff_ffff }),
     backupId: optionText(options.backup),
-    then: optionText(options.then) as AfterRecovery | undefined,
+    action: optionText(options.then) as AfterRecovery | undefined,
     start: options.start !== false,
     tablespaceMap: optionPairs(options.tablespaceMap, '--tablespace-map'),
     settings: optionPairs(options.set, '--set'),
@@ -52,11 +52,21 @@ export function renderPlan(plan: RestorePlan): string {
     ['backup', `${backup.backupId}: ${backup.why}`],
     ['stops', `${stop.why}\n${stop.applied ? 'after' : 'before'} the record at ${stop.recordLsn}`],
     ['last transaction', last ? `${last.xid} at ${last.at}` : undefined],
-    ['files', `${files.count} files, ${formatBytes(files.bytes)}; ${formatBytes(files.fetchedBytes)} to fetch, ${formatBytes(files.writtenBytes)} to write`],
+    [
+      'files',
+      `${files.count} files, ${formatBytes(files.bytes)}; ${formatBytes(files.fetchedBytes)} to fetch, ${formatBytes(files.writtenBytes)} to write`,
+    ],
     ['WAL', `${wal.beginLsn} to ${wal.endLsn}: ${formatBytes(wal.bytes)} in ${wal.segmentCount} segments`],
     ['into', place.targetDirectory],
-    ...place.tablespaces.map(({ originalLocation, location }) => ['tablespace', `${originalLocation} → ${location}`] as const),
-    ['server', server.start ? `on port ${server.port}, then ${server.action}` : `not started; port ${server.port}, then ${server.action}`],
+    ...place.tablespaces.map(
+      ({ originalLocation, location }) => ['tablespace', `${originalLocation} → ${location}`] as const,
+    ),
+    [
+      'server',
+      server.start
+        ? `on port ${server.port}, then ${server.action}`
+        : `not started; port ${server.port}, then ${server.action}`,
+    ],
     ['predicted', `${formatDuration(predicted.totalMs)}: ${predicted.formula}`],
     ['plan', plan.hash],
   ])

@@ -37,7 +37,8 @@ export function strike(kind: DisasterKind, scene: DisasterScene): Promise<Disast
         kind,
         command: "DELETE FROM reviews; -- WHERE user_id = '…' was on the next line",
         statement: 'delete from public.reviews',
-        damage: (rows) => `${rows('public.reviews')} reviews are gone, and with them ${rows('public.review_interactions')} likes and comments`,
+        damage: (rows) =>
+          `${rows('public.reviews')} reviews are gone, and with them ${rows('public.review_interactions')} likes and comments`,
       })
     case 'drop-table':
       return inTransaction(scene, {

@@ -53,6 +53,8 @@ export async function writeEvidence(directory: string, facts: EvidenceFacts): Pr
 function plain({ tables, sequences }: DatabaseDigest) {
   return {
     tables,
-    sequences: Object.fromEntries(Object.entries(sequences).map(([name, { lastValue }]) => [name, lastValue.toString()])),
+    sequences: Object.fromEntries(
+      Object.entries(sequences).map(([name, { lastValue }]) => [name, lastValue.toString()]),
+    ),
   }
 }

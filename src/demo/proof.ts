@@ -44,7 +44,8 @@ export async function compareWithBefore(
 export function renderProof(proof: Proof): string[] {
   const ten = new Set(cineTrackTables.map((table) => `${table.schema}.${table.name}`))
   const rowsOf = (digest: DatabaseDigest, name: string) => (digest.tables[name]?.rows ?? 0).toLocaleString('en')
-  const verdict = (name: string) => (proof.differences.some(({ object }) => object === name) ? 'DIFFERENT' : 'identical')
+  const verdict = (name: string) =>
+    proof.differences.some(({ object }) => object === name) ? 'DIFFERENT' : 'identical'
   const lines = renderColumns([
     ['table', 'tier', 'rows before', 'recovered', 'content'],
     ...cineTrackTables.map(({ schema, name, tier }) => {
@@ -54,7 +55,12 @@ export function renderProof(proof: Proof): string[] {
   ])
   const others = Object.keys(proof.expected.tables).filter((name) => !ten.has(name))
   const different = others.filter((name) => verdict(name) !== 'identical')
-  lines.push(`${others.length} other tables (auth, storage, titles, …): ${different.length === 0 ? 'identical' : `DIFFERENT: ${different.join(', ')}`}`)
-  if (proof.after > 0) lines.push(`${proof.after} transactions after the disaster are not in it, as asked; the original server still has them`)
+  lines.push(
+    `${others.length} other tables (auth, storage, titles, …): ${different.length === 0 ? 'identical' : `DIFFERENT: ${different.join(', ')}`}`,
+  )
+  if (proof.after > 0)
+    lines.push(
+      `${proof.after} transactions after the disaster are not in it, as asked; the original server still has them`,
+    )
   return lines
 }

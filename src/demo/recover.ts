@@ -1,7 +1,9 @@
 /** Finding the moment, planning and applying the restore: the three steps that the recovery time is measured over. */
 import path from 'node:path'
-import { applyRestore, planRestore } from '../engine/restore.ts'
+import { sleep } from '../base/abort.ts'
+import { RetakeError } from '../base/errors.ts'
 import type { Retake } from '../engine/open.ts'
+import { applyRestore, planRestore } from '../engine/restore.ts'
 import { openSql, type SqlConnection } from '../postgres/connection/sql.ts'
 import type { RestorePlan } from '../recovery/plan-types.ts'
 import type { Disaster } from './disasters.ts'
@@ -23,4 +25,62 @@ export interface RecoverContext {
   readonly directory: string
   readonly undo: AsyncDisposableStack
   readonly signal?: AbortSignal | undefined
+}
+
+/** The superuser who looked at the damage decides to recover; from here on the clock runs. */
+export async function recover(retake: Retake, context: RecoverContext): Promise<Recovered> {
+  const { story, disaster, directory, undo, signal } = context
+  const decidedMs = performance.now()
+  const at = disaster.xid === undefined ? 'latest' : `before-xid:${disaster.xid}`
+  const to = path.join(directory, 'servers', 'recovered')
+  const plan = await story.step('Plan', async (say) => {
+    const made = await planRestore(retake, { at, to, signal })
+    for (const line of describePlan(made)) say(line)
+    return made
+  })
+  const { port, pid } = await story.step('Recovery', async (say) => {
+    const report = await applyRestore(retake, plan, { signal }).result
+    const { server, files, wal, reached } = report
+    if (!server) throw new RetakeError('restore.mismatch', 'The recovered server is not running.')
+    undo.defer(() => endServer(server.pid))
+    say(
+      `${files.count.toLocaleString('en')} files written, ${wal.segments} WAL segments replayed up to ${reached?.lsn}`,
+    )
+    if (reached?.xid !== undefined) say(`last transaction ${reached.xid}, of ${reached.at}`)
+    say(`a new server on port ${server.port}; nothing of the original was touched`)
+    return server
+  })
+  const sql = undo.use(await openSql(localTarget(port, SUPERUSER)))
+  return { plan, sql, pid, url: localTarget(port, SUPERUSER).display, rtoMs: performance.now() - decidedMs }
+}
+
+function describePlan(plan: RestorePlan): string[] {
+  const { backup, wal, predicted, preflight, stop } = plan
+  const passed = preflight.filter(({ status }) => status === 'passed').length
+  const last = stop.lastTransaction
+  return [
+    `retake restore plan --at ${plan.target.asked}`,
+    ...(last ? [`brings back everything up to transaction ${last.xid}, which ended at ${last.at}`] : []),
+    `from backup ${backup.backupId} and ${wal.segmentCount} WAL segments, ${wal.beginLsn} to ${wal.endLsn}`,
+    `${passed} of ${preflight.length} checks passed; predicted ${(predicted.totalMs / 1_000).toFixed(1)} s; plan ${plan.hash.slice(0, 12)}`,
+  ]
+}
+
+/** The recovered server is no child of ours: it was handed over. */
+async function endServer(pid: number): Promise<void> {
+  for (
+    let waitedMs = 0;
+    isAlive(pid, waitedMs === 0 ? 'SIGINT' : waitedMs === 10_000 ? 'SIGQUIT' : 0);
+    waitedMs += 20
+  ) {
+    await sleep(20)
+  }
+}
+
+function isAlive(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
 }

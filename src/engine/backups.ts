@@ -1,4 +1,5 @@
 import type { SerializedError } from '../base/errors.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { listBackups as listSummaries } from '../repository/manifest-store.ts'
 import type { Retake } from './open.ts'
@@ -19,8 +20,12 @@ export interface BackupList {
  * ```
  */
 export async function listBackups(retake: Retake): Promise<BackupList> {
+  return listClusterBackups(await retake.cluster())
+}
+
+export async function listClusterBackups(cluster: ClusterRepository): Promise<BackupList> {
   const damaged: { backupId: string; error: SerializedError }[] = []
-  const backups = await listSummaries(await retake.cluster(), {
+  const backups = await listSummaries(cluster, {
     onDamage: (error, backupId) => damaged.push({ backupId, error: error.toJSON() }),
   })
   return { backups, damaged }

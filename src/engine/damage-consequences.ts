@@ -22,12 +22,12 @@ export interface DamageConsequences {
   readonly lostMoments: readonly LostMoments[]
 }
 
-/** Compares the window as listed with the window without what is damaged. */
+/** Compares the window as it was before the damage with the window that is left. Damaged WAL may still be listed, or be gone. */
 export function damageConsequences(
   input: WindowInput,
   damage: { readonly backups: readonly string[]; readonly wal: readonly DamagedWal[] },
 ): DamageConsequences {
-  const before = recoveryWindow(input).windows
+  const before = recoveryWindow({ ...input, coverage: withDamage(input.coverage, damage.wal) }).windows
   const damaged = new Set(damage.backups)
   const after = recoveryWindow({
     ...input,
@@ -42,11 +42,25 @@ export function damageConsequences(
   }
 }
 
+/** The coverage as it was: what is damaged was held once. */
+function withDamage(coverage: readonly TimelineCoverage[], damage: readonly DamagedWal[]): TimelineCoverage[] {
+  const timelines = new Set([...coverage, ...damage].map(({ timeline }) => timeline))
+  return [...timelines]
+    .sort((a, b) => a - b)
+    .map((timeline) => {
+      const own = coverage.find((one) => one.timeline === timeline)
+      const lost = damage.filter((one) => one.timeline === timeline).map(rangeOf)
+      return { timeline, ranges: mergeRanges([...(own?.ranges ?? []), ...lost]), gaps: own?.gaps ?? [] }
+    })
+}
+
+function rangeOf({ beginLsn, endLsn }: DamagedWal): LsnRange {
+  return { beginLsn: parseLsn(beginLsn), endLsn: parseLsn(endLsn) }
+}
+
 /** The coverage without the damaged stretches; what they leave open is a gap like any other. */
 export function withoutDamage(coverage: TimelineCoverage, damage: readonly DamagedWal[]): TimelineCoverage {
-  const holes = damage
-    .filter(({ timeline }) => timeline === coverage.timeline)
-    .map(({ beginLsn, endLsn }) => ({ beginLsn: parseLsn(beginLsn), endLsn: parseLsn(endLsn) }))
+  const holes = damage.filter(({ timeline }) => timeline === coverage.timeline).map(rangeOf)
   if (holes.length === 0) return coverage
   const gaps = holes.map((hole) => ({
     ...hole,

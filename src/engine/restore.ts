@@ -1,6 +1,7 @@
-import { type ApplyRestoreReport, applyRestore as applyPlan } from '../recovery/apply.ts'
+import { applyRestore as applyPlan } from '../recovery/apply.ts'
 import { planRestore as planClusterRestore } from '../recovery/plan.ts'
 import { type RestorePlan, readPlan } from '../recovery/plan-types.ts'
+import type { RestoreReport } from '../recovery/report.ts'
 import type { AfterRecovery } from '../recovery/settings.ts'
 import { parseTarget, type RecoveryTarget } from '../recovery/targets.ts'
 import type { Retake } from './open.ts'
@@ -22,7 +23,7 @@ export interface PlanRestoreOptions extends Pick<OperationOptions, 'signal'> {
   /** Settings of the recovered server. */
   readonly settings?: Readonly<Record<string, string>> | undefined
   /** What the server does at the target. Default `promote`. */
-  readonly then?: AfterRecovery | undefined
+  readonly action?: AfterRecovery | undefined
   /** Default true; false only lays the files out. */
   readonly start?: boolean | undefined
   /** Written as `restore_command` where the server is started by somebody else. Must carry no secret. */
@@ -39,13 +40,12 @@ export interface PlanRestoreOptions extends Pick<OperationOptions, 'signal'> {
  * @throws RetakeError `target.invalid`, `target.outside`, `target.missing`, `wal.gap`, `wal.history-missing`, `backup.missing`
  */
 export async function planRestore(retake: Retake, options: PlanRestoreOptions): Promise<RestorePlan> {
-  const { at, to, then, ...rest } = options
+  const { at, to, ...rest } = options
   return planClusterRestore({
     ...rest,
     cluster: await retake.cluster(),
     target: typeof at === 'string' ? parseTarget(at) : at,
     targetDirectory: to,
-    action: then,
     binDir: retake.config.postgresBinDirectory,
     clock: retake.clock,
   })
@@ -65,7 +65,7 @@ export function applyRestore(
   retake: Retake,
   plan: RestorePlan,
   options: OperationOptions = {},
-): Operation<ApplyRestoreReport> {
+): Operation<RestoreReport> {
   return startOperation(async (context) => {
     const { logger, clock } = retake
     return applyPlan({ ...context, cluster: await retake.cluster(), plan: readPlan(plan), logger, clock })

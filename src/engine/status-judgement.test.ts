@@ -40,27 +40,54 @@ const cases: readonly (readonly [what: string, facts: StatusFacts, expected: rea
   ['nothing', healthy, []],
   ['no backup', { ...healthy, lastBackup: undefined, windows: [] }, ['danger backup.none']],
   ['a backup without its WAL', { ...healthy, windows: [] }, ['danger window.none']],
-  ['an old backup', { ...healthy, lastBackup: { ...healthy.lastBackup!, ageMs: 27 * 3_600_000 } }, ['danger backup.old']],
-  ['an old backup where that is allowed', { ...healthy, backupMaxAgeHours: 100, lastBackup: { ...healthy.lastBackup!, ageMs: 27 * 3_600_000 } }, []],
+  [
+    'an old backup',
+    { ...healthy, lastBackup: { ...healthy.lastBackup!, ageMs: 27 * 3_600_000 } },
+    ['danger backup.old'],
+  ],
+  [
+    'an old backup where that is allowed',
+    { ...healthy, backupMaxAgeHours: 100, lastBackup: { ...healthy.lastBackup!, ageMs: 27 * 3_600_000 } },
+    [],
+  ],
   ['a backup that cannot be read', { ...healthy, damagedBackups: ['x'] }, ['danger backup.damaged']],
   ['no server', { ...healthy, server: undefined, slot: undefined }, ['danger server.unreachable']],
   ['no slot', { ...healthy, slot: { name: 's', exists: false } }, ['danger slot.missing']],
   ['a lost slot', { ...healthy, slot: { name: 's', exists: true, walStatus: 'lost' } }, ['danger slot.lost']],
-  ['a slot about to be lost', { ...healthy, slot: { name: 's', exists: true, walStatus: 'unreserved' } }, ['danger slot.unreserved']],
+  [
+    'a slot about to be lost',
+    { ...healthy, slot: { name: 's', exists: true, walStatus: 'unreserved' } },
+    ['danger slot.unreserved'],
+  ],
   ['no receiver', { ...healthy, receiver: undefined }, ['warning receiver.none']],
   ['behind within the target', { ...healthy, rpo: { state: 'behind', behindMs: 60_000, explanation: '' } }, []],
-  ['behind beyond the target', { ...healthy, rpo: { state: 'behind', behindMs: 60_001, explanation: '' } }, ['danger rpo.exceeded']],
-  ['behind for nobody knows how long', { ...healthy, rpo: { state: 'behind', explanation: '' } }, ['danger rpo.exceeded']],
+  [
+    'behind beyond the target',
+    { ...healthy, rpo: { state: 'behind', behindMs: 60_001, explanation: '' } },
+    ['danger rpo.exceeded'],
+  ],
+  [
+    'behind for nobody knows how long',
+    { ...healthy, rpo: { state: 'behind', explanation: '' } },
+    ['danger rpo.exceeded'],
+  ],
   ['a gap of the past', { ...healthy, gaps: [gap] }, ['warning wal.gap']],
   ['a gap that was not recorded', { ...healthy, gaps: [{ ...gap, recorded: false }] }, ['danger wal.gap']],
   ['a gap after the last backup', { ...healthy, gaps: [{ ...gap, endLsn: '0/4800000' }] }, ['danger wal.gap']],
-  ['danger comes before warnings', { ...healthy, receiver: undefined, slot: { name: 's', exists: false } }, ['danger slot.missing', 'warning receiver.none']],
+  [
+    'danger comes before warnings',
+    { ...healthy, receiver: undefined, slot: { name: 's', exists: false } },
+    ['danger slot.missing', 'warning receiver.none'],
+  ],
 ]
 
 for (const [what, facts, expected] of cases) {
   test(`status: ${what}`, () => {
     const reasons = judgeStatus(facts)
-    assert.deepEqual(reasons.map(({ severity, code }) => `${severity} ${code}`), expected)
+    assert.deepEqual(
+      reasons.map(({ severity, code }) => `${severity} ${code}`),
+      expected,
+    )
     for (const { fix } of reasons) assert.ok(fix.length > 0)
   })
 }
@@ -70,9 +97,14 @@ test('R7: a segment is certainly absent only beyond what is held', () => {
   const range = (from: string, to: string) => ({ beginLsn: parseLsn(from), endLsn: parseLsn(to) })
   const coverage = [
     { timeline: 1, ranges: [range('0/3000000', '0/5000000'), range('0/6000000', '0/6800000')], gaps: [] },
-    { timeline: 2, ranges: [range('0/6000000', '0/9000000')], gaps: [{ ...range('0/9000000', '0/9400000'), timeline: 2, recorded: false, explanation: '' }] },
+    {
+      timeline: 2,
+      ranges: [range('0/6000000', '0/9000000')],
+      gaps: [{ ...range('0/9000000', '0/9400000'), timeline: 2, recorded: false, explanation: '' }],
+    },
   ]
-  const absent = (timeline: number, segment: bigint) => isCertainlyAbsent({ timeline, segment }, { coverage, segmentSizeBytes })
+  const absent = (timeline: number, segment: bigint) =>
+    isCertainlyAbsent({ timeline, segment }, { coverage, segmentSizeBytes })
   assert.equal(absent(1, 7n), true, 'after the end of the timeline')
   assert.equal(absent(3, 7n), true, 'of a timeline that is not held')
   assert.equal(absent(1, 5n), false, 'a hole')

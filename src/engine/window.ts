@@ -1,11 +1,11 @@
 /** Which moments can be restored: backups and WAL held, joined by the catalog. */
 import type { WalGap } from '../catalog/coverage.ts'
-import { type RecoveryWindow, recoveryWindow, type WalMoment } from '../catalog/window.ts'
+import { type RecoveryWindow, recoveryWindow, type WalMoment, type WindowInput } from '../catalog/window.ts'
 import { formatLsn, segmentOf } from '../postgres/lsn.ts'
 import { type HeldArchive, readHeldArchive } from '../recovery/held-archive.ts'
 import { readStoredMeta } from '../recovery/segment-content.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
-import { type BackupList, listBackups } from './backups.ts'
+import { type BackupList, listClusterBackups } from './backups.ts'
 import type { Retake } from './open.ts'
 
 export interface GapView {
@@ -47,6 +47,8 @@ export interface WindowReport {
 /** What windows, status and verify are made of. */
 export interface Holdings extends BackupList {
   readonly archive: HeldArchive
+  /** What the window was computed from. */
+  readonly input: WindowInput
   readonly report: WindowReport
 }
 
@@ -63,23 +65,26 @@ export async function readWindow(retake: Retake): Promise<WindowReport> {
   return (await readHoldings(retake)).report
 }
 
-export async function readHoldings(retake: Retake): Promise<Holdings> {
-  const cluster = await retake.cluster()
-  const list = await listBackups(retake)
+export async function readHoldings(retake: Retake, clusterName?: string): Promise<Holdings> {
+  const other = clusterName !== undefined && clusterName !== retake.clusterName
+  const cluster = await (other ? retake.repository.openCluster(clusterName) : retake.cluster())
+  const list = await listClusterBackups(cluster)
   const archive = await readHeldArchive(cluster)
-  const { windows, unknownTimelines } = recoveryWindow({
+  const input: WindowInput = {
     backups: list.backups,
     coverage: archive.coverage,
     histories: archive.histories,
     segmentSizeBytes: cluster.facts.walSegmentSizeBytes,
     moments: await knownMoments(cluster, archive),
-  })
+  }
+  const { windows, unknownTimelines } = recoveryWindow(input)
   const inside = new Set(windows.flatMap(({ backups }) => backups))
   return {
     ...list,
     archive,
+    input,
     report: {
-      cluster: retake.clusterName,
+      cluster: cluster.facts.name,
       windows: windows.map(viewWindow),
       unknownTimelines,
       strandedBackups: list.backups.map(({ backupId }) => backupId).filter((backupId) => !inside.has(backupId)),

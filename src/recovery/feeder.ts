@@ -9,7 +9,7 @@ import { chmod, chown, mkdir, open, readdir, rename, rm, writeFile } from 'node:
 import path from 'node:path'
 import { sleep } from '../base/abort.ts'
 import { RetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
-import { renderFetchScript, restoreCommandOf, spoolPaths } from './fetch-script.ts'
+import { renderFetchScript, renderFrozenScript, restoreCommandOf, spoolPaths } from './fetch-script.ts'
 
 export interface FeederSource {
   /** Files in the order in which they will probably be asked for. */
@@ -48,6 +48,7 @@ export class WalFeeder implements AsyncDisposable {
   #running: Promise<void> = Promise.resolve()
   #beats = 0
   #beatTimer: NodeJS.Timeout | undefined
+  #frozen = false
   #files = 0
   #bytes = 0
 
@@ -86,12 +87,38 @@ export class WalFeeder implements AsyncDisposable {
     return { files: this.#files, bytes: this.#bytes }
   }
 
-  /** Stops serving and removes the spool. A script that still waits exits with 126. */
+  /**
+   * Stops serving, and leaves in the spool what a server at its target needs to go on without us.
+   * @param histories the names of all history files of the archive
+   */
+  async freeze(histories: readonly string[]): Promise<void> {
+    await this.#end()
+    const { histories: directory, script, ready, want, absent, filling, beat } = this.#paths
+    for (const leftover of [ready, want, absent, filling]) await rm(leftover, { recursive: true, force: true })
+    await rm(beat, { force: true })
+    await mkdir(directory, { mode: 0o700 })
+    await this.#give(directory)
+    for (const name of histories) {
+      const content = await this.#options.source.open(name)
+      if (content) await this.#fill(path.join(directory, name), content)
+    }
+    // Last, and in one step: until now the old script refuses.
+    await writeFile(`${script}.new`, renderFrozenScript(this.#options.spoolDirectory), { mode: 0o500 })
+    await this.#give(`${script}.new`)
+    await rename(`${script}.new`, script)
+    this.#frozen = true
+  }
+
+  /** Stops serving and removes the spool, unless it was frozen. A script that still waits exits with 126. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end()
+    if (!this.#frozen) await rm(this.#options.spoolDirectory, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  async #end(): Promise<void> {
     this.#stop.abort()
     clearInterval(this.#beatTimer)
     await this.#running
-    await rm(this.#options.spoolDirectory, { recursive: true, force: true, maxRetries: 3 })
   }
 
   async #run(): Promise<void> {
@@ -140,7 +167,6 @@ export class WalFeeder implements AsyncDisposable {
     if (this.#options.account) await handle.chown(this.#options.account.uid, this.#options.account.gid)
     let written = 0
     for await (const piece of content) {
-      this.#stop.signal.throwIfAborted()
       await handle.writeFile(piece)
       written += piece.length
     }
@@ -175,7 +201,7 @@ export class WalFeeder implements AsyncDisposable {
   async #give(file: string): Promise<void> {
     const { account } = this.#options
     if (account) await chown(file, account.uid, account.gid)
-    else await chmod(file, file === this.#paths.script ? 0o500 : 0o700)
+    else await chmod(file, 0o700)
   }
 
   async #beat(): Promise<void> {

@@ -23,6 +23,7 @@ export function spoolPaths(spool: string) {
     want: `${spool}/want`,
     absent: `${spool}/absent`,
     filling: `${spool}/filling`,
+    histories: `${spool}/histories`,
     failed: `${spool}/failed`,
     beat: `${spool}/beat`,
     script: `${spool}/fetch.sh`,
@@ -93,5 +94,25 @@ while :; do
   [ "$silent" -lt ${silenceSteps} ] || fail "the process that serves the WAL of this restore (pid $feeder) gives no sign of life"
   sleep 0.05 2>/dev/null || { sleep 1; silent=$((silent + 19)); }
 done
+`
+}
+
+/**
+ * What stands in for the script when the target has been reached and the server will go on without us (paused, or stopped
+ * at the target and started again later). It has its recovery target still, so it can never promote before that; the WAL up
+ * to it lies in pg_wal. Histories are served so that a promotion picks an unused timeline; nothing else comes any more.
+ */
+export function renderFrozenScript(spool: string): string {
+  return `#!/bin/sh
+# Written by Retake when this server had reached its recovery target. Called by PostgreSQL: fetch.sh NAME DESTINATION
+histories=${quoteShell(spoolPaths(spool).histories)}
+case "$1" in
+  *.history)
+    [ -d "$histories" ] || { echo "retake: $histories is missing" >&2; exit 126; }
+    [ -f "$histories/$1" ] || exit 1
+    cp "$histories/$1" "$2" || exit 126
+    exit 0 ;;
+esac
+exit 1
 `
 }

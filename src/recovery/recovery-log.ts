@@ -50,6 +50,8 @@ const RULES: readonly (readonly [RegExp, (match: RegExpExecArray) => Partial<Rec
     /FATAL: {2}((?:recovery ended before configured recovery target|requested recovery stop point is before consistent).*)$/,
     ([, text = '']) => ({ targetNotReached: text, fatal: text }),
   ],
+  // A client that came too early.
+  [/FATAL: {2}the database system is /, () => ({})],
   [/(?:FATAL|PANIC): {2}(.*)$/, ([, text = '']) => ({ fatal: text })],
 ]
 

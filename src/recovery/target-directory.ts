@@ -91,6 +91,11 @@ export async function writeMarker(directory: string, marker: RestoreMarker): Pro
   await replaceFile(path.join(directory, MARKER), `${JSON.stringify(marker, undefined, 2)}\n`)
 }
 
+/** The restore is complete and the server is on its own. */
+export async function removeMarker(directory: string): Promise<void> {
+  await rm(path.join(directory, MARKER), { force: true })
+}
+
 /**
  * Removes what an interrupted restore has left. The control file goes first and the marker last, so that a removal which is
  * itself interrupted leaves a leftover again, never something that starts.

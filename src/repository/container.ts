@@ -206,7 +206,7 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
     footerStart >= endingStart
       ? ending.subarray(footerStart - endingStart, footerEnd - endingStart)
       : await read(footerStart, trailer.footerBytes)
-  const objectKey = deriveObjectKey(sealing, { ...name, epoch: header.epoch, salt: header.salt })
+  const objectKey = keyOfObject(sealing, name, header)
   const footer = decodeFooter(footerBytes, { objectKey, header: headerBytes, trailer: trailerBytes })
   if (footer === undefined) throw damaged(name, 'its footer is not authentic')
   if (!tiles(footer.frames, footerStart)) throw damaged(name, 'its frames do not fill it exactly')
@@ -225,6 +225,17 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
       return plain
     },
   }
+}
+
+/** @throws RetakeError `repo.damaged` when the header names an epoch that does not exist */
+export function keyOfObject(
+  sealing: Sealing,
+  name: ContainerName,
+  header: { readonly epoch: number; readonly salt: Uint8Array },
+): Uint8Array {
+  const { epoch, salt } = header
+  if (!sealing.holds(epoch)) throw damaged(name, `it names the key epoch ${epoch}, whose key is not in the repository`)
+  return deriveObjectKey(sealing, { ...name, epoch, salt })
 }
 
 /** Frames lie one after the other from header to footer, in any order: no byte of the object is outside what is authenticated. */

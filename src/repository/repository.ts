@@ -14,10 +14,11 @@ import {
 } from './cluster.ts'
 import { damaged } from './container.ts'
 import { decodeCanonical, encodeCanonical } from './keys/canonical-json.ts'
-import { equalText, type HolderKind, macOf, type ScryptCost } from './keys/holder-file.ts'
+import { checkOf, equalText, type HolderKind, macOf, type ScryptCost } from './keys/holder-file.ts'
 import type { KeyMaterial } from './keys/key-material.ts'
 import { type HolderInfo, putHolder, readHolders, unlock } from './keys/key-ring.ts'
 import { REPOSITORY_KEY } from './layout.ts'
+import { decodeMeta } from './meta.ts'
 import { importSealing, type Sealing } from './sealing.ts'
 
 export type { ClusterFacts, ClusterRepository } from './cluster.ts'
@@ -92,7 +93,8 @@ export async function createRepository(
     scryptCost: options.scryptCost,
   })
   const facts = { format: 'retake' as const, version: FORMAT_VERSION, repositoryId: id, createdAt: now.toISOString() }
-  const file = { ...facts, mac: macOf(repositoryKey, facts) }
+  const checked = { ...facts, check: checkOf(facts) }
+  const file = { ...checked, mac: macOf(repositoryKey, checked) }
   if (!(await store.create(REPOSITORY_KEY, encodeCanonical(file)))) throw exists(store.url)
   undo.move()
   return assemble({ store, clock, sealing, repositoryKey, createdAt: facts.createdAt })
@@ -175,6 +177,7 @@ const repositorySchema = z.strictObject({
   version: z.literal(FORMAT_VERSION),
   repositoryId: z.string().regex(/^[0-9a-f]{32}$/),
   createdAt: z.iso.datetime(),
+  check: z.string(),
   mac: z.string(),
 })
 
@@ -193,17 +196,30 @@ export async function readRepositoryFile(store: ObjectReader & { readonly url: s
     })
   }
   const value = decodeCanonical(bytes)
-  const parsed = repositorySchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const header = z.object({ format: z.literal('retake'), version: z.int().gt(FORMAT_VERSION) }).safeParse(value)
-  if (header.success) {
+  const frame = frameSchema.safeParse(value)
+  if (!frame.success || !isUnharmed(value, frame.data.check))
+    throw damaged({ key: REPOSITORY_KEY }, 'it is not what was written')
+  if (frame.data.version > FORMAT_VERSION) {
     throw new RetakeError(
       'repo.version',
-      `The repository in ${store.url} has format version ${header.data.version}; this Retake knows ${FORMAT_VERSION}.`,
+      `The repository in ${store.url} has format version ${frame.data.version}; this Retake knows ${FORMAT_VERSION}.`,
       { hint: 'Use a newer Retake: npm install --global retake@latest' },
     )
   }
-  throw damaged({ key: REPOSITORY_KEY }, 'it is not what was written')
+  return decodeMeta(repositorySchema, value, { key: REPOSITORY_KEY })
+}
+
+/** What every version of the format has, so that a newer one is told from a damaged file. */
+const frameSchema = z.looseObject({ format: z.literal('retake'), version: z.int().positive(), check: z.string() })
+
+/** The check is over all fields before it. */
+function isUnharmed(file: unknown, check: string): boolean {
+  const fields = Object.entries(file ?? {})
+  const before = fields.slice(
+    0,
+    fields.findIndex(([name]) => name === 'check'),
+  )
+  return checkOf(Object.fromEntries(before)) === check
 }
 
 /** @throws RetakeError `repo.damaged` */

@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { assert, RetakeError } from '../base/errors.ts'
+import { assert } from '../base/errors.ts'
 import { hashContent } from './content-hash.ts'
 import type { FrameCodec } from './manifest.ts'
 
@@ -43,7 +43,9 @@ export interface Sealing {
   readonly repositoryId: string
   /** The epoch that new objects are sealed with. */
   readonly epoch: number
-  /** @throws RetakeError `repo.damaged` when the key of that epoch is not held */
+  /** Whether the key of an epoch is held; an object of any other does not open. */
+  holds(epoch: number): boolean
+  /** The epoch must be held. */
   keyOf(epoch: number): Uint8Array
   /** Keys the content ids; the same in all epochs. */
   readonly contentKey: Uint8Array
@@ -67,12 +69,11 @@ export function importSealing(data: SealingData): Sealing & { readonly data: Sea
     repositoryId: data.repositoryId,
     epoch: current.epoch,
     contentKey: deriveKey(first.key, { repositoryId: data.repositoryId, purpose: 'content' }),
+    holds: (epoch) => keys.has(epoch),
     keyOf(epoch) {
       const key = keys.get(epoch)
-      if (key) return key
-      throw new RetakeError('repo.damaged', `The data key of epoch ${epoch} is not in the repository.`, {
-        details: { epoch },
-      })
+      assert(key, `the data key of epoch ${epoch} is held`)
+      return key
     },
   }
 }

@@ -1,8 +1,8 @@
 /** The bytes of a tail part: header, then records `length u32 · index u32 · durable u32 · ciphertext · tag`. */
 import type { ClusterRepository } from './cluster.ts'
-import { damaged } from './container.ts'
+import { damaged, keyOfObject } from './container.ts'
 import { type ContainerHeader, decodeHeader, HEADER_BYTES } from './container-layout.ts'
-import { deriveObjectKey, MAX_FRAME_BYTES, nonceOf, nonceUses, seal, TAG_BYTES, unseal } from './sealing.ts'
+import { MAX_FRAME_BYTES, nonceOf, nonceUses, seal, TAG_BYTES, unseal } from './sealing.ts'
 import { type TailPartId, tailPartKey } from './wal-layout.ts'
 
 const RECORD_HEADER_BYTES = 12
@@ -89,7 +89,7 @@ interface PartSource {
 }
 
 function keyOf(cluster: ClusterRepository, source: PartSource): Uint8Array {
-  return deriveObjectKey(cluster.sealing, { ...source.header, key: source.key })
+  return keyOfObject(cluster.sealing, { key: source.key, kind: 'walTail' }, source.header)
 }
 
 /** Authentic records from the beginning, up to the first that is not. */

@@ -6,7 +6,7 @@ import { startTraffic } from '../../src/demo/cinetrack/traffic.ts'
 import { compareDigests, digestDatabase } from '../../src/demo/content-digest.ts'
 import { amcheck } from '../support/amcheck.ts'
 import { digestSchema } from '../support/digest.ts'
-import { protect, type Protection, waitArchived } from '../support/lab.ts'
+import { type Protection, protect, waitArchived } from '../support/lab.ts'
 import { type Moment, prepareMoments, recordMoment, type TargetKind, targetKinds } from '../support/moments.ts'
 import { startTestServer } from '../support/postgres.ts'
 import { restore } from '../support/restore.ts'
@@ -40,7 +40,12 @@ export async function runRecoveryScenario(scenario: RecoveryScenario): Promise<R
   await using receiver = protection.receive()
   const moments: Moment[] = []
   {
-    await using traffic = await startTraffic({ target: server.target, scale: scenario.scale, connections: 3, transactionsPerSecond: 300 })
+    await using traffic = await startTraffic({
+      target: server.target,
+      scale: scenario.scale,
+      connections: 3,
+      transactionsPerSecond: 300,
+    })
     await using tpcb = await startTpcb({ target: server.target, accounts: 5_000, transactionsPerSecond: 200 })
     await sleep(300)
     await protection.backUp()
@@ -66,7 +71,9 @@ export async function runRecoveryScenario(scenario: RecoveryScenario): Promise<R
       const found = await restoreAndCompare(protection, { moment, kind, schema })
       restores += 1
       problems.push(...found)
-      scenario.onRestore?.(`PostgreSQL ${major}, ${moment.targets[kind]}: ${found.length === 0 ? 'exact' : found.join('; ')}`)
+      scenario.onRestore?.(
+        `PostgreSQL ${major}, ${moment.targets[kind]}: ${found.length === 0 ? 'exact' : found.join('; ')}`,
+      )
     }
   }
   return { seed, restores, problems }
@@ -74,7 +81,11 @@ export async function runRecoveryScenario(scenario: RecoveryScenario): Promise<R
 
 async function restoreAndCompare(
   protection: Protection,
-  wanted: { readonly moment: Moment; readonly kind: TargetKind; readonly schema: Awaited<ReturnType<typeof digestSchema>> },
+  wanted: {
+    readonly moment: Moment
+    readonly kind: TargetKind
+    readonly schema: Awaited<ReturnType<typeof digestSchema>>
+  },
 ): Promise<string[]> {
   const { moment, kind, schema } = wanted
   const at = moment.targets[kind]
@@ -87,6 +98,7 @@ async function restoreAndCompare(
     if (schema[name] !== found[name]) problems.push(`${at}: definition of ${name} differs`)
   }
   const { findings, heapsChecked, indexesChecked } = await amcheck(restored)
-  if (heapsChecked < 50 || indexesChecked < 100) problems.push(`${at}: amcheck looked at ${heapsChecked} heaps and ${indexesChecked} indexes only`)
+  if (heapsChecked < 50 || indexesChecked < 100)
+    problems.push(`${at}: amcheck looked at ${heapsChecked} heaps and ${indexesChecked} indexes only`)
   return [...problems, ...findings.map((finding) => `${at}: amcheck: ${finding}`)]
 }

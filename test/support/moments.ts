@@ -20,7 +20,9 @@ export interface Moment {
 
 /** Makes the table that {@link recordMoment} writes its own transactions to. */
 export async function prepareMoments(server: TestServer): Promise<void> {
-  await server.query('create table if not exists moment (number integer primary key, at timestamptz default clock_timestamp())')
+  await server.query(
+    'create table if not exists moment (number integer primary key, at timestamptz default clock_timestamp())',
+  )
 }
 
 /** One moment has two contents: before and after a transaction of its own, which is what `xid` and `before-xid` differ in. */

@@ -29,9 +29,13 @@ async function planOf(context: CommandContext, retake: Retake): Promise<RestoreP
   if (file === undefined) return planRestore(retake, planOptions(context, retake))
   const given = planOptionNames(context.options)
   if (given.length > 0) {
-    throw new RetakeError('config.invalid', `A plan is carried out as it was shown; ${given.join(', ')} cannot change it.`, {
-      hint: 'Make a new plan with these options, or leave them out.',
-    })
+    throw new RetakeError(
+      'config.invalid',
+      `A plan is carried out as it was shown; ${given.join(', ')} cannot change it.`,
+      {
+        hint: 'Make a new plan with these options, or leave them out.',
+      },
+    )
   }
   return readPlan(parsePlan(await readPlanFile(resolve(context.directory, file)), file))
 }
@@ -40,10 +44,14 @@ async function readPlanFile(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    throw new RetakeError('config.invalid', `The plan ${file} could not be read (${systemErrorCode(error) ?? 'unknown error'}).`, {
-      hint: 'Make one: retake restore plan --at latest --to DIR --out plan.json',
-      cause: error,
-    })
+    throw new RetakeError(
+      'config.invalid',
+      `The plan ${file} could not be read (${systemErrorCode(error) ?? 'unknown error'}).`,
+      {
+        hint: 'Make one: retake restore plan --at latest --to DIR --out plan.json',
+        cause: error,
+      },
+    )
   }
 }
 

@@ -30,9 +30,13 @@ async function writePlan(file: string, plan: RestorePlan): Promise<string> {
     await writeFile(file, `${JSON.stringify(plan, undefined, 2)}\n`)
     return file
   } catch (error) {
-    throw new RetakeError('config.invalid', `The plan could not be written to ${file} (${systemErrorCode(error) ?? 'unknown error'}).`, {
-      hint: 'Name a file in a directory that you may write.',
-      cause: error,
-    })
+    throw new RetakeError(
+      'config.invalid',
+      `The plan could not be written to ${file} (${systemErrorCode(error) ?? 'unknown error'}).`,
+      {
+        hint: 'Name a file in a directory that you may write.',
+        cause: error,
+      },
+    )
   }
 }

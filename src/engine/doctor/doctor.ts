@@ -99,7 +99,10 @@ async function attempt<T>(
 
 async function askServer(context: DoctorContext, signal: AbortSignal): Promise<ServerFacts> {
   await using sql = await openSql(context.settings.target(), { signal, applicationName: 'retake doctor' })
-  return await gatherServerFacts(sql, { slotName: context.slotName, nowMs: () => context.settings.clock.now().getTime() })
+  return await gatherServerFacts(sql, {
+    slotName: context.slotName,
+    nowMs: () => context.settings.clock.now().getTime(),
+  })
 }
 
 async function askReplication(context: DoctorContext, signal: AbortSignal): Promise<ReplicationAttempt> {

@@ -94,7 +94,7 @@ describe('finding the server', () => {
   before(async () => {
     server = await startTestServer()
     // Accepts connections and never says a word.
-    mute = createServer(() => {}).listen(0, '127.0.0.1')
+    mute = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
     await new Promise((resolve) => mute.once('listening', resolve))
   })
   after(async () => {

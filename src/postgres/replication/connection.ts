@@ -10,6 +10,7 @@ import { type Lsn, parseLsn } from '../lsn.ts'
 import { protocolError, required, singleRow } from './messages.ts'
 import { WireSession } from './wire-session.ts'
 
+/** One command at a time: a second one while the first (or a stream) is running is a mistake of the caller. */
 export interface ReplicationConnection extends AsyncDisposable {
   /** Which of `replication=true` (physical) and `replication=database` the server accepted; both serve backups and WAL. */
   readonly mode: 'physical' | 'database'

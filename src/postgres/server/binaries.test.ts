@@ -112,9 +112,15 @@ describe('the embedded package', () => {
     assert.equal((await readPostgresVersion(binDir))?.versionNum, 170009)
     const library = path.join(binDir, '..', 'lib', 'libx.so.1')
     assert.equal(await readFile(library, 'utf8'), 'library')
-    await rm(path.join(binDir, 'initdb'))
+    for (const gone of [library, path.join(binDir, 'initdb')]) {
+      const { ino } = await stat(path.join(binDir, 'postgres'))
+      assert.equal(await prepareEmbedded(found, serverAccount()), binDir)
+      assert.equal((await stat(path.join(binDir, 'postgres'))).ino, ino, 'a whole copy is used as it is')
+      await rm(gone)
+    }
     assert.equal(await prepareEmbedded(found, serverAccount()), binDir)
     assert.ok((await stat(path.join(binDir, 'initdb'))).isFile())
+    assert.equal(await readFile(library, 'utf8'), 'library')
   })
 
   test('does not trust a copy that others can write', async () => {

@@ -78,7 +78,8 @@ async function createSymlinks(native: string): Promise<void> {
     target: string
   }[]
   for (const { source, target } of links) {
-    const link = path.join(path.dirname(native), target)
+    // The list names places from the package's root, but a copy's directory has another name than "native".
+    const link = path.join(native, path.posix.relative('native', target))
     const text = path.posix.relative(path.posix.dirname(target), source)
     try {
       await symlink(text, link)

@@ -37,18 +37,25 @@ export function runProgram(
       cwd: options.cwd ?? '/',
       stdio: ['ignore', 'pipe', 'pipe'],
       killSignal: 'SIGKILL',
-      timeout: timeoutMs,
     })
+    // Our own timer: the one of spawn goes on, and holds the process, when the program could not be started.
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, timeoutMs)
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes))
     child.stderr.on('data', (bytes: Buffer) => stderr.push(bytes))
     child.once('error', (cause) => {
+      clearTimeout(timer)
       if (signal?.aborted) reject(isRetakeError(signal.reason) ? signal.reason : abortedError(cause))
       else reject(new RetakeError('dependency.missing', `${file} cannot be started: ${cause.message}.`, { cause }))
     })
-    child.once('close', (code, endSignal) => {
-      if (endSignal === 'SIGKILL' && child.killed) {
+    child.once('close', (code) => {
+      clearTimeout(timer)
+      if (late) {
         reject(new RetakeError('timeout', `${file} did not end within ${timeoutMs / 1000} s and was stopped.`))
       } else {
         resolve({ code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() })

@@ -67,10 +67,9 @@ export async function createHolder(
   options: HolderOptions,
 ): Promise<HolderFile> {
   const salt = randomBytes(32).toString('base64url')
-  const kdf: Kdf =
-    secret.kind === 'key'
-      ? { name: 'hkdf-sha256', salt }
-      : { name: 'scrypt', salt, ...(options.scryptCost ?? DEFAULT_SCRYPT_COST) }
+  // Fields in the order of the format: the file is canonical.
+  const { n, r, p } = options.scryptCost ?? DEFAULT_SCRYPT_COST
+  const kdf: Kdf = secret.kind === 'key' ? { name: 'hkdf-sha256', salt } : { name: 'scrypt', salt, n, r, p }
   const facts = {
     format: 'retake-key-holder' as const,
     version: 1 as const,
@@ -133,7 +132,8 @@ export function equalText(left: string, right: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
-function checkOf(value: object): string {
+/** 16 digits of SHA-256: tells damage from a wrong key without any key, and protects nothing else. */
+export function checkOf(value: object): string {
   return createHash('sha256').update(encodeCanonical(value)).digest('hex').slice(0, 16)
 }
 

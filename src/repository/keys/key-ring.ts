@@ -99,11 +99,17 @@ export async function unlock(
       details: { object: broken.key },
     })
   }
-  if (holders.length === 0) {
-    throw new RetakeError('repo.damaged', `No key holder is left in ${facts.url}: every file in keys/ is missing.`, {
-      hint: 'Bring back the files of keys/ from a copy of the repository. Nothing can be read without them.',
-      details: { object: 'keys/' },
-    })
+  const lost = await missingHolders(reader, holders)
+  if (lost[0] !== undefined || holders.length === 0) {
+    const files = lost.join(', ') || 'every file in keys/'
+    throw new RetakeError(
+      'repo.damaged',
+      `${files} is missing in ${facts.url}, and no other key holder is opened by this key.`,
+      {
+        hint: 'Try another key, or bring the file back from a copy of the repository. Nothing can be read without a key.',
+        details: { object: lost[0] ?? 'keys/' },
+      },
+    )
   }
   const what = secret.kind === 'key' ? 'key' : 'passphrase'
   throw new RetakeError(
@@ -115,24 +121,44 @@ export async function unlock(
   )
 }
 
+/** Keys of holder files whose receipt exists, though they do not. */
+export async function missingHolders(reader: ObjectReader, holders: readonly StoredHolder[]): Promise<string[]> {
+  const present = new Set(holders.map(({ key }) => key))
+  const missing: string[] = []
+  for await (const { key } of reader.list('keys/')) {
+    const file = key.replace(/\.receipt$/, '.json')
+    if (file !== key && !present.has(file)) missing.push(file)
+  }
+  return missing
+}
+
 function describe(holders: readonly StoredHolder[]): string {
   return holders.flatMap(({ file }) => (file ? [`${file.kind} "${file.label}"`] : [])).join(', ')
 }
 
-/** What is wrong with a holder file or its receipt, or undefined. Checked by `verify`. */
+export interface HolderProblem {
+  /** The file, or its receipt. */
+  readonly object: string
+  readonly problem: string
+  /** A lost receipt costs nothing as long as the file is there. */
+  readonly severity: 'error' | 'warning'
+}
+
+/** What is wrong with a holder file or its receipt, or undefined. @throws RetakeError `repo.damaged` about the receipt */
 export async function checkHolder(
   target: { readonly store: ObjectReader; readonly sealing: Sealing; readonly repositoryKey: Uint8Array },
   stored: StoredHolder,
-): Promise<string | undefined> {
-  const { file } = stored
-  if (file === undefined || !isAuthenticHolder(file, target.repositoryKey)) return 'it is not what was written'
+): Promise<HolderProblem | undefined> {
+  const { file, key } = stored
+  const noUse = 'it is not what was written; this key may no longer open the repository'
+  if (file === undefined || !isAuthenticHolder(file, target.repositoryKey))
+    return { object: key, problem: noUse, severity: 'error' }
   const name = { key: receiptKey(file.holder), kind: 'holderReceipt' } as const
   const meta = await getSmall(target.store, target.sealing, name)
-  if (meta === undefined) return `its receipt ${name.key} is missing`
+  if (meta === undefined) return { object: name.key, problem: 'it is missing', severity: 'warning' }
   const receipt = decodeMeta(receiptSchema, meta, name)
-  return receipt.holder === file.holder && receipt.sha256 === sha256(stored.bytes)
-    ? undefined
-    : 'its receipt is about other content'
+  if (receipt.holder === file.holder && receipt.sha256 === sha256(stored.bytes)) return undefined
+  return { object: name.key, problem: 'it is about another content of the key file', severity: 'error' }
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { checkHolder, readHolders } from '../keys/key-ring.ts'
+import { checkHolder, missingHolders, readHolders } from '../keys/key-ring.ts'
 import { REPOSITORY_KEY } from '../layout.ts'
 import { assertAuthentic, readRepositoryFile } from '../repository.ts'
 import type { VerifyContext } from './context.ts'
@@ -13,16 +13,13 @@ export async function checkKeys(context: VerifyContext): Promise<void> {
   const holders = await readHolders(store)
   context.progress({ phase: 'keys', done: 0, total: holders.length, unit: 'objects' })
   for (const stored of holders) {
-    const problem = await findings.attempt({ object: stored.key }, () => checkHolder(repository, stored))
-    if (problem !== undefined)
-      findings.add({ object: stored.key, problem: `${problem}; this key may no longer open the repository` })
+    const facts = { object: stored.key, severity: 'warning' as const }
+    const problem = await findings.attempt(facts, () => checkHolder(repository, stored))
+    if (problem) findings.add(problem)
   }
-  const present = new Set(holders.map(({ key }) => key))
-  for await (const { key } of store.list('keys/')) {
-    const file = key.replace(/\.receipt$/, '.json')
-    if (key === file || present.has(file)) continue
+  for (const key of await missingHolders(store, holders)) {
     findings.add({
-      object: file,
+      object: key,
       problem: 'it is missing, though its receipt exists; this key no longer opens the repository',
     })
   }

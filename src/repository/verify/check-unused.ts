@@ -38,6 +38,8 @@ export async function checkUnused(context: VerifyContext, packsInUse: ReadonlySe
       runs.add(key.split('/')[3]?.split('.')[0] ?? '')
     await checkLeases(context, cluster)
   }
+  // A manifest that could not be read may be the one that refers to a pack.
+  if (findings.all.some(({ severity, object }) => severity === 'error' && mayHideUse(object))) return
   const running = new Set([...runs].filter(isBackupId).map(packIdPrefix))
   for (const packId of unused) {
     const isOfRun = running.has(packId.slice(0, 8))
@@ -49,6 +51,10 @@ export async function checkUnused(context: VerifyContext, packsInUse: ReadonlySe
         : 'no backup refers to it; it only takes up space',
     })
   }
+}
+
+function mayHideUse(object: string): boolean {
+  return /^clusters\/[^/]+\/(backups\/|keys\/|cluster$)/.test(object)
 }
 
 async function checkLeases(context: VerifyContext, name: string): Promise<void> {

@@ -85,21 +85,21 @@ class WorkerPool implements FramePool {
   }
 
   async finish(): Promise<number> {
-    let storedBytes = 0
     const failed = new Promise<never>((_, reject) => {
       this.#rejectFinish = reject
     })
     failed.catch(() => {})
     if (this.#failure) throw this.#failure.error
     await Promise.race([failed, this.#whenDrained()])
-    const finishing = this.#hands.map(async (hand) => {
-      storedBytes += await new Promise<number>((resolve) => {
-        hand.finish = resolve
-        send(hand, { type: 'finish' })
-      })
-    })
-    await Promise.race([failed, Promise.all(finishing)])
-    return storedBytes
+    const finishing = this.#hands.map(
+      (hand) =>
+        new Promise<number>((resolve) => {
+          hand.finish = resolve
+          send(hand, { type: 'finish' })
+        }),
+    )
+    const storedBytes = await Promise.race([failed, Promise.all(finishing)])
+    return storedBytes.reduce((sum, bytes) => sum + bytes, 0)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -44,7 +44,7 @@ export async function readSlotStatus(
     ...(options.signal ? { signal: options.signal } : {}),
     applicationName: 'retake status',
   })
-  return querySlotStatus(sql, slot)
+  return await querySlotStatus(sql, slot)
 }
 
 export async function querySlotStatus(sql: SqlConnection, slot: string): Promise<SlotStatus> {

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { formatKeyText, generateKey } from '../repository/keys/key-material.ts'
+import { createRepository } from '../repository/repository.ts'
+import { runCli } from './testing/run-cli.ts'
+
+async function makeDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'retake-cli-'))
+  t.after(() => rm(directory, { recursive: true }))
+  return directory
+}
+
+/** A repository without a cluster, and the environment that opens it. */
+async function makeRepository(t: TestContext) {
+  const directory = await makeDirectory(t)
+  const key = generateKey()
+  await using repository = await createRepository(join(directory, 'repo'), key)
+  return { directory, env: { RETAKE_REPO: repository.url, RETAKE_KEY: formatKeyText(key.bytes) } }
+}
+
+/** Nobody listens there. */
+const NO_SERVER = 'postgres://nobody@127.0.0.1:1/postgres'
+
+test('a failure is one JSON object on stdout, and a sentence with the next step on stderr otherwise', async (t) => {
+  const directory = await makeDirectory(t)
+  const asJson = await runCli(['backups', '--json'], {}, directory)
+  assert.equal(asJson.code, 2)
+  assert.equal(asJson.stderr, '')
+  const { schemaVersion, error } = asJson.json<{ schemaVersion: number; error: Record<string, unknown> }>()
+  assert.equal(schemaVersion, 1)
+  assert.equal(error.code, 'config.invalid')
+  assert.match(String(error.hint), /--repo DIRECTORY/)
+  assert.deepEqual(Object.keys(error).sort(), ['code', 'details', 'hint', 'message', 'retry'])
+
+  const asText = await runCli(['backups'], {}, directory)
+  assert.equal(asText.code, 2)
+  assert.equal(asText.stdout, '')
+  assert.match(
+    asText.stderr,
+    /^retake: No repository was named.*\n {2}next: .*--repo DIRECTORY.*\n {2}code: config\.invalid\n$/,
+  )
+})
+
+test('exit statuses without a server: what is missing or wrong has its own', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  const otherKey = formatKeyText(generateKey().bytes)
+  const cases: readonly (readonly [args: string[], env: NodeJS.ProcessEnv, code: number, error: string])[] = [
+    [['backups'], { RETAKE_REPO: join(directory, 'none'), RETAKE_KEY: otherKey }, 10, 'repo.missing'],
+    [['backups'], { ...env, RETAKE_KEY: otherKey }, 12, 'key.wrong'],
+    [['backups'], { RETAKE_REPO: env.RETAKE_REPO }, 12, 'key.missing'],
+    [['backups'], { ...env, RETAKE_KEY: 'RETAKE-KEY-1:AAAA' }, 12, 'key.malformed'],
+    [['backups'], env, 10, 'cluster.missing'],
+    [['window', '--cluster', 'other'], env, 10, 'cluster.missing'],
+    [['init'], { ...env, RETAKE_DATABASE_URL: NO_SERVER }, 1, 'postgres.unreachable'],
+    [['restore', 'plan', '--to', 'x'], env, 2, 'config.invalid'],
+    [['restore', 'apply', 'none.json'], env, 2, 'config.invalid'],
+    [['verify', 'x', 'y'], env, 2, 'config.invalid'],
+    [['backups', '--config', 'none.yaml'], env, 2, 'config.invalid'],
+    [['wal', 'receive', '--until-caught-up', '--until-lsn', '0/0'], env, 2, 'config.invalid'],
+    [['wal', 'get', '000000010000000000000001', 'x'], env, 126, 'cluster.missing'],
+    [['wal', 'get', '000000010000000000000001'], env, 126, 'config.invalid'],
+  ]
+  for (const [args, variables, code, error] of cases) {
+    const result = await runCli([...args, '--json'], variables, directory)
+    const found = result.json<{ error?: { code: string } }>()
+    assert.equal(found.error?.code, error, `${args.join(' ')}: ${result.stdout}`)
+    assert.equal(result.code, code, args.join(' '))
+  }
+})
+
+test('no message holds the key, the passphrase or the password', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  const secrets = {
+    ...env,
+    RETAKE_PASSPHRASE: 'hunter2-passphrase',
+    RETAKE_DATABASE_URL: 'postgres://u:hunter2-password@127.0.0.1:1/postgres',
+  }
+  for (const args of [['status'], ['doctor'], ['init'], ['backup'], ['keys', 'list']]) {
+    for (const more of [['--json'], ['--verbose']]) {
+      const { stdout, stderr } = await runCli([...args, ...more], secrets, directory)
+      assert.doesNotMatch(stdout + stderr, /hunter2/, args.join(' '))
+      assert.ok(!(stdout + stderr).includes(env.RETAKE_KEY), args.join(' '))
+    }
+  }
+})
+
+test('the configuration file is found, and flags win over it', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  await writeFile(join(directory, 'retake.config.yaml'), `repo: ${env.RETAKE_REPO}\n`)
+  const { RETAKE_REPO: _repo, ...key } = env
+  const found = await runCli(['keys', 'list', '--json'], key, directory)
+  assert.equal(found.code, 0, found.stderr)
+  assert.equal(found.json<{ holders: unknown[] }>().holders.length, 1)
+  const flagged = await runCli(['keys', 'list', '--repo', 'elsewhere', '--json'], key, directory)
+  assert.equal(flagged.code, 10)
+})
+
+test('a recovery kit opens the repository by itself', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  const made = await runCli(['keys', 'kit', 'kit.txt', '--label', 'safe'], env, directory)
+  assert.equal(made.code, 0, made.stderr)
+  const listed = await runCli(
+    ['keys', 'list', '--json'],
+    { RETAKE_REPO: env.RETAKE_REPO, RETAKE_KEY_FILE: 'kit.txt' },
+    directory,
+  )
+  const { holders } = listed.json<{ holders: { kind: string; label: string }[] }>()
+  assert.deepEqual(holders.find(({ kind }) => kind === 'recovery-kit')?.label, 'safe')
+  const again = await runCli(['keys', 'kit', 'kit.txt', '--json'], env, directory)
+  assert.equal(again.code, 2)
+})
+
+test('doctor reports an unreachable server and goes on', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  const result = await runCli(['doctor', '--json'], { ...env, RETAKE_DATABASE_URL: NO_SERVER }, directory)
+  assert.equal(result.code, 40)
+  const { checks, healthy } = result.json<{ healthy: boolean; checks: { id: string; state: string; fix?: string }[] }>()
+  const state = (id: string) => checks.find((check) => check.id === id)?.state
+  assert.equal(healthy, false)
+  assert.equal(state('server.reachable'), 'failed')
+  assert.equal(state('server.wal-level'), 'skipped')
+  assert.equal(state('repository.open'), 'passed')
+  assert.equal(state('repository.recovery-kit'), 'warning')
+  assert.equal(state('repository.cluster'), 'failed')
+  for (const { state: found, fix } of checks) if (found === 'failed' || found === 'warning') assert.ok(fix)
+})
+
+test('help and version need nothing, and a broken pipe is no error', async () => {
+  assert.match((await runCli(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
+  const help = await runCli(['restore', 'apply', '--help'])
+  assert.equal(help.code, 0)
+  assert.match(help.stdout, /^retake restore apply: /)
+  assert.ok(!help.stdout.includes('\x1b'))
+})

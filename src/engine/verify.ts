@@ -1,0 +1,84 @@
+/** Verification joined with the catalog: not only what is damaged, but which backups and moments that costs. */
+import { isRetakeError } from '../base/errors.ts'
+import { type VerifyFinding, type VerifyReport, verifyRepository } from '../repository/verify.ts'
+import { type DamagedWal, damageConsequences, type LostMoments } from './damage-consequences.ts'
+import type { Retake } from './open.ts'
+import { type Operation, type OperationOptions, startOperation } from './operation.ts'
+import { readHoldings } from './window.ts'
+
+export interface VerifyOptions extends OperationOptions {
+  /** Read every byte, with page checksums and content hashes. Default false: every object is there and is what it says. */
+  readonly deep?: boolean | undefined
+  /** One backup of the configured cluster. Default: the whole repository. */
+  readonly backupId?: string | undefined
+}
+
+export interface ClusterDamage {
+  readonly cluster: string
+  readonly lostBackups: readonly string[]
+  readonly lostMoments: readonly LostMoments[]
+  /** True when the archive's own records are so damaged that more than this may be lost. */
+  readonly mayBeMore: boolean
+}
+
+export interface VerifyResult extends VerifyReport {
+  /** Backups that cannot be restored any more, of all clusters. */
+  readonly lostBackups: readonly string[]
+  /** Only the clusters that lost something. */
+  readonly damage: readonly ClusterDamage[]
+}
+
+/**
+ * Reads the repository back. Damage is in the result, never thrown.
+ *
+ * ```ts
+ * const { ok, findings, damage } = await verify(retake, { deep: true }).result
+ * ```
+ * @throws RetakeError by its `result`, when there can be no result: `aborted`, `storage.failed`, `cluster.missing`, `backup.missing`
+ */
+export function verify(retake: Retake, options: VerifyOptions = {}): Operation<VerifyResult> {
+  return startOperation(async (context) => {
+    const { deep, backupId } = options
+    const report = await verifyRepository({
+      ...context,
+      repository: retake.repository,
+      ...(backupId === undefined ? {} : { cluster: retake.clusterName, backupId }),
+      depth: deep ? 'deep' : 'quick',
+      workers: retake.config.workers,
+      clock: retake.clock,
+    })
+    const damage: ClusterDamage[] = []
+    for (const cluster of new Set(report.findings.map((finding) => finding.cluster))) {
+      if (cluster !== undefined) damage.push(await clusterDamage(retake, { cluster, findings: report.findings }))
+    }
+    const lost = damage.filter(({ lostBackups, lostMoments }) => lostBackups.length > 0 || lostMoments.length > 0)
+    return { ...report, lostBackups: lost.flatMap(({ lostBackups }) => lostBackups), damage: lost }
+  }, options)
+}
+
+async function clusterDamage(
+  retake: Retake,
+  { cluster, findings }: { readonly cluster: string; readonly findings: readonly VerifyFinding[] },
+): Promise<ClusterDamage> {
+  const own = findings.filter((finding) => finding.cluster === cluster && finding.severity === 'error')
+  const backups = [...new Set(own.flatMap((finding) => finding.backups))].sort()
+  const wal = own.map((finding) => finding.wal).filter((span): span is DamagedWal => span !== undefined)
+  try {
+    const { input } = await readHoldings(retake, cluster)
+    return { cluster, ...damageConsequences(input, { backups, wal }), mayBeMore: false }
+  } catch (error) {
+    if (
+      !isRetakeError(error, 'repo.damaged') &&
+      !isRetakeError(error, 'wal.history-missing') &&
+      !isRetakeError(error, 'cluster.missing')
+    )
+      throw error
+    // The window cannot be computed; what the findings name is lost for certain.
+    const lostMoments = wal.map(({ timeline, beginLsn, endLsn }) => ({
+      timeline,
+      from: { lsn: beginLsn },
+      to: { lsn: endLsn },
+    }))
+    return { cluster, lostBackups: backups, lostMoments, mayBeMore: true }
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Executes a plan. What a crash leaves at each point is in docs/design/recovery.md; the short of it: until the control file
+ * is renamed into place as the last act of laying out, no server can start from the directory.
+ */
+import path from 'node:path'
+import { throwIfAborted } from '../base/abort.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { type Logger, type ProgressListener, silentLogger } from '../base/progress.ts'
+import { historyName, parseLsn, segmentOf } from '../postgres/lsn.ts'
+import { type ServerAccount, serverAccount } from '../postgres/server/account.ts'
+import { findPostgresBinaries } from '../postgres/server/binaries.ts'
+import type { ClusterRepository } from '../repository/repository.ts'
+import { archiveSource } from './archive-source.ts'
+import { type BackupSurvey, CONTROL_FILE } from './backup-survey.ts'
+import { addRecoverySettings, writeConfiguration } from './config-files.ts'
+import { type ConfirmedPlan, confirmPlan } from './confirm-plan.ts'
+import { replaceFile, syncTrees } from './durable-files.ts'
+import { WalFeeder } from './feeder.ts'
+import { restoreCommandOf } from './fetch-script.ts'
+import { type LaidOut, layOut, makeOwnedDirectory } from './lay-out.ts'
+import { type RestorePlan, readPlan } from './plan-types.ts'
+import type { RestorePhase, RestoreReport } from './report.ts'
+import { type RecoveredServer, runRecovery } from './run-server.ts'
+import { quoteShell, recoverySettings } from './settings.ts'
+import {
+  inspectTarget,
+  type MarkerPhase,
+  occupiedError,
+  removeLeftover,
+  removeMarker,
+  writeMarker,
+} from './target-directory.ts'
+
+export interface ApplyRestoreOptions {
+  readonly cluster: ClusterRepository
+  /** As {@link planRestore} made it, or as it was read from JSON. */
+  readonly plan: RestorePlan
+  /** Threads that fetch and write; default one per processor, at most eight. */
+  readonly workers?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ProgressListener | undefined
+  readonly logger?: Logger | undefined
+  readonly clock?: Clock | undefined
+}
+
+/** Segments kept ready ahead of the replay, at most, and the space they may take. */
+const MAX_FILES_AHEAD = 16
+const MAX_BYTES_AHEAD = 256 * 1024 * 1024
+
+export const SPOOL = '.retake-spool'
+
+/**
+ * Restores as planned: lays the files out, makes them durable, starts the server, serves it WAL until its target is reached.
+ *
+ * A server that was promoted or paused keeps running when this process ends; the report says how to stop it.
+ * @throws RetakeError `plan.stale`, `restore.refused`, `repo.damaged`, `wal.gap`, `storage.full`, `postgres.server`,
+ * `restore.mismatch`, `aborted`. What was laid out by then does not start; applying the plan again removes it first.
+ */
+export async function applyRestore(options: ApplyRestoreOptions): Promise<RestoreReport> {
+  const { cluster, logger = silentLogger, clock = systemClock, signal } = options
+  const plan = readPlan(options.plan)
+  const stages = new Stages(clock)
+  const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
+  const { targetDirectory } = plan.place
+  const account = await prepareTarget(cluster, plan, clock)
+  const laidOut = await stages.run('files', () => layOut({ ...options, plan, account }))
+  const notes = await stages.run('durable', () => makeComplete({ plan, survey, account, laidOut, clock }))
+  const warnings = [...plan.warnings, ...notes, ...skippedLinks(laidOut)]
+  logger.info('restored files are durable', { targetDirectory, writtenBytes: laidOut.writtenBytes })
+  if (!plan.server.start) return reportOf({ plan, laidOut, stages, warnings })
+  const recovered = await stages.run('recovery', () => recover({ ...options, plan, account, held, clock }))
+  return reportOf({ plan, laidOut, stages, warnings: [...warnings, ...recovered.warnings], recovered })
+}
+
+/** Everything that may be refused has been; from here on things change. */
+async function prepareTarget(
+  cluster: ClusterRepository,
+  plan: RestorePlan,
+  clock: Clock,
+): Promise<ServerAccount | undefined> {
+  const { targetDirectory, tablespaces } = plan.place
+  const found = await inspectTarget(targetDirectory, cluster.facts)
+  if (found.state === 'occupied') throw occupiedError(targetDirectory, found.why)
+  const account = serverAccount(targetDirectory)
+  if (found.state === 'leftover') await removeLeftover(targetDirectory, found.marker)
+  for (const { location } of tablespaces) {
+    const own = await inspectTarget(location, cluster.facts)
+    if (own.state !== 'absent' && own.state !== 'empty') throw occupiedError(location, 'it is not empty')
+  }
+  await makeOwnedDirectory(targetDirectory, account)
+  await mark(plan, { phase: 'files', clock })
+  return account
+}
+
+async function makeComplete(options: {
+  readonly plan: RestorePlan
+  readonly survey: BackupSurvey
+  readonly account: ServerAccount | undefined
+  readonly laidOut: LaidOut
+  readonly clock: Clock
+}): Promise<string[]> {
+  const { plan, survey, account, laidOut, clock } = options
+  const { targetDirectory, tablespaces } = plan.place
+  const recovery = plan.server.start ? undefined : laterRecovery(plan)
+  const notes = await writeConfiguration({ plan, survey, account, recovery })
+  await mark(plan, { phase: plan.server.start ? 'recovering' : 'complete', clock })
+  await syncTrees([targetDirectory, ...tablespaces.map((one) => one.location)])
+  // Only now is there something that could start.
+  await replaceFile(path.join(targetDirectory, CONTROL_FILE), laidOut.controlFile, { account })
+  return notes
+}
+
+/** The settings for a server that somebody starts later, without Retake serving it. */
+function laterRecovery(plan: RestorePlan) {
+  const { restoreCommand = `retake wal get --cluster ${quoteShell(plan.cluster.name)} %f "%p"`, action } = plan.server
+  return recoverySettings({ stop: plan.stop.setting, timeline: plan.target.timeline, restoreCommand, action })
+}
+
+async function recover(
+  options: ApplyRestoreOptions & {
+    readonly account: ServerAccount | undefined
+    readonly held: ConfirmedPlan['held']
+    readonly clock: Clock
+  },
+): Promise<
+  RecoveredServer & { readonly segments: number; readonly bytes: number; readonly warnings: readonly string[] }
+> {
+  const { cluster, plan, account, held, clock, signal, onProgress } = options
+  throwIfAborted(signal)
+  const size = plan.cluster.walSegmentSizeBytes
+  const source = archiveSource(cluster, {
+    held,
+    path: held.path,
+    firstSegment: segmentOf(parseLsn(plan.wal.beginLsn), size),
+    lastSegment: segmentOf(parseLsn(plan.wal.endLsn) - 1n, size),
+  })
+  const { binDir } = await findPostgresBinaries({ major: plan.cluster.major, directory: plan.server.binDir, account })
+  const spoolDirectory = path.join(plan.place.targetDirectory, SPOOL)
+  const filesAhead = Math.max(2, Math.min(MAX_FILES_AHEAD, Math.floor(MAX_BYTES_AHEAD / size)))
+  await using feeder = await WalFeeder.start({ spoolDirectory, source, filesAhead, account })
+  const recovered = await runRecovery({ plan, binDir, account, feeder, signal, onProgress })
+  const warnings: string[] = []
+  if (recovered.outcome !== 'promoted') await feeder.freeze(held.histories.map((one) => historyName(one.timeline)))
+  if (recovered.outcome === 'shut-down') {
+    const { stop, target, place } = plan
+    const restoreCommand = restoreCommandOf(spoolDirectory)
+    const recovery = recoverySettings({
+      stop: stop.setting,
+      timeline: target.timeline,
+      restoreCommand,
+      action: 'promote',
+    })
+    await addRecoverySettings(place.targetDirectory, { recovery, account })
+    warnings.push(
+      'Started again, the server promotes at exactly this point; keep its .retake-spool directory until then.',
+    )
+  }
+  if (recovered.outcome === 'paused') {
+    warnings.push('Promote with SELECT pg_wal_replay_resume(); keep the .retake-spool directory until then.')
+  }
+  if (recovered.outcome === 'promoted' && plan.server.action === 'pause') {
+    warnings.push(
+      'The server could not pause, because it was not yet open to queries at the target; it was promoted there.',
+    )
+  }
+  if (recovered.outcome === 'promoted') await removeMarker(plan.place.targetDirectory)
+  else await mark(plan, { phase: 'complete', clock })
+  return { ...recovered, segments: feeder.delivered.files, bytes: feeder.delivered.bytes, warnings }
+}
+
+async function mark(plan: RestorePlan, options: { readonly phase: MarkerPhase; readonly clock: Clock }): Promise<void> {
+  await writeMarker(plan.place.targetDirectory, {
+    tool: 'retake',
+    planHash: plan.hash,
+    systemIdentifier: plan.cluster.systemIdentifier,
+    phase: options.phase,
+    tablespaces: plan.place.tablespaces.map((one) => one.location),
+    at: options.clock.now().toISOString(),
+  })
+}
+
+function reportOf(context: {
+  readonly plan: RestorePlan
+  readonly laidOut: LaidOut
+  readonly stages: Stages
+  readonly warnings: readonly string[]
+  readonly recovered?: (RecoveredServer & { readonly segments: number; readonly bytes: number }) | undefined
+}): RestoreReport {
+  const { plan, laidOut, stages, warnings, recovered } = context
+  const { count, writtenBytes, fetchedBytes } = { count: laidOut.fileCount + 1, ...laidOut }
+  return {
+    schemaVersion: 1,
+    planHash: plan.hash,
+    cluster: plan.cluster.name,
+    backupId: plan.backup.backupId,
+    target: plan.target.asked,
+    targetDirectory: plan.place.targetDirectory,
+    outcome: recovered?.outcome ?? 'laid-out',
+    phases: stages.phases,
+    totalMs: stages.phases.reduce((sum, phase) => sum + phase.durationMs, 0),
+    files: { count, writtenBytes, fetchedBytes },
+    wal: { segments: recovered?.segments ?? 0, bytes: recovered?.bytes ?? 0, replayMs: recovered?.facts.replayMs },
+    reached: recovered && reachedBy(plan, recovered),
+    server: recovered?.server && serverOf(recovered.server, plan),
+    warnings,
+  }
+}
+
+function reachedBy(plan: RestorePlan, { facts }: RecoveredServer): RestoreReport['reached'] {
+  const { stop } = plan
+  return {
+    lsn: stop.applied ? stop.endLsn : stop.recordLsn,
+    xid: stop.lastTransaction?.xid,
+    at: stop.lastTransaction?.at,
+    stopping: facts.stopping,
+    newTimeline: facts.newTimeline,
+  }
+}
+
+function serverOf(server: NonNullable<RecoveredServer['server']>, plan: RestorePlan): RestoreReport['server'] {
+  const { pid, port, socketDir, logFile } = server
+  return {
+    pid,
+    port,
+    socketDirectory: socketDir,
+    logFile,
+    connect: `psql -h ${socketDir} -p ${port}`,
+    stop: `pg_ctl stop -D ${quoteShell(plan.place.targetDirectory)}`,
+  }
+}
+
+function skippedLinks(laidOut: LaidOut): string[] {
+  if (laidOut.skippedLinks.length === 0) return []
+  return [`Links that lead out of the data directory were not made: ${laidOut.skippedLinks.join(', ')}`]
+}
+
+/** Times the phases of a restore. */
+class Stages {
+  readonly phases: RestorePhase[] = []
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  async run<T>(name: RestorePhase['name'], work: () => Promise<T>): Promise<T> {
+    const begun = this.#clock.monotonicMs()
+    const result = await work()
+    this.phases.push({ name, durationMs: Math.round(this.#clock.monotonicMs() - begun) })
+    return result
+  }
+}
