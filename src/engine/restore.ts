@@ -1,9 +1,11 @@
+import { RetakeError } from '../base/errors.ts'
 import { applyRestore as applyPlan } from '../recovery/apply.ts'
 import { planRestore as planClusterRestore } from '../recovery/plan.ts'
 import { type RestorePlan, readPlan } from '../recovery/plan-types.ts'
 import type { RestoreReport } from '../recovery/report.ts'
 import type { AfterRecovery } from '../recovery/settings.ts'
 import { parseTarget, type RecoveryTarget } from '../recovery/targets.ts'
+import { listBackupIds } from '../repository/manifest-store.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationOptions, startOperation } from './operation.ts'
 
@@ -41,9 +43,19 @@ export interface PlanRestoreOptions extends Pick<OperationOptions, 'signal'> {
  */
 export async function planRestore(retake: Retake, options: PlanRestoreOptions): Promise<RestorePlan> {
   const { at, to, ...rest } = options
+  const cluster = await retake.cluster()
+  if ((await listBackupIds(cluster)).length === 0) {
+    throw new RetakeError(
+      'backup.missing',
+      `There is no backup of "${retake.clusterName}", so nothing can be restored.`,
+      {
+        hint: 'Make one: retake backup',
+      },
+    )
+  }
   return planClusterRestore({
     ...rest,
-    cluster: await retake.cluster(),
+    cluster,
     target: typeof at === 'string' ? parseTarget(at) : at,
     targetDirectory: to,
     binDir: retake.config.postgresBinDirectory,

@@ -35,7 +35,7 @@ export interface ApplyRestoreOptions {
   readonly cluster: ClusterRepository
   /** As {@link planRestore} made it, or as it was read from JSON. */
   readonly plan: RestorePlan
-  /** Threads that fetch and write; default one per processor, at most eight. */
+  /** Threads that fetch and write; default one per processor, at most four. */
   readonly workers?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ProgressListener | undefined

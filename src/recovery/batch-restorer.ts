@@ -1,6 +1,7 @@
 /** Fetches frames, proves them, and writes their plaintext where it belongs. Runs in the threads of a restore. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { RetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
+import { releaseMemory } from '../base/memory.ts'
 import { contentId, importSealing, type SealingData } from '../repository/sealing.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
@@ -59,6 +60,7 @@ export class BatchRestorer {
       // Its failure belongs to the next round, also when this round fails first.
       next.catch(() => {})
       for (const frame of group.frames) this.#write(pack, frame, bytes.subarray(frame.offsetBytes - group.offsetBytes))
+      releaseMemory(bytes)
     }
     await next
   }
@@ -92,6 +94,7 @@ export class BatchRestorer {
       if (piece.length !== write.lengthBytes) throw frameDamaged(pack, frame)
       writeAll(this.#files.get(write.file), piece, write.fileOffsetBytes)
     }
+    releaseMemory(plain)
   }
 }
 

@@ -63,6 +63,7 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
   await using pool = new RestorePool({
     cluster,
     workers: options.workers,
+    expectedBytes: files.writtenBytes,
     signal,
     onDone: ({ plainBytes, storedBytes }) => {
       done.writtenBytes += plainBytes

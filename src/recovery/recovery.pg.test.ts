@@ -6,10 +6,10 @@ import { compareDigests, type DatabaseDigest, digestDatabase } from '../../test/
 import { type Protection, protect } from '../../test/support/lab.ts'
 import { localTarget, postgresMajors, startTestServer } from '../../test/support/postgres.ts'
 import { makeTemp } from '../../test/support/temp.ts'
-import { type SqlConnection, openSql } from '../postgres/connection/sql.ts'
+import { openSql, type SqlConnection } from '../postgres/connection/sql.ts'
 import { serverAccount } from '../postgres/server/account.ts'
 import { applyRestore } from './apply.ts'
-import { planRestore, type PlanRestoreOptions } from './plan.ts'
+import { type PlanRestoreOptions, planRestore } from './plan.ts'
 import type { RestoreReport } from './report.ts'
 import { parseTarget } from './targets.ts'
 
@@ -19,11 +19,7 @@ interface Restored extends AsyncDisposable {
 }
 
 /** Restores to a target and connects; the server is stopped and removed at the end. */
-async function restoreTo(
-  lab: Protection,
-  at: string,
-  options: Partial<PlanRestoreOptions> = {},
-): Promise<Restored> {
+async function restoreTo(lab: Protection, at: string, options: Partial<PlanRestoreOptions> = {}): Promise<Restored> {
   await using undo = new AsyncDisposableStack()
   const temp = undo.use(makeTemp({ label: 'restored', owner: serverAccount() }))
   const plan = await planRestore({
@@ -37,7 +33,7 @@ async function restoreTo(
     plan.preflight.filter((one) => one.status === 'failed'),
     [],
   )
-  const report = await applyRestore({ cluster: lab.cluster, plan, workers: 1 })
+  const report = await applyRestore({ cluster: lab.cluster, plan })
   const { server } = report
   assert.ok(server)
   undo.defer(() => stopServer(server.pid))
@@ -109,7 +105,7 @@ for (const major of postgresMajors()) {
         `select current_setting('archive_mode') as archive, pg_is_in_recovery() as recovery`,
       )
       if (process.env.SHOW) process.stderr.write(`${at} ${JSON.stringify(restored.report)}\n`)
-    assert.deepEqual(facts, { archive: 'off', recovery: false })
+      assert.deepEqual(facts, { archive: 'off', recovery: false })
       if (at !== 'latest' && at !== lsn && !at.startsWith('before')) {
         const [scratch] = await restored.sql.query<{ n: number }>('select count(*)::int as n from scratch')
         assert.equal(scratch?.n, 0, 'an unlogged table comes back empty')

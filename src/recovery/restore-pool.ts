@@ -11,15 +11,19 @@ import type { RestoreReply, RestoreWorkerData } from './restore-worker.ts'
 
 export interface RestorePoolOptions {
   readonly cluster: ClusterRepository
-  /** Default: one per processor, at most eight. 0 works in the caller's thread (and is what a memory store needs). */
+  /** Default: one per processor, at most four, fewer for little. 0 works in the caller's thread (and is what a memory store needs). */
   readonly workers?: number | undefined
+  /** How much will be written; starting a thread for little is not worth its while. */
+  readonly expectedBytes: number
   readonly onDone: (done: { readonly plainBytes: number; readonly storedBytes: number }) => void
   readonly signal?: AbortSignal | undefined
 }
 
 /** Each worker has one batch in work and one in its inbox. */
 const QUEUED_PER_WORKER = 2
-const MAX_WORKERS = 8
+/** More hardly gain anything, and each costs some 40 MB. */
+const MAX_WORKERS = 4
+const BYTES_WORTH_A_WORKER = 48 * 1024 * 1024
 
 export class RestorePool implements AsyncDisposable {
   readonly #options: RestorePoolOptions
@@ -31,9 +35,7 @@ export class RestorePool implements AsyncDisposable {
   constructor(options: RestorePoolOptions) {
     this.#options = options
     const { cluster } = options
-    const count = cluster.store.url.startsWith('memory:')
-      ? 0
-      : (options.workers ?? Math.min(availableParallelism(), MAX_WORKERS))
+    const count = cluster.store.url.startsWith('memory:') ? 0 : (options.workers ?? workersFor(options.expectedBytes))
     const data: RestoreWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing) }
     if (count === 0) this.#inline = new BatchRestorer(cluster.store, data.sealing)
     for (let index = 0; index < count; index += 1) this.#startWorker(data)
@@ -110,4 +112,8 @@ export class RestorePool implements AsyncDisposable {
     this.#wake.resolve()
     this.#wake = Promise.withResolvers<void>()
   }
+}
+
+function workersFor(bytes: number): number {
+  return Math.min(availableParallelism(), MAX_WORKERS, Math.floor(bytes / BYTES_WORTH_A_WORKER))
 }

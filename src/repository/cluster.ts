@@ -50,7 +50,7 @@ export async function listClusterNames(reader: ObjectReader): Promise<string[]> 
   let startAfter: string | undefined
   for (;;) {
     const name = await firstName(reader, startAfter)
-    if (name === undefined) return names
+    if (name === undefined) return names.sort()
     names.push(name)
     // `~` is greater than every character of a key.
     startAfter = `${clusterPrefix(name)}~`

@@ -36,7 +36,7 @@ export const MAX_FRAME_BYTES = 1024 * 1024
 export const DEFAULT_COMPRESSION_LEVEL = 1
 
 /** What a nonce begins with; keeps the uses of one object key apart. */
-export const nonceUses = { zstd: 0, raw: 1, footer: 2, tailRecord: 3 } as const
+export const nonceUses = { zstd: 0, raw: 1, footer: 2, tailRecord: 3, tailHeader: 4 } as const
 
 /** The keys that seal the objects of one cluster (or, as epoch 0, of the repository itself). */
 export interface Sealing {

@@ -1,7 +1,7 @@
 /** The bytes of a tail part: header, then records `length u32 · index u32 · durable u32 · ciphertext · tag`. */
 import type { ClusterRepository } from './cluster.ts'
 import { damaged, keyOfObject } from './container.ts'
-import { type ContainerHeader, decodeHeader, HEADER_BYTES } from './container-layout.ts'
+import { type ContainerHeader, decodeHeader, encodeHeader, HEADER_BYTES } from './container-layout.ts'
 import { MAX_FRAME_BYTES, nonceOf, nonceUses, seal, TAG_BYTES, unseal } from './sealing.ts'
 import { type TailPartId, tailPartKey } from './wal-layout.ts'
 
@@ -14,6 +14,28 @@ export interface TailRecord {
   /** How many records of this part were durable when this one was written. */
   readonly durable: number
   readonly plain: Uint8Array
+}
+
+/** The header of a part; where other headers have zeros, its tag proves the salt before there is any record. */
+export function sealTailHeader(objectKey: Uint8Array, header: Omit<ContainerHeader, 'kind'>): Uint8Array {
+  const bytes = encodeHeader({ kind: 'walTail', ...header })
+  const [, tag] = seal(objectKey, new Uint8Array(0), headerCipher(bytes))
+  bytes.set(tag, HEADER_BYTES - TAG_BYTES)
+  return bytes
+}
+
+/** Undefined when it is not authentic. @throws RetakeError `repo.damaged` when it names an unknown key epoch */
+function openTailHeader(cluster: ClusterRepository, key: string, bytes: Uint8Array): ContainerHeader | undefined {
+  const plain = bytes.slice()
+  plain.fill(0, HEADER_BYTES - TAG_BYTES)
+  const header = decodeHeader(plain)
+  if (header?.kind !== 'walTail') return undefined
+  const tag = bytes.subarray(HEADER_BYTES - TAG_BYTES)
+  return unseal(keyOf(cluster, { key, header }), tag, headerCipher(bytes)) && header
+}
+
+function headerCipher(bytes: Uint8Array) {
+  return { nonce: nonceOf(nonceUses.tailHeader, 0), additional: [bytes.subarray(0, HEADER_BYTES - TAG_BYTES)] }
 }
 
 /** The pieces of a record, to be written one after the other. */
@@ -30,7 +52,7 @@ export function sealRecord(objectKey: Uint8Array, record: TailRecord): Uint8Arra
 export interface PartReading {
   readonly key: string
   readonly part: TailPartId
-  /** Absent when the part was cut short inside its header: it then holds nothing. */
+  /** Absent when the part was torn inside its header: it then holds nothing. */
   readonly header?: ContainerHeader | undefined
   readonly recordCount: number
   /** Where its WAL ends inside the segment. */
@@ -48,10 +70,12 @@ export async function readPart(cluster: ClusterRepository, part: TailPartId): Pr
   const info = await cluster.store.head(key)
   if (info === undefined) return undefined
   const bytes = await cluster.store.get(key, { offsetBytes: 0, lengthBytes: HEADER_BYTES })
-  const header = bytes && decodeHeader(bytes)
-  const base = { key, part, header, recordCount: 0, endBytes: part.offsetBytes }
-  if (bytes !== undefined && bytes.length < HEADER_BYTES) return { ...base, tornBytes: bytes.length }
-  if (header?.kind !== 'walTail') throw damaged({ key }, 'its header is not one of a tail')
+  if (bytes === undefined) return undefined
+  const base = { key, part, recordCount: 0, endBytes: part.offsetBytes }
+  // A header lies in one sector, so a crash leaves all of it or zeros; then nothing after it was ever acknowledged.
+  if (bytes.length < HEADER_BYTES || bytes.every((byte) => byte === 0)) return { ...base, tornBytes: info.sizeBytes }
+  const header = openTailHeader(cluster, key, bytes)
+  if (header === undefined) throw damaged({ key }, 'its header is not authentic')
   let { recordCount, endBytes } = base
   let position = HEADER_BYTES
   for await (const record of records(cluster, { key, header })) {
@@ -67,7 +91,7 @@ export async function readPart(cluster: ClusterRepository, part: TailPartId): Pr
   if (rest && findLaterRecord(rest, { objectKey: keyOf(cluster, { key, header }), index: recordCount })) {
     throw damaged({ key }, `its record ${recordCount} is not authentic, though it had been acknowledged`)
   }
-  return { ...base, recordCount, endBytes, tornBytes }
+  return { ...base, header, recordCount, endBytes, tornBytes }
 }
 
 /** The records of a part that was read before, the same ones again even if it has grown. */

@@ -8,9 +8,8 @@ import { assert, RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { ObjectAppender } from '../storage/object-store.ts'
 import type { ClusterRepository } from './cluster.ts'
-import { encodeHeader } from './container-layout.ts'
 import { deriveObjectKey, MAX_FRAME_BYTES, SALT_BYTES } from './sealing.ts'
-import { type PartReading, readPart, readPartRecords, sealRecord } from './tail-records.ts'
+import { type PartReading, readPart, readPartRecords, sealRecord, sealTailHeader } from './tail-records.ts'
 import { parseWalKey, type TailId, type TailPartId, tailPartKey, tailPrefix } from './wal-layout.ts'
 
 /** Writes one part of a tail; calls are made one at a time. */
@@ -90,8 +89,8 @@ async function openPart(
   const key = tailPartKey(facts.name, { ...tail, random: randomId(4) })
   const salt = randomBytes(SALT_BYTES)
   const { epoch } = sealing
-  const header = encodeHeader({ kind: 'walTail', epoch, salt })
   const objectKey = deriveObjectKey(sealing, { kind: 'walTail', key, epoch, salt })
+  const header = sealTailHeader(objectKey, { epoch, salt })
   if (store.openAppender) return growingPart(objectKey, { appender: await store.openAppender(key), header })
   const pieces: Uint8Array[] = [header]
   const part: OpenPart = {

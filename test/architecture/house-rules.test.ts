@@ -54,6 +54,12 @@ describe('house rules', () => {
         [],
         'headings that are missing',
       )
+      const named = [...text.matchAll(/`([\w/-]+\.ts)`/g)].map(([, name]) => name!)
+      assert.deepEqual(
+        named.filter((name) => !existsSync(join(root, 'src', folder, name))),
+        [],
+        'files that do not exist',
+      )
     })
   }
 })

@@ -51,8 +51,9 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
     }),
   )
 
-  const repository = await attempt(context, 'reading the repository', () =>
+  const repository = await attempt(context, 'reading the repository', (signal) =>
     gatherRepositoryFacts(context, {
+      signal,
       server: facts,
       systemIdentifier: 'systemIdentifier' in tried ? tried.systemIdentifier : undefined,
     }),

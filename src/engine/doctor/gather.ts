@@ -26,7 +26,11 @@ export interface DoctorContext {
 
 export async function gatherRepositoryFacts(
   context: DoctorContext,
-  known: { readonly server: ServerFacts | undefined; readonly systemIdentifier: string | undefined },
+  known: {
+    readonly server: ServerFacts | undefined
+    readonly systemIdentifier: string | undefined
+    readonly signal: AbortSignal
+  },
 ): Promise<RepositoryFacts> {
   const { settings } = context
   const nothing = {
@@ -47,7 +51,7 @@ export async function gatherRepositoryFacts(
   }
   let retake: Retake
   try {
-    retake = await openRetake(context.options)
+    retake = await openRetake({ ...context.options, signal: known.signal })
   } catch (error) {
     return { ...nothing, openError: toRetakeError(error) }
   }

@@ -103,7 +103,7 @@ async function connectOnce(target: ConnectionTarget, { host, way, options }: Att
         refuse: target.requireChannelBinding === true && !binding.bound,
       }),
     keepAlive: true,
-    ...(options.applicationName ? { application_name: options.applicationName } : {}),
+    application_name: options.applicationName ?? way.application_name ?? 'retake',
     ...(options.connectTimeoutMs === undefined ? {} : { connectionTimeoutMillis: options.connectTimeoutMs }),
     ...(options.replication ? { replication: options.replication } : {}),
   }

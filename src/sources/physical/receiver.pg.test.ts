@@ -113,7 +113,7 @@ test('as a synchronous standby every commit that returned is held', async () => 
   await server.query('create table t (n int)')
   await waitArchived(server)
   await server.query('set synchronous_commit = on')
-  for (let round = 0; round < 50; round++) {
+  for (let round = 0; round < 20; round++) {
     const rows = await server.query<{ lsn: string }>(
       `insert into t values (${round}); select pg_current_wal_insert_lsn()::text as lsn`,
     )

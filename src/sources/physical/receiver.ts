@@ -49,6 +49,8 @@ export interface ReceivedWal {
 
 /** So many failures in a row end a one-shot run; a continuous one goes on trying. */
 const ONE_SHOT_ATTEMPTS = 5
+/** A garbled conversation may be one connection's bad luck (a proxy, a server that goes down); not if it repeats. */
+const GARBLED_ATTEMPTS = 5
 
 /**
  * Receives WAL into the archive until it is stopped by its signal, or its goal is reached. With `synchronous` it serves in
@@ -178,7 +180,9 @@ class Receiver {
     const error = toRetakeError(thrown)
     this.#failures++
     const tired = this.#options.until !== undefined && this.#failures >= ONE_SHOT_ATTEMPTS
-    if (error.retry === 'never' || tired || this.#lease.signal.aborted || error.code === 'aborted') throw error
+    const garbled = error.code === 'postgres.protocol' && this.#failures < GARBLED_ATTEMPTS
+    const hopeless = error.retry === 'never' && !garbled
+    if (hopeless || tired || this.#lease.signal.aborted || error.code === 'aborted') throw error
     const delayMs = reconnectDelayMs(this.#failures, (this.#options.random ?? Math.random)())
     this.#say('warn', `${error.message} Trying again in ${(delayMs / 1000).toFixed(1)} s.`)
     try {

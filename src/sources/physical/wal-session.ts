@@ -57,7 +57,11 @@ export async function runWalSession(options: WalSessionOptions): Promise<WalSess
   const { cluster, target, archive, stop, giveUp } = options
   // What the last connection brought counts as held only when it is durable.
   await archive.settle()
-  await using connection = await openReplication(target, { signal: AbortSignal.any([stop, giveUp]) })
+  await using connection = await openReplication(target, {
+    signal: AbortSignal.any([stop, giveUp]),
+    // The name that stands in synchronous_standby_names.
+    applicationName: target.config.application_name ?? 'retake',
+  })
   const identity = await connection.identifySystem()
   assertSameCluster(cluster.facts, identity.systemIdentifier)
   const path = await keepHistories(connection, { cluster, timeline: identity.timeline })
@@ -68,7 +72,12 @@ export async function runWalSession(options: WalSessionOptions): Promise<WalSess
   options.position.forget()
   if (goal !== undefined && place.startLsn >= goal) return { kind: 'reached' }
   try {
-    return await stream(connection, { ...options, place, goalLsn: goal })
+    return await stream(connection, {
+      ...options,
+      place,
+      goalLsn: goal,
+      isPresent: place.timeline === identity.timeline,
+    })
   } catch (error) {
     if (!isRetakeError(error, 'wal.gap') || giveUp.aborted) throw error
     options.logger.error(`${error.message} The gap will be recorded; no restore will cross it silently.`, {
@@ -99,6 +108,8 @@ async function assertServerNotBehind(
 interface StreamOptions extends WalSessionOptions {
   readonly place: ArchivePlace
   readonly goalLsn: Lsn | undefined
+  /** The server still writes this timeline. */
+  readonly isPresent: boolean
 }
 
 async function stream(connection: ReplicationConnection, options: StreamOptions): Promise<WalSessionEnd> {
@@ -133,8 +144,10 @@ class LiveStream implements Disposable {
   constructor(wal: WalStream, options: StreamOptions) {
     this.#wal = wal
     this.#options = options
-    this.report({ requestReply: true })
-    this.#asking = setInterval(() => this.report({ requestReply: true }), ASK_INTERVAL_MS)
+    // A timeline that the server has left ends as soon as it is read; there is nothing to ask.
+    const { isPresent } = options
+    if (isPresent) this.report({ requestReply: true })
+    this.#asking = setInterval(() => this.report({ requestReply: isPresent }), ASK_INTERVAL_MS)
     options.archive.onFlushed = () => this.#flushed()
     this.#flushed()
     if (options.stop.aborted) this.#end()
@@ -143,7 +156,7 @@ class LiveStream implements Disposable {
 
   handle(event: WalStreamEvent, comparison: Comparison): void | Promise<void> {
     const { archive, position } = this.#options
-    position.heard(event)
+    if (this.#options.isPresent) position.heard(event)
     if (event.type === 'keepalive') {
       if (event.replyRequested) this.report({})
       return

@@ -1,4 +1,5 @@
 /** Where a session of the receiver begins: the slot made ready, the decision taken, and what it means recorded before any byte. */
+import type { RetryAdvice } from '../../base/error-codes.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/progress.ts'
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
@@ -28,7 +29,11 @@ export async function chooseStart(connection: ReplicationConnection, options: Wa
   const { walSegmentSizeBytes: segmentSizeBytes } = options.cluster.facts
   const position = await makeSlotReady(connection, options)
   const decision = decideResume({ path, held: archive.timelines, segmentSizeBytes })
-  if (decision.kind === 'diverged') throw divergedError(decision, options)
+  if (decision.kind === 'diverged') {
+    // A standby may still be on its way to the timeline that is held.
+    const standby = (await connection.show('in_hot_standby')) === 'on'
+    throw divergedError(decision, { timeline: options.identity.timeline, retry: standby ? 'later' : 'never' })
+  }
   if (decision.kind === 'first-contact') return recordFirstContact(position, options)
   const { timeline, startLsn } = decision
   if (options.afterGap) return recordGap(connection, { ...options, position, due: decision })
@@ -146,13 +151,18 @@ function missingWalError(due: ArchivePlace): RetakeError {
   )
 }
 
-function divergedError(decision: { readonly explanation: string }, options: WalStartOptions): RetakeError {
+function divergedError(
+  decision: { readonly explanation: string },
+  options: { readonly timeline: number; readonly retry: RetryAdvice },
+): RetakeError {
+  const { timeline, retry } = options
   return new RetakeError(
     'wal.diverged',
     `The receiver cannot go on: ${decision.explanation}. Nothing of it was stored.`,
     {
+      retry,
       hint: 'Connect to the server that is the primary now. A server with a life of its own gets a name of its own: retake init --cluster NAME.',
-      details: { timeline: options.identity.timeline },
+      details: { timeline },
     },
   )
 }

@@ -24,6 +24,7 @@ export function testObjectStoreContract(name: string, open: () => Promise<StoreU
   describe(`${name} fulfils the contract of object stores`, () => {
     testReading(open)
     testWriting(open)
+    testReplacing(open)
     testListing(open)
     testAppending(open)
   })
@@ -144,7 +145,9 @@ function testWriting(open: () => Promise<StoreUnderTest>): void {
     assert.equal(await writer.commit(), false)
     assert.equal(await textOf(store, 'taken'), 'early')
   })
+}
 
+function testReplacing(open: () => Promise<StoreUnderTest>): void {
   test('replace writes and overwrites; delete removes', async () => {
     await using subject = await open()
     const { store } = subject
