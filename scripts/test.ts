@@ -1,5 +1,5 @@
 /**
- * `npm test [-- FILTER…]`: every test file of `src` and `test`, those that need nothing first, then those that start
+ * `npm test [-- FILTER…]`: every test file of `src`, `test` and `examples`, those that need nothing first, then those that start
  * real PostgreSQL servers. A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
  */
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'

@@ -17,9 +17,9 @@ export function kindOf(name: string): TestKind {
   return testKinds.find((kind) => kind === suffix) ?? 'pure'
 }
 
-/** The test files below the root's `src` and `test` whose name contains any of the filters (all, when there are none). */
+/** The test files below the root's `src`, `test` and `examples` whose name contains any of the filters (all, when there are none). */
 export function findTestFiles(root: string, filters: readonly string[]): TestFile[] {
-  const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root })
+  const files = globSync('{src,test,examples}/**/*.test.ts', { cwd: root })
     .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
   return orderTestFiles(
@@ -27,8 +27,8 @@ export function findTestFiles(root: string, filters: readonly string[]): TestFil
   )
 }
 
-/** By kind; files of one kind beside the sources come before the end-to-end ones. */
+/** By kind; files of one kind beside the sources come before the others. */
 export function orderTestFiles(files: readonly TestFile[]): TestFile[] {
-  const rank = (file: TestFile) => testKinds.indexOf(file.kind) * 2 + (file.name.startsWith('test/') ? 1 : 0)
+  const rank = (file: TestFile) => testKinds.indexOf(file.kind) * 2 + (file.name.startsWith('src/') ? 0 : 1)
   return files.toSorted((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
 }

@@ -213,10 +213,11 @@ export const commands: readonly CommandDeclaration[] = [
   {
     path: ['keys', 'kit'],
     summary: 'add a key written as a recovery kit, to print and lock away',
+    details: 'To try that the kit opens the repository: RETAKE_KEY_FILE=kit.txt retake keys list',
     examples: [
       { command: 'retake keys kit kit.txt', note: 'make the kit, print it, delete the file' },
       { command: 'retake keys kit kit.txt --label "office safe"', note: 'with a label' },
-      { command: 'RETAKE_KEY_FILE=kit.txt retake keys list', note: 'try that the kit opens the repository' },
+      { command: 'retake keys kit /media/stick/kit.txt', note: 'straight onto a stick' },
     ],
     arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
     options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],

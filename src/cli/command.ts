@@ -1,5 +1,6 @@
 /** The shape of a command: what it is called and takes (data), and what its module does (loaded when it runs). */
 import type { Clock } from '../base/clock.ts'
+import type { ErrorCode } from '../base/error-codes.ts'
 import type { Retake } from '../engine/open.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -68,6 +69,8 @@ export interface CommandOutcome {
   readonly data: object
   /** What a person reads on stdout; empty: nothing. */
   readonly text: string
-  /** The exit status when it is not 0 though nothing was thrown (`doctor` and `status` that found danger). */
+  /** What was found wrong though nothing was thrown (`doctor`, `status`, `verify`): its exit status is that of the command. */
+  readonly problem?: ErrorCode | undefined
+  /** For `wal get` alone, whose status PostgreSQL reads. */
   readonly exitCode?: number
 }

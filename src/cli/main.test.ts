@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { formatKeyText, generateKey } from '../repository/keys/key-material.ts'
 import { createRepository } from '../repository/repository.ts'
-import { runCli } from './testing/run-cli.ts'
+import { runCli, startCli } from './testing/run-cli.ts'
 
 async function makeDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'retake-cli-'))
@@ -126,6 +126,24 @@ test('doctor reports an unreachable server and goes on', async (t) => {
   assert.equal(state('repository.recovery-kit'), 'warning')
   assert.equal(state('repository.cluster'), 'failed')
   for (const { state: found, fix } of checks) if (found === 'failed' || found === 'warning') assert.ok(fix)
+})
+
+test('Ctrl-C ends with 130, also while a key command runs, and takes that command with it', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  const { RETAKE_KEY: _key, ...rest } = env
+  const pidFile = join(directory, 'pid')
+  const run = startCli(
+    ['backups'],
+    { ...rest, RETAKE_KEY_COMMAND: `echo $$ > ${pidFile}; echo begun >&2; sleep 600` },
+    directory,
+  )
+  await run.said('begun')
+  run.child.kill('SIGINT')
+  const { code, stderr } = await run.ended
+  assert.equal(code, 130)
+  assert.match(stderr, /SIGINT received[\s\S]*code: aborted/)
+  const group = Number(await readFile(pidFile, 'utf8'))
+  assert.throws(() => process.kill(-group, 0), { code: 'ESRCH' })
 })
 
 test('help and version need nothing, and a broken pipe is no error', async () => {

@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
+import { errorCodes } from '../base/error-codes.ts'
 import { assert, RetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
 import type { CommandContext, CommandDeclaration, OptionValues } from './command.ts'
 import { exitStatusOf } from './exit-codes.ts'
@@ -65,9 +66,10 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<number> {
   const { declaration, args, options, global } = parsed
-  using signals = installSignalHandlers((signal) =>
-    terminal.info(`${signal} received: stopping in order; once more to stop at once.`),
-  )
+  using signals = installSignalHandlers({
+    first: (signal) => terminal.info(`${signal} received: stopping in order; once more to stop at once.`),
+    second: () => process.exit(errorCodes.aborted.exit),
+  })
   const load = commandLoaders[declaration.path.join(' ')]
   assert(load, `${declaration.path.join(' ')} has no module`)
   const module = await load()
@@ -91,7 +93,7 @@ async function runCommand(
   terminal.clearLine()
   if (context.json) terminal.data(renderJson(outcome.data))
   else if (outcome.text !== '') terminal.data(outcome.text)
-  return outcome.exitCode ?? 0
+  return outcome.exitCode ?? (outcome.problem === undefined ? 0 : errorCodes[outcome.problem].exit)
 }
 
 function terminalOf(global: OptionValues): Terminal {

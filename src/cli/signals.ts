@@ -4,7 +4,11 @@ import { abortedError } from '../base/errors.ts'
  * The first SIGINT or SIGTERM asks the work to stop in order; the second ends the process at once with status 130, which is
  * safe because nothing half-written is ever visible.
  */
-export function installSignalHandlers(onFirst: (signal: NodeJS.Signals) => void): {
+export function installSignalHandlers(on: {
+  readonly first: (signal: NodeJS.Signals) => void
+  /** Ends the process. */
+  readonly second: () => void
+}): {
   readonly signal: AbortSignal
   readonly received: () => NodeJS.Signals | undefined
   readonly [Symbol.dispose]: () => void
@@ -12,9 +16,9 @@ export function installSignalHandlers(onFirst: (signal: NodeJS.Signals) => void)
   const controller = new AbortController()
   let received: NodeJS.Signals | undefined
   const handler = (signal: NodeJS.Signals) => {
-    if (received !== undefined) process.exit(130)
+    if (received !== undefined) return on.second()
     received = signal
-    onFirst(signal)
+    on.first(signal)
     controller.abort(abortedError(new Error(signal)))
   }
   process.on('SIGINT', handler)

@@ -171,7 +171,8 @@ async function createNew(
 
 async function keyForNew(options: InitialiseOptions, settings: RetakeSettings): Promise<KeyMaterial> {
   try {
-    return await keyOf(options, settings)
+    // Nobody is asked: a passphrase that is typed once, with a slip, would lock everybody out of the repository.
+    return await keyOf({ ...options, askPassphrase: undefined }, settings)
   } catch (error) {
     if (!isRetakeError(error, 'key.missing')) throw error
     throw new RetakeError('key.missing', `A new repository needs a key. ${error.message}`, {

@@ -5,6 +5,7 @@
 import path from 'node:path'
 import { throwIfAborted } from '../base/abort.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { currentProcess, type ProcessIdentity } from '../base/process-identity.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../base/progress.ts'
 import { historyName, parseLsn, segmentOf } from '../postgres/lsn.ts'
 import { type ServerAccount, serverAccount } from '../postgres/server/account.ts'
@@ -23,9 +24,12 @@ import type { RestorePhase, RestoreReport } from './report.ts'
 import { type RecoveredServer, runRecovery } from './run-server.ts'
 import { quoteShell, recoverySettings } from './settings.ts'
 import {
+  claimTarget,
   inspectTarget,
   type MarkerPhase,
   occupiedError,
+  type RestoreMarker,
+  readMarker,
   removeLeftover,
   removeMarker,
   writeMarker,
@@ -57,18 +61,34 @@ export const SPOOL = '.retake-spool'
  * `restore.mismatch`, `aborted`. What was laid out by then does not start; applying the plan again removes it first.
  */
 export async function applyRestore(options: ApplyRestoreOptions): Promise<RestoreReport> {
-  const { cluster, logger = silentLogger, clock = systemClock, signal } = options
+  const { cluster, clock = systemClock, signal } = options
   const plan = readPlan(options.plan)
   const stages = new Stages(clock)
   const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
-  const { targetDirectory } = plan.place
   const account = await prepareTarget(cluster, plan, clock)
-  const laidOut = await stages.run('files', () => layOut({ ...options, plan, account }))
+  try {
+    return await execute({ ...options, plan, clock, account, survey, held, stages })
+  } catch (error) {
+    await disown(plan, clock)
+    throw error
+  }
+}
+
+interface Execution extends ApplyRestoreOptions, ConfirmedPlan {
+  readonly clock: Clock
+  readonly account: ServerAccount | undefined
+  readonly stages: Stages
+}
+
+async function execute(options: Execution): Promise<RestoreReport> {
+  const { plan, clock, account, survey, stages, logger = silentLogger } = options
+  const { targetDirectory } = plan.place
+  const laidOut = await stages.run('files', () => layOut(options))
   const notes = await stages.run('durable', () => makeComplete({ plan, survey, account, laidOut, clock }))
   const warnings = [...plan.warnings, ...notes, ...skippedLinks(laidOut)]
   logger.info('restored files are durable', { targetDirectory, writtenBytes: laidOut.writtenBytes })
   if (!plan.server.start) return reportOf({ plan, laidOut, stages, warnings })
-  const recovered = await stages.run('recovery', () => recover({ ...options, plan, account, held, clock }))
+  const recovered = await stages.run('recovery', () => recover(options))
   return reportOf({ plan, laidOut, stages, warnings: [...warnings, ...recovered.warnings], recovered })
 }
 
@@ -88,7 +108,7 @@ async function prepareTarget(
     if (own.state !== 'absent' && own.state !== 'empty') throw occupiedError(location, 'it is not empty')
   }
   await makeOwnedDirectory(targetDirectory, account)
-  await mark(plan, { phase: 'files', clock })
+  await claimTarget(targetDirectory, markerOf(plan, { phase: 'files', clock, process: currentProcess() }))
   return account
 }
 
@@ -103,7 +123,8 @@ async function makeComplete(options: {
   const { targetDirectory, tablespaces } = plan.place
   const recovery = plan.server.start ? undefined : laterRecovery(plan)
   const notes = await writeConfiguration({ plan, survey, account, recovery })
-  await mark(plan, { phase: plan.server.start ? 'recovering' : 'complete', clock })
+  const { start } = plan.server
+  await mark(plan, start ? { phase: 'recovering', clock, process: currentProcess() } : { phase: 'complete', clock })
   await syncTrees([targetDirectory, ...tablespaces.map((one) => one.location)])
   // Only now is there something that could start.
   await replaceFile(path.join(targetDirectory, CONTROL_FILE), laidOut.controlFile, { account })
@@ -117,11 +138,7 @@ function laterRecovery(plan: RestorePlan) {
 }
 
 async function recover(
-  options: ApplyRestoreOptions & {
-    readonly account: ServerAccount | undefined
-    readonly held: ConfirmedPlan['held']
-    readonly clock: Clock
-  },
+  options: Execution,
 ): Promise<
   RecoveredServer & { readonly segments: number; readonly bytes: number; readonly warnings: readonly string[] }
 > {
@@ -168,15 +185,36 @@ async function recover(
   return { ...recovered, segments: feeder.delivered.files, bytes: feeder.delivered.bytes, warnings }
 }
 
-async function mark(plan: RestorePlan, options: { readonly phase: MarkerPhase; readonly clock: Clock }): Promise<void> {
-  await writeMarker(plan.place.targetDirectory, {
+interface MarkOptions {
+  readonly phase: MarkerPhase
+  readonly clock: Clock
+  readonly process?: ProcessIdentity | undefined
+}
+
+async function mark(plan: RestorePlan, options: MarkOptions): Promise<void> {
+  await writeMarker(plan.place.targetDirectory, markerOf(plan, options))
+}
+
+function markerOf(plan: RestorePlan, { phase, clock, process }: MarkOptions): RestoreMarker {
+  return {
     tool: 'retake',
     planHash: plan.hash,
     systemIdentifier: plan.cluster.systemIdentifier,
-    phase: options.phase,
+    phase,
     tablespaces: plan.place.tablespaces.map((one) => one.location),
-    at: options.clock.now().toISOString(),
-  })
+    at: clock.now().toISOString(),
+    process,
+  }
+}
+
+/** A restore that failed is nobody's any more, so that this process may do it again. */
+async function disown(plan: RestorePlan, clock: Clock): Promise<void> {
+  try {
+    const marker = await readMarker(plan.place.targetDirectory)
+    if (marker?.process) await mark(plan, { phase: marker.phase, clock })
+  } catch {
+    // The first error counts; another process will see that this one has ended.
+  }
 }
 
 function reportOf(context: {

@@ -5,10 +5,11 @@
  * The marker goes through phases, each written durably before what it announces:
  * `files` (no pg_control yet, so no server can start), `recovering` (a recovery of ours has not ended), `complete`.
  */
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { link, open, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { RetakeError, systemErrorCode } from '../base/errors.ts'
-import { replaceFile } from './durable-files.ts'
+import { currentProcess, hasCertainlyEnded, type ProcessIdentity } from '../base/process-identity.ts'
+import { replaceFile, syncDirectory } from './durable-files.ts'
 
 export const MARKER = '.retake-restore.json'
 
@@ -22,6 +23,8 @@ export interface RestoreMarker {
   /** Where tablespaces were placed; each was absent or empty when the restore began. */
   readonly tablespaces: readonly string[]
   readonly at: string
+  /** Who is restoring; absent when nobody is any more. */
+  readonly process?: ProcessIdentity | undefined
 }
 
 /** What is found at the target. `leftover` may be removed; `occupied` may not. */
@@ -39,17 +42,21 @@ export interface TargetFacts {
   readonly hasRecoverySignal: boolean
   /** The process that postmaster.pid names is alive. */
   readonly serverRuns: boolean
+  /** The process that the marker names may be alive. */
+  readonly restoreRuns: boolean
 }
 
 /** Total over the facts; the table is in docs/design/recovery.md. */
 export function judgeTarget(facts: TargetFacts, cluster: { readonly systemIdentifier: string }): TargetState {
   const { names, marker } = facts
   if (names === undefined) return { state: 'absent' }
-  if (names.length === 0) return { state: 'empty' }
+  // A restore that was killed before it had claimed the directory has left the draft of its marker and nothing else.
+  if (names.every(isMarkerDraft)) return { state: 'empty' }
   if (!marker) return { state: 'occupied', why: 'it is not empty' }
   if (marker.systemIdentifier !== cluster.systemIdentifier) {
     return { state: 'occupied', why: 'it holds a restore of another cluster' }
   }
+  if (facts.restoreRuns) return { state: 'occupied', why: 'another restore into it is running' }
   if (facts.serverRuns) return { state: 'occupied', why: 'a server is running in it' }
   if (!facts.hasControlFile) return { state: 'leftover', marker }
   if (marker.phase === 'recovering' && facts.hasRecoverySignal) return { state: 'leftover', marker }
@@ -70,6 +77,7 @@ export async function inspectTarget(
       hasControlFile: (await namesIn(path.join(directory, 'global')))?.includes('pg_control') ?? false,
       hasRecoverySignal: names.includes('recovery.signal'),
       serverRuns: await serverRuns(directory),
+      restoreRuns: marker?.process !== undefined && !hasEnded(marker.process),
     },
     cluster,
   )
@@ -86,9 +94,38 @@ export async function readMarker(directory: string): Promise<RestoreMarker | und
   }
 }
 
-/** Durable when it resolves. */
+/**
+ * Puts the first marker into an empty directory; durable when it resolves.
+ * @throws RetakeError `restore.refused` when somebody else did so in the same moment
+ */
+export async function claimTarget(directory: string, marker: RestoreMarker): Promise<void> {
+  const draft = `${path.join(directory, MARKER)}.${process.pid}`
+  try {
+    {
+      await using handle = await open(draft, 'w', 0o600)
+      await handle.writeFile(render(marker))
+      await handle.sync()
+    }
+    // Whole or not at all, and only for one.
+    await link(draft, path.join(directory, MARKER))
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code === 'EEXIST' || code === 'ENOENT') throw occupiedError(directory, 'another restore into it is running')
+    throw error
+  }
+  for (const name of (await namesIn(directory)) ?? []) {
+    if (name !== MARKER && isMarkerDraft(name)) await rm(path.join(directory, name), { force: true })
+  }
+  await syncDirectory(directory)
+}
+
+function isMarkerDraft(name: string): boolean {
+  return name.startsWith(`${MARKER}.`)
+}
+
+/** Replaces the marker; durable when it resolves. */
 export async function writeMarker(directory: string, marker: RestoreMarker): Promise<void> {
-  await replaceFile(path.join(directory, MARKER), `${JSON.stringify(marker, undefined, 2)}\n`)
+  await replaceFile(path.join(directory, MARKER), render(marker))
 }
 
 /** The restore is complete and the server is on its own. */
@@ -130,8 +167,25 @@ export async function namesIn(directory: string): Promise<string[] | undefined> 
   }
 }
 
+function render(marker: RestoreMarker): string {
+  return `${JSON.stringify(marker, undefined, 2)}\n`
+}
+
+/** A process of this machine that belongs to an earlier boot has ended; one of another machine may live. */
+function hasEnded(identity: ProcessIdentity): boolean {
+  const observer = currentProcess()
+  return identity.realm === observer.realm && (identity.boot !== observer.boot || hasCertainlyEnded(identity, observer))
+}
+
 function factsOf(names: readonly string[] | undefined): TargetFacts {
-  return { names, marker: undefined, hasControlFile: false, hasRecoverySignal: false, serverRuns: false }
+  return {
+    names,
+    marker: undefined,
+    hasControlFile: false,
+    hasRecoverySignal: false,
+    serverRuns: false,
+    restoreRuns: false,
+  }
 }
 
 async function serverRuns(directory: string): Promise<boolean> {

@@ -5,7 +5,7 @@
  */
 
 import { type Clock, systemClock } from '../base/clock.ts'
-import { abortedError, RetakeError } from '../base/errors.ts'
+import { abortedError, isRetakeError, RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import { currentProcess } from '../base/process-identity.ts'
 import { type Logger, silentLogger } from '../base/progress.ts'
@@ -225,12 +225,26 @@ async function readLeases(context: Context): Promise<StoredLease[]> {
   const leases: StoredLease[] = []
   for await (const { key } of store.list(prefix)) {
     const name = { key, kind: 'lease' } as const
-    const meta = await getSmall(store, sealing, name)
-    if (meta === undefined) continue
-    const record = decodeMeta(leaseRecordSchema, meta, name)
-    leases.push({ key, generation: Number.parseInt(key.slice(prefix.length), 16), record })
+    try {
+      const meta = await getSmall(store, sealing, name)
+      if (meta === undefined) continue
+      const record = decodeMeta(leaseRecordSchema, meta, name)
+      leases.push({ key, generation: Number.parseInt(key.slice(prefix.length), 16), record })
+    } catch (error) {
+      throw isRetakeError(error, 'repo.damaged') ? unreadable(context, { key, cause: error }) : error
+    }
   }
   return leases
+}
+
+/** Nobody can tell whose it was; that is for a person to find out. */
+function unreadable(context: Context, lease: { readonly key: string; readonly cause: RetakeError }): RetakeError {
+  const what = context.role === 'backup' ? 'backup' : 'WAL receiver'
+  return new RetakeError('repo.damaged', lease.cause.message, {
+    hint: `If no ${what} of "${context.cluster.facts.name}" is running anywhere, delete ${lease.key} from ${context.cluster.store.url}.`,
+    details: lease.cause.details,
+    cause: lease.cause,
+  })
 }
 
 function assertFree(context: Context, record: LeaseRecord): void {

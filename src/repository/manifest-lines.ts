@@ -148,7 +148,7 @@ function isMode(value: unknown): value is number {
 }
 
 function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0)
 }
 
 function isCountList(value: unknown): value is number[] {

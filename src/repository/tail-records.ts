@@ -26,7 +26,7 @@ export function sealTailHeader(objectKey: Uint8Array, header: Omit<ContainerHead
 
 /** Undefined when it is not authentic. @throws RetakeError `repo.damaged` when it names an unknown key epoch */
 function openTailHeader(cluster: ClusterRepository, key: string, bytes: Uint8Array): ContainerHeader | undefined {
-  const plain = bytes.slice()
+  const plain = Uint8Array.from(bytes)
   plain.fill(0, HEADER_BYTES - TAG_BYTES)
   const header = decodeHeader(plain)
   if (header?.kind !== 'walTail') return undefined

@@ -70,14 +70,13 @@ test('an undamaged repository is in order', async () => {
   assert.deepEqual([report?.backups, report?.packs, report?.segments], [2, 4, 6])
 })
 
-test('every flipped bit of any object is found and named', async (t) => {
+test('every flipped bit of any object is found and named', async () => {
   for (const [key, bytes] of objects) {
     const places = [0, bytes.length - 1, ...Array.from({ length: 4 }, () => randomInt(bytes.length))]
     for (const place of places) {
       const mask = 1 << randomInt(8)
       const changed = bytes.slice()
       changed[place] = (changed[place] as number) ^ mask
-      t.diagnostic(`${key} byte ${place} ^ ${mask}`)
       await assertFound(new Map(objects).set(key, changed), { key, what: `${key} byte ${place} ^ ${mask}` })
     }
   }

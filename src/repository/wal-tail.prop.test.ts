@@ -68,16 +68,19 @@ test('after a crash, everything synced is there and nothing invented, whatever b
       const durable = synced.at(-1) ?? assert.fail()
       const bytes = (await cluster.store.get(key)) as Uint8Array
       const volatile = bytes.length - durable.sizeBytes
-      // The end may be missing, and any block of what was not synced may be zeros.
+      // The end may be missing, and any sector without synced bytes may be zeros.
       const left = bytes.slice(0, durable.sizeBytes + (volatile > 0 ? cut % (volatile + 1) : 0))
-      if (isTorn && left.length > durable.sizeBytes) {
-        const start = durable.sizeBytes + (hole % (left.length - durable.sizeBytes))
-        left.fill(0, start, start + 512)
+      const first = Math.ceil(durable.sizeBytes / 512)
+      const sectors = Math.ceil(left.length / 512) - first
+      if (isTorn && sectors > 0) {
+        const sector = first + (hole % sectors)
+        left.fill(0, sector * 512, (sector + 1) * 512)
       }
       await cluster.store.replace(key, left)
       const tail = await read(cluster)
       assert.ok(tail && tail.validBytes >= durable.endBytes, `${tail?.validBytes} of ${durable.endBytes}`)
     }),
+    { numRuns: 300 },
   )
 })
 

@@ -33,6 +33,8 @@ before(async () => {
   beginning = new Date(Date.now() - 3_600_000).toISOString()
   const receiver = protection.receive()
   await protection.backUp()
+  // For the cluster that is registered on a disk that is too small: its slot holds the WAL from here on.
+  await server.query(`select pg_create_physical_replication_slot('retake_small', true)`)
   await server.query(`create table t as select g, repeat('x', 500) as filler from generate_series(1, 12000) g`)
   await waitArchived(server)
   await receiver.stop()
@@ -96,7 +98,7 @@ test('a damaged key: key.malformed, 12', async () => {
 })
 
 test('no repository: repo.missing, 10', async () => {
-  assertRefused(await run(['backups'], { RETAKE_REPO: temp.join('none') }), 'repo.missing', /repository/i)
+  assertRefused(await run(['backups'], { RETAKE_REPO: temp.join('none') }), 'repo.missing', /repository|directory/i)
 })
 
 test('a cluster that is not registered: cluster.missing, 10', async () => {
@@ -161,16 +163,18 @@ test('a directory that is not empty: restore.refused, 22, and it stays as it is'
 
 test('a repository that cannot be written: storage.read-only, 1', async () => {
   const copy = copyRepository('read-only')
-  const outcome = await asStranger(copy, ['backup'])
+  const outcome = asStranger(copy, ['backup'])
   assertRefused(outcome, 'storage.read-only', /writ|permission|read-only/i)
   assert.equal((await run(['backups'], { RETAKE_REPO: copy })).code, 0)
 })
 
-test('a full disk: storage.full, 1, and what was committed stays usable', async (t) => {
-  const outcome = await onSmallDisk()
-  if (outcome === undefined) return t.skip('this account may not mount a small file system')
-  assertRefused(outcome, 'storage.full', /full|space/i)
-})
+for (const args of [['backup'], ['wal', 'receive', '--until-caught-up']]) {
+  test(`a full disk: storage.full, 1: retake ${args.join(' ')}`, (t) => {
+    const outcome = onSmallDisk(args)
+    if (outcome === undefined) return t.skip('this account may not mount a small file system')
+    assertRefused(outcome, 'storage.full', /no space/i)
+  })
+}
 
 function copyRepository(name: string): string {
   const copy = temp.join(name)
@@ -179,11 +183,11 @@ function copyRepository(name: string): string {
 }
 
 /** Root may write everywhere, so as root the command runs under another account, which may read. */
-async function asStranger(repo: string, args: readonly string[]): Promise<Outcome> {
-  const stranger = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
+function asStranger(repo: string, args: readonly string[]): Outcome {
+  const stranger = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
   const key = join(dirname(repo), 'stranger.key')
   cpSync(temp.join('key'), key)
-  if ('uid' in stranger) chownSync(key, stranger.uid, stranger.gid)
+  if (stranger) chownSync(key, stranger.uid, stranger.gid)
   for (const name of globSync('**/', { cwd: repo })) chmodSync(join(repo, name), 0o555)
   chmodSync(repo, 0o555)
   try {
@@ -203,25 +207,27 @@ async function asStranger(repo: string, args: readonly string[]): Promise<Outcom
   }
 }
 
-/** A file system of 4 MiB that only this command sees; undefined where that is not allowed. */
-async function onSmallDisk(): Promise<Outcome | undefined> {
-  const place = temp.join('small')
+/** A file system of 1 MiB that only this command sees; undefined where that is not allowed. */
+function onSmallDisk(args: readonly string[]): Outcome | undefined {
+  const place = temp.join(`small-${args.length}`)
   mkdirSync(place)
   const asUser = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
-  const unshare = (script: string) =>
-    ['unshare', ...asUser, '--mount', 'sh', '-c', `mount -t tmpfs -o size=4m tmpfs ${place} && ${script}`] as const
+  const unshare = (script: string) => [
+    ...asUser,
+    '--mount',
+    'sh',
+    '-c',
+    `mount -t tmpfs -o size=1m tmpfs ${place} && ${script}`,
+  ]
   try {
-    const [program, ...args] = unshare('true')
-    execFileSync(program, args, { stdio: 'pipe' })
+    execFileSync('unshare', unshare('true'), { stdio: 'pipe' })
   } catch {
     return undefined
   }
   const retake = `'${process.execPath}' '${resolve(import.meta.dirname, '../../bin/retake.js')}'`
   const env = { ...process.env, ...environment({ RETAKE_REPO: join(place, 'repository') }) }
-  const [program, ...args] = unshare(
-    `${retake} init --cluster small --json >/dev/null && ${retake} backup --cluster small --json --no-input`,
-  )
-  return outcomeOf(() => execFileSync(program, args, { env, stdio: 'pipe' }))
+  const script = `${retake} init --cluster small --json >/dev/null && ${retake} ${args.join(' ')} --cluster small --json --no-input`
+  return outcomeOf(() => execFileSync('unshare', unshare(script), { env, stdio: 'pipe' }))
 }
 
 function outcomeOf(command: () => Buffer): Outcome {

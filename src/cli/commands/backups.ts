@@ -13,7 +13,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     data: { cluster: retake.clusterName, backups, damaged },
     text:
       backups.length === 0 ? `No backup of "${retake.clusterName}" yet. Make one: retake backup` : render(backups, now),
-    ...(damaged.length > 0 ? { exitCode: 30 } : {}),
+    problem: damaged.length > 0 ? 'repo.damaged' : undefined,
   }
 }
 

@@ -11,7 +11,11 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     stepLimitMs: (seconds ?? 10) * 1000,
     signal: context.signal,
   })
-  return { data: report, text: render(report.checks, context.terminal), ...(report.healthy ? {} : { exitCode: 40 }) }
+  return {
+    data: report,
+    text: render(report.checks, context.terminal),
+    problem: report.healthy ? undefined : 'health.failed',
+  }
 }
 
 const MARKS: Readonly<Record<CheckState, readonly [mark: string, color: 'green' | 'red' | 'yellow' | 'gray']>> = {

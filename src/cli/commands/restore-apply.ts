@@ -17,7 +17,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     return {
       data: { dryRun: true, plan },
       text: `${renderPlan(plan)}\n\nNothing was changed.`,
-      ...(refused ? { exitCode: 22 } : {}),
+      problem: refused ? 'restore.refused' : undefined,
     }
   }
   const report = await applyRestore(retake, plan, { signal, onProgress: terminal.onProgress }).result

@@ -21,7 +21,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   return {
     data: { plan, ...(file ? { file } : {}) },
     text: `${renderPlan(plan)}\n\n${next}`,
-    ...(refused ? { exitCode: 22 } : {}),
+    problem: refused ? 'restore.refused' : undefined,
   }
 }
 

@@ -10,7 +10,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   return {
     data: report,
     text: render(report, { now: context.clock.now(), terminal: context.terminal }),
-    ...(report.verdict === 'ok' ? {} : { exitCode: 40 }),
+    problem: report.verdict === 'ok' ? undefined : 'health.failed',
   }
 }
 

@@ -13,7 +13,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     deep: options.deep === true,
     backupId,
   }).result
-  return { data: result, text: render(result, terminal), ...(result.ok ? {} : { exitCode: 30 }) }
+  return { data: result, text: render(result, terminal), problem: result.ok ? undefined : 'verify.damaged' }
 }
 
 function render(result: VerifyResult, terminal: Terminal): string {

@@ -134,7 +134,10 @@ class PhysicalStream implements WalStream {
     this.#messages = new WalMessageReader(setup.options.startLsn)
     const timings = computeStreamTimings(setup.senderTimeoutMs, setup.options.statusIntervalMs)
     this.#silenceLimitMs = timings.silenceLimitMs
-    if (!setup.ended) this.#timer = setInterval(() => this.#tick(), timings.statusIntervalMs)
+    if (setup.ended) return
+    this.#timer = setInterval(() => this.#tick(), timings.statusIntervalMs)
+    // The timer must not outlive a connection that is disposed of without this stream.
+    wire.onFailure = () => clearInterval(this.#timer)
   }
 
   async run(handler: (event: WalStreamEvent) => void | Promise<void>): Promise<WalStreamEnd> {
@@ -211,6 +214,7 @@ class PhysicalStream implements WalStream {
     if (this.#over) return
     this.#over = true
     clearInterval(this.#timer)
+    this.#wire.onFailure = undefined
     this.#setup.release()
     this.#finished.resolve()
   }

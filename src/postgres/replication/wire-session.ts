@@ -31,6 +31,8 @@ export class WireSession implements AsyncDisposable {
   readonly context: ConnectionContext
   /** Called with every notice and warning; they come between other messages. */
   onNotice: ((notice: ServerMessage) => void) | undefined
+  /** Called when the connection is lost, given up or closed, also while nobody reads. */
+  onFailure: (() => void) | undefined
   readonly #client: pg.Client
   readonly #socket: Socket
   readonly #reader = new MessageReader()
@@ -250,6 +252,7 @@ export class WireSession implements AsyncDisposable {
     const waiter = this.#waiter
     this.#waiter = undefined
     waiter?.reject(this.#failure)
+    this.onFailure?.()
   }
 }
 

@@ -7,7 +7,7 @@ import { RetakeError } from '../../base/errors.ts'
 import type { ServerAccount } from './account.ts'
 import { serverEnvironment } from './environment.ts'
 import { findFreePort } from './free-port.ts'
-import type { LocalServerOptions } from './local-server.ts'
+import type { LocalServerOptions } from './server-options.ts'
 
 export interface ServerExit {
   readonly code: number | null

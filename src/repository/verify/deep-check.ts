@@ -8,7 +8,7 @@ import { contentId, openFrameSync, type Sealing } from '../sealing.ts'
 import { STRETCH_FIELDS } from './pack-users.ts'
 
 /** Frames that lie one after the other are fetched with reads of about this size. */
-const READ_BYTES = 8 * 1024 * 1024
+const READ_BYTES = 4 * 1024 * 1024
 
 export type DeepTask =
   | {

@@ -61,6 +61,11 @@ export class FaultyStore implements ObjectStore {
     if (open && options.canAppend !== false) this.openAppender = (key) => this.#openAppender(open, key)
   }
 
+  /** The same objects, without faults. */
+  get inner(): ObjectStore {
+    return this.#inner
+  }
+
   get url(): string {
     return this.#inner.url
   }

@@ -1,4 +1,5 @@
 /** Reads the WAL archive back for tests. */
+import { isRetakeError } from '../../../base/errors.ts'
 import { type Lsn, segmentStart } from '../../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../../repository/cluster.ts'
 import { readSegment, readTail, readWalInventory } from '../../../repository/wal-archive.ts'
@@ -12,6 +13,17 @@ export interface ArchivedSegment {
 
 /** Every segment with its bytes, in order; a tail also when its segment is stored. */
 export async function readArchive(cluster: ClusterRepository): Promise<ArchivedSegment[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readOnce(cluster)
+    } catch (error) {
+      // While a receiver runs, a tail may turn into its segment between two reads.
+      if (!isRetakeError(error, 'repo.damaged') || attempt === 3) throw error
+    }
+  }
+}
+
+async function readOnce(cluster: ClusterRepository): Promise<ArchivedSegment[]> {
   const inventory = await readWalInventory(cluster)
   const segments: ArchivedSegment[] = []
   for (const { timeline, segment, partial } of inventory.segments) {

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { InstantMicros } from '../../base/instant.ts'
+import type { Lsn } from '../../postgres/lsn.ts'
+import { importSealing } from '../../repository/sealing.ts'
+import { readPosition } from '../../repository/wal-archive.ts'
+import { createMemoryStore } from '../../storage/memory-store.ts'
+import { PositionKeeper } from './position-keeper.ts'
+
+const cluster = () => ({
+  facts: {
+    name: 'main',
+    systemIdentifier: '1',
+    serverVersionNum: 170_000,
+    walSegmentSizeBytes: 1 << 24,
+    blockSizeBytes: 8192,
+    slot: 's',
+  },
+  store: createMemoryStore(),
+  sealing: importSealing({ repositoryId: 'r', epochs: [{ epoch: 1, key: new Uint8Array(32) }] }),
+})
+const word = (end: number, second: number) => ({
+  serverEndLsn: BigInt(end) as Lsn,
+  serverTime: BigInt(second * 1_000_000) as InstantMicros,
+})
+const lsn = (value: number) => BigInt(value) as Lsn
+
+function open() {
+  const place = cluster()
+  const keeper = new PositionKeeper({
+    cluster: place,
+    slot: 's',
+    clock: { now: () => new Date(0), monotonicMs: () => 0 },
+    failed: (error) => assert.fail(String(error)),
+  })
+  return { place, keeper }
+}
+
+test("caught up is the server's clock at the last word that is fulfilled", async () => {
+  const { place, keeper } = open()
+  await using _keeper = keeper
+  keeper.heard(word(100, 1))
+  assert.equal(keeper.caughtUpAt, undefined)
+  keeper.flushed(1, lsn(99))
+  assert.equal(keeper.caughtUpAt, undefined)
+  keeper.flushed(1, lsn(100))
+  assert.equal(keeper.caughtUpAt, 1_000_000n)
+  keeper.heard(word(100, 9))
+  assert.equal(keeper.caughtUpAt, 9_000_000n, 'an idle server has nothing more: still everything is held')
+  await keeper.save()
+  assert.deepEqual(await readPosition(place), {
+    timeline: 1,
+    flushLsn: '0/64',
+    at: '1970-01-01T00:00:00.000Z',
+    serverTime: '1970-01-01T00:00:09.000Z',
+    caughtUpAt: '1970-01-01T00:00:09.000Z',
+    slot: 's',
+  })
+})
+
+test('a server that is always ahead cannot put it off for ever', async () => {
+  const { keeper } = open()
+  await using _keeper = keeper
+  for (let second = 1; second <= 10; second++) {
+    keeper.heard(word(second * 100, second))
+    // Always one word behind.
+    keeper.flushed(1, lsn((second - 1) * 100))
+  }
+  assert.equal(keeper.caughtUpAt, 9_000_000n)
+})
+
+test('nothing is written before the server has spoken, and the same is not written twice', async () => {
+  const { place, keeper } = open()
+  await using _keeper = keeper
+  keeper.flushed(1, lsn(5))
+  await keeper.save()
+  assert.equal(await readPosition(place), undefined)
+  keeper.heard(word(5, 1))
+  await keeper.save()
+  let replaced = 0
+  const { replace } = place.store
+  place.store.replace = async (...given) => {
+    replaced++
+    await replace.apply(place.store, given)
+  }
+  await keeper.save()
+  assert.equal(replaced, 0)
+  keeper.flushed(1, lsn(6))
+  await keeper.save()
+  assert.equal(replaced, 1)
+})

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import '../../../test/support/leaks.ts'
+import { type Protection, protect } from '../../../test/support/lab.ts'
+import { startTestServer, type TestServer } from '../../../test/support/postgres.ts'
+import { sleep } from '../../base/abort.ts'
+import { RetakeError } from '../../base/errors.ts'
+import { parseLsn, segmentName } from '../../postgres/lsn.ts'
+import { readPosition, readWalInventory } from '../../repository/wal-archive.ts'
+import { receiveWal } from './receiver.ts'
+import { keyText, spawnChild } from './testing/child.ts'
+import { archiveEnd, readArchive } from './testing/read-wal.ts'
+import { startReceiver } from './testing/receive.ts'
+import { hookedStore, type StoreAction } from './testing/recording-store.ts'
+
+const SEGMENT_BYTES = 1024 * 1024
+
+async function startServer(): Promise<TestServer> {
+  return await startTestServer({ walSegmentSizeMb: 1, settings: { wal_keep_size: '1GB' } })
+}
+
+function startLoad(server: TestServer): AsyncDisposable {
+  let running = true
+  const work = (async () => {
+    await server.query('create table if not exists load (body text)')
+    while (running)
+      await server.query('insert into load select repeat(md5(g::text), 10) from generate_series(1, 200) g')
+  })()
+  return {
+    async [Symbol.asyncDispose]() {
+      running = false
+      await work
+    },
+  }
+}
+
+/** What the server was told (its slot moved there) and what the archive says of itself can be read back. */
+async function assertAcknowledgedIsHeld(lab: Protection): Promise<void> {
+  const [slot] = await lab.server.query<{ lsn: string | null }>(
+    'select restart_lsn::text as lsn from pg_replication_slots where slot_name = $1',
+    [lab.slot],
+  )
+  const position = await readPosition(lab.cluster)
+  const end = archiveEnd(await readArchive(lab.cluster), { timeline: 1, segmentSizeBytes: SEGMENT_BYTES })
+  if (end > 0n) assert.ok(end >= parseLsn(slot?.lsn ?? '0/0'), 'acknowledged is held')
+  if (position) assert.ok(end >= parseLsn(position.flushLsn), 'the position never says too much')
+}
+
+/** No hole, and every byte the server's own. */
+async function assertWholeLog(lab: Protection): Promise<void> {
+  const archived = await readArchive(lab.cluster)
+  assert.ok(archived.length > 2)
+  for (const [index, { segment, timeline, bytes, form }] of archived.entries()) {
+    assert.equal(segment, (archived[0]?.segment ?? 0n) + BigInt(index), 'segments follow each other')
+    assert.equal(form, index === archived.length - 1 && bytes.length < SEGMENT_BYTES ? 'tail' : 'full')
+    const file = join(lab.server.dataDir, 'pg_wal', segmentName({ timeline, segment }, SEGMENT_BYTES))
+    assert.ok(readFileSync(file).subarray(0, bytes.length).equals(bytes), "every byte is the server's")
+  }
+  assert.deepEqual(
+    (await readWalInventory(lab.cluster)).ranges.map(({ reason }) => reason),
+    ['first-contact'],
+  )
+}
+
+test('a receiver that is killed at any moment loses no acknowledged byte and goes on without a hole', async () => {
+  await using server = await startServer()
+  await using lab = await protect(server)
+  const task = {
+    url: lab.url,
+    key: keyText(lab),
+    cluster: lab.cluster.facts.name,
+    slot: lab.slot,
+    port: server.server.port,
+  }
+  {
+    await using _load = startLoad(server)
+    for (const afterMs of [300, 450, 700, 500, 950, 350]) {
+      const child = spawnChild('receive', task)
+      const exited = once(child, 'exit')
+      await sleep(afterMs)
+      child.kill('SIGKILL')
+      await exited
+      await assertAcknowledgedIsHeld(lab)
+    }
+  }
+  await lab.catchUp()
+  await assertWholeLog(lab)
+})
+
+test('whatever call to the storage fails, the receiver tries again and the log has no hole', async () => {
+  await using server = await startServer()
+  await using lab = await protect(server)
+  const failed = new Map<StoreAction, number>()
+  let calls = 0
+  const store = hookedStore(lab.cluster.store, {
+    before(action, key) {
+      if (key.includes('/leases/')) return
+      calls++
+      // Each kind of call fails twice, at calls that are spread over the run.
+      const times = failed.get(action) ?? 0
+      if (times >= 2 || calls % 7 !== 0) return
+      failed.set(action, times + 1)
+      throw new RetakeError('storage.failed', `the storage did not answer (${action})`)
+    },
+  })
+  await using receiver = startReceiver({
+    cluster: { ...lab.cluster, store },
+    target: server.target,
+    slot: lab.slot,
+    thread: false,
+  })
+  const started = performance.now()
+  {
+    await using _load = startLoad(server)
+    while ((failed.get('commit') ?? 0) < 2 && performance.now() - started < 60_000) {
+      await sleep(300)
+      await assertAcknowledgedIsHeld(lab)
+    }
+  }
+  await receiver.stop()
+  for (const action of ['append', 'sync', 'open', 'write', 'commit'] as const) {
+    assert.ok((failed.get(action) ?? 0) > 0, `${action} has failed once`)
+  }
+  await receiveWal({ cluster: lab.cluster, target: server.target, slot: lab.slot, until: { kind: 'caught-up' } })
+  await assertWholeLog(lab)
+})

@@ -1,0 +1,44 @@
+/** A process of its own that backs up or receives, to be killed at any moment. Arguments: `backup` or `receive`, and a {@link ChildTask} as JSON. */
+
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { assert } from '../../../base/errors.ts'
+import { formatKeyText, type KeyMaterial, parseKeyText } from '../../../repository/keys/key-material.ts'
+import { openRepository } from '../../../repository/repository.ts'
+import { backUp } from '../backup.ts'
+import { receiveWal } from '../receiver.ts'
+
+export interface ChildTask {
+  readonly url: string
+  /** A key made for the test, as text. */
+  readonly key: string
+  readonly cluster: string
+  readonly slot: string
+  readonly port: number
+}
+
+export function keyText(repository: { readonly key: KeyMaterial }): string {
+  assert(repository.key.kind === 'key', 'tests make keys, not passphrases')
+  return formatKeyText(repository.key.bytes)
+}
+
+export function spawnChild(mode: 'backup' | 'receive', task: ChildTask): ChildProcess {
+  return spawn(process.execPath, [fileURLToPath(import.meta.url), mode, JSON.stringify(task)], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
+
+async function work(mode: string, task: ChildTask): Promise<void> {
+  await using repository = await openRepository(task.url, parseKeyText(task.key))
+  const cluster = await repository.openCluster(task.cluster)
+  const config = { host: '127.0.0.1', port: task.port, user: 'postgres', database: 'postgres' }
+  const target = { config, display: `postgres://postgres@127.0.0.1:${task.port}/postgres` }
+  if (mode === 'backup') await backUp({ cluster, target, workers: 1 })
+  else await receiveWal({ cluster, target, slot: task.slot, random: () => 0 })
+}
+
+const [, script, mode, task] = process.argv
+if (script === fileURLToPath(import.meta.url) && mode !== undefined && task !== undefined) {
+  await work(mode, JSON.parse(task) as ChildTask)
+}
