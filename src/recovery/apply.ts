@@ -5,23 +5,26 @@
 import path from 'node:path'
 import { throwIfAborted } from '../base/abort.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { isRetakeError } from '../base/errors.ts'
 import { currentProcess, type ProcessIdentity } from '../base/process-identity.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../base/progress.ts'
 import { historyName, parseLsn, segmentOf } from '../postgres/lsn.ts'
 import { type ServerAccount, serverAccount } from '../postgres/server/account.ts'
 import { findPostgresBinaries } from '../postgres/server/binaries.ts'
+import { findFreePort } from '../postgres/server/free-port.ts'
 import type { ClusterRepository } from '../repository/repository.ts'
 import { archiveSource } from './archive-source.ts'
 import { type BackupSurvey, CONTROL_FILE } from './backup-survey.ts'
-import { addRecoverySettings, writeConfiguration } from './config-files.ts'
+import { addRecoverySettings, changePort, writeConfiguration } from './config-files.ts'
 import { type ConfirmedPlan, confirmPlan } from './confirm-plan.ts'
 import { replaceFile, syncTrees } from './durable-files.ts'
 import { WalFeeder } from './feeder.ts'
 import { restoreCommandOf } from './fetch-script.ts'
 import { type LaidOut, layOut, makeOwnedDirectory } from './lay-out.ts'
 import { type RestorePlan, readPlan } from './plan-types.ts'
+import { isPortFree } from './preflight.ts'
 import type { RestorePhase, RestoreReport } from './report.ts'
-import { type RecoveredServer, runRecovery } from './run-server.ts'
+import { type RecoveredServer, type RunServerOptions, runRecovery } from './run-server.ts'
 import { quoteShell, recoverySettings } from './settings.ts'
 import {
   claimTarget,
@@ -50,6 +53,7 @@ export interface ApplyRestoreOptions {
 /** Segments kept ready ahead of the replay, at most, and the space they may take. */
 const MAX_FILES_AHEAD = 16
 const MAX_BYTES_AHEAD = 256 * 1024 * 1024
+const PORT_ATTEMPTS = 5
 
 export const SPOOL = '.retake-spool'
 
@@ -155,7 +159,7 @@ async function recover(
   const spoolDirectory = path.join(plan.place.targetDirectory, SPOOL)
   const filesAhead = Math.max(2, Math.min(MAX_FILES_AHEAD, Math.floor(MAX_BYTES_AHEAD / size)))
   await using feeder = await WalFeeder.start({ spoolDirectory, source, filesAhead, account })
-  const recovered = await runRecovery({ plan, binDir, account, feeder, signal, onProgress })
+  const recovered = await runOnUsablePort(options, { plan, binDir, account, feeder, signal, onProgress })
   const warnings: string[] = []
   if (recovered.outcome !== 'promoted') await feeder.freeze(held.histories.map((one) => historyName(one.timeline)))
   if (recovered.outcome === 'shut-down') {
@@ -183,6 +187,22 @@ async function recover(
   if (recovered.outcome === 'promoted') await removeMarker(plan.place.targetDirectory)
   else await mark(plan, { phase: 'complete', clock })
   return { ...recovered, segments: feeder.delivered.files, bytes: feeder.delivered.bytes, warnings }
+}
+
+/** A port that nobody asked for may have been taken since the plan was made; before recovery begins, another one does as well. */
+async function runOnUsablePort(execution: Execution, run: Omit<RunServerOptions, 'port'>): Promise<RecoveredServer> {
+  const { anyPort, port: planned } = execution.plan.server
+  for (let attempt = 1; ; attempt += 1) {
+    const keep = !anyPort || (attempt === 1 && (await isPortFree(planned)))
+    const port = keep ? planned : await findFreePort()
+    if (!keep) await changePort(execution, port)
+    try {
+      return await runRecovery({ ...run, port })
+    } catch (error) {
+      const taken = isRetakeError(error, 'postgres.server') && error.details.portTaken === true
+      if (!taken || !anyPort || attempt === PORT_ATTEMPTS) throw error
+    }
+  }
 }
 
 interface MarkOptions {

@@ -8,6 +8,8 @@ import { replaceFile } from './durable-files.ts'
 import type { RestorePlan } from './plan-types.ts'
 import { capacitySettings, renderBlock, type SettingList, standingSettings, withBlock } from './settings.ts'
 
+const AUTO_CONF = 'postgresql.auto.conf'
+const STANDING = 'restored server'
 const STANDING_COMMENT = `Written by Retake when this server was restored. archive_mode is off so that it never archives into the place
 of the server it was restored from; to protect it, run retake init for it. Remove a line to return to the value above.`
 
@@ -53,16 +55,27 @@ export async function writeConfiguration(options: ConfigOptions): Promise<string
     await put('postgresql.conf', harmless)
     notes.push(`Settings in postgresql.conf that lead to files of the original server were commented out.`)
   }
-  const own = { ...Object.fromEntries(capacitySettings(survey.control, survey.configured)), ...plan.server.settings }
-  const standing = renderBlock('restored server', { comment: STANDING_COMMENT, settings: standingSettings(own) })
-  let auto = withBlock(await readText(path.join(directory, 'postgresql.auto.conf')), {
-    name: 'restored server',
-    rendered: standing,
-  })
+  let auto = withStandingBlock(await readText(path.join(directory, AUTO_CONF)), options)
   if (options.recovery) auto = withRecoveryBlock(auto, options.recovery)
-  await put('postgresql.auto.conf', auto)
+  await put(AUTO_CONF, auto)
   await put('recovery.signal', '')
   return notes
+}
+
+/** Lets a server that is not running listen on another port than the plan says. */
+export async function changePort(options: ConfigOptions, port: number): Promise<void> {
+  const { plan, account } = options
+  const file = path.join(plan.place.targetDirectory, AUTO_CONF)
+  const server = { ...plan.server, settings: { ...plan.server.settings, port: String(port) } }
+  await replaceFile(file, withStandingBlock(await readText(file), { ...options, plan: { ...plan, server } }), {
+    account,
+  })
+}
+
+function withStandingBlock(text: string, { plan, survey }: Pick<ConfigOptions, 'plan' | 'survey'>): string {
+  const own = { ...Object.fromEntries(capacitySettings(survey.control, survey.configured)), ...plan.server.settings }
+  const settings = standingSettings(own)
+  return withBlock(text, { name: STANDING, rendered: renderBlock(STANDING, { comment: STANDING_COMMENT, settings }) })
 }
 
 /** Adds the recovery settings to a directory whose server is stopped. */
@@ -70,7 +83,7 @@ export async function addRecoverySettings(
   directory: string,
   options: { readonly recovery: SettingList; readonly account: ServerAccount | undefined },
 ): Promise<void> {
-  const file = path.join(directory, 'postgresql.auto.conf')
+  const file = path.join(directory, AUTO_CONF)
   await replaceFile(file, withRecoveryBlock(await readText(file), options.recovery), { account: options.account })
 }
 

@@ -9,13 +9,14 @@ import { chmod, chown, mkdir, open, readdir, rename, rm, writeFile } from 'node:
 import path from 'node:path'
 import { sleep } from '../base/abort.ts'
 import { RetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
+import { releaseMemory } from '../base/memory.ts'
 import { renderFetchScript, renderFrozenScript, restoreCommandOf, spoolPaths } from './fetch-script.ts'
 
 export interface FeederSource {
   /** Files in the order in which they will probably be asked for. */
   readonly sequence: Iterable<string>
   /**
-   * The whole content of a file, or undefined when it is certainly absent.
+   * The whole content of a file, or undefined when it is certainly absent. The pieces are used up: their memory is given back.
    * @throws RetakeError when it cannot be delivered; recovery then stops
    */
   open(name: string): Promise<AsyncIterable<Uint8Array> | undefined>
@@ -167,8 +168,10 @@ export class WalFeeder implements AsyncDisposable {
     if (this.#options.account) await handle.chown(this.#options.account.uid, this.#options.account.gid)
     let written = 0
     for await (const piece of content) {
+      const { length } = piece
       await handle.writeFile(piece)
-      written += piece.length
+      releaseMemory(piece)
+      written += length
     }
     return written
   }

@@ -112,6 +112,8 @@ export interface PlanServer {
   readonly start: boolean
   readonly action: AfterRecovery
   readonly port: number
+  /** Nobody asked for this port; if it is taken by then, another one is used and reported. */
+  readonly anyPort: boolean
   /** Written into the restored `postgresql.auto.conf`. */
   readonly settings: Readonly<Record<string, string>>
   readonly binDir?: string | undefined

@@ -166,7 +166,7 @@ async function preflight(options: {
           }),
         ]
       : []),
-    ...(server.start ? [await checkPort(server.port)] : []),
+    ...(server.start ? [await checkPort(server)] : []),
     {
       name: 'WAL',
       status: 'passed',
@@ -281,6 +281,7 @@ async function serverOf(options: PlanRestoreOptions, survey: BackupSurvey): Prom
     start,
     action: options.action ?? 'promote',
     port,
+    anyPort: options.port === undefined && portSetting === undefined,
     // By itself a restored server is reachable from its own machine only (R10).
     settings: { listen_addresses: 'localhost', ...settings, port: String(port) },
     ...(options.binDir === undefined ? {} : { binDir: options.binDir }),

@@ -179,7 +179,12 @@ export async function checkLibraries(options: {
   }
 }
 
-export async function checkPort(port: number): Promise<PreflightResult> {
+export async function checkPort(server: {
+  readonly port: number
+  readonly anyPort: boolean
+}): Promise<PreflightResult> {
+  const { port, anyPort } = server
+  if (anyPort) return passed('port', `${port}, or another one if it is taken by then`)
   return (await isPortFree(port))
     ? passed('port', `${port} is free`)
     : failed('port', `${port} is in use on this machine`, 'Choose another with --port.')

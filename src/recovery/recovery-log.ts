@@ -65,15 +65,17 @@ export function noteLine(facts: RecoveryFacts, line: string): RecoveryFacts {
   return facts
 }
 
-/** Follows a log file from its beginning; each look reads only what is new. */
+/** Follows a log file; each look reads only what is new. */
 export class RecoveryLog {
   readonly #file: string
-  #position = 0
+  #position: number
   #rest = ''
   #facts: RecoveryFacts = {}
 
-  constructor(file: string) {
+  /** @param beginBytes what was in the file before belongs to an earlier start of the server */
+  constructor(file: string, beginBytes = 0) {
     this.#file = file
+    this.#position = beginBytes
   }
 
   get facts(): RecoveryFacts {

@@ -1,7 +1,8 @@
 /** Runs a laid-out directory through its recovery, up to the real end: promoted, paused or shut down at the target. */
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { sleep, throwIfAborted } from '../base/abort.ts'
-import { RetakeError } from '../base/errors.ts'
+import { RetakeError, systemErrorCode } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
 import type { ServerAccount } from '../postgres/server/account.ts'
@@ -14,6 +15,7 @@ import { type AfterRecovery, loggingSettings, recoverySettings, type SettingList
 
 export interface RunServerOptions {
   readonly plan: RestorePlan
+  readonly port: number
   readonly binDir: string
   readonly account: ServerAccount | undefined
   readonly feeder: WalFeeder
@@ -46,10 +48,11 @@ export async function runRecovery(options: RunServerOptions): Promise<RecoveredS
   const { plan, binDir, account, feeder, signal } = options
   const { targetDirectory } = plan.place
   const logFile = path.join(targetDirectory, LOG_NAME)
+  const log = new RecoveryLog(logFile, await sizeOf(logFile))
   const server = await LocalServer.start({
     binDir,
     dataDir: targetDirectory,
-    port: plan.server.port,
+    port: options.port,
     settings: Object.fromEntries(commandLineSettings(plan, feeder.restoreCommand)),
     socketDir: socketDirectory(plan),
     logFile,
@@ -58,7 +61,6 @@ export async function runRecovery(options: RunServerOptions): Promise<RecoveredS
     signal,
   })
   try {
-    const log = new RecoveryLog(logFile)
     const outcome = await waitForEnd({ ...options, server, log })
     checkStop(plan, log.facts)
     const runs = outcome !== 'shut-down'
@@ -152,6 +154,15 @@ async function failureOf(context: {
   }
   return new RetakeError('postgres.server', `The restored server ended before its recovery did:\n${tail}`, {
     hint: 'The last lines of its log say why. Settings can be changed for the restored server with --set name=value.',
-    details: { logFile, ...(facts.fatal === undefined ? {} : { fatal: facts.fatal }) },
+    details: { logFile, portTaken: /could not bind .*Address already in use/.test(tail), fatal: facts.fatal },
   })
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return 0
+    throw error
+  }
 }

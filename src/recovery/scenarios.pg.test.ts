@@ -267,9 +267,8 @@ test('a damaged segment inside the range stops the recovery; nothing is promoted
   await using temp = makeTemp({ owner: serverAccount() })
   const made = await plan(temp.join('data'))
   const wal = join(lab.url, 'clusters/main/wal/00000001')
-  const [segment = ''] = readdirSync(wal)
-    .filter((name) => /^[0-9A-F]{16}$/.test(name))
-    .sort()
+  // With segments of 16 MiB the last eight digits are the whole number.
+  const segment = made.wal.firstSegment.slice(-8).padStart(16, '0')
   const file = join(wal, segment)
   const bytes = readFileSync(file)
   const flipped = Buffer.from(bytes)

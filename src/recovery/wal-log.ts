@@ -4,6 +4,7 @@
  */
 import { throwIfAborted } from '../base/abort.ts'
 import { RetakeError } from '../base/errors.ts'
+import { releaseMemory } from '../base/memory.ts'
 import type { PathCoverage } from '../catalog/choose-backup.ts'
 import { coverageOfPath, type LsnRange } from '../catalog/coverage.ts'
 import type { TimelinePath } from '../catalog/timeline-path.ts'
@@ -71,6 +72,8 @@ export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerat
         if (segmentOf(record.lsn, segmentSizeBytes) > wanted.lastSegment || record.endLsn > wanted.endLsn) return
         if (record.lsn >= wanted.beginLsn) yield record
       }
+      // Records are copies; the bytes are not looked at again.
+      releaseMemory(bytes)
       if (reader.end !== undefined) throw endsEarly(reader.validEndLsn, wanted.endLsn)
       if (segment > wanted.lastSegment && segmentOf(reader.validEndLsn, segmentSizeBytes) > wanted.lastSegment) return
     }

@@ -27,7 +27,7 @@ const wal = /^pg_wal\//
 const ofTheRestore = ['postgresql.auto.conf', 'recovery.signal', '.retake-restore.json']
 /** Where the server keeps what only a running server needs; the server leaves it out of every base backup. */
 const ofTheRunningServer =
-  /^(postmaster\.(pid|opts)|pg_stat_tmp\/.+|pg_replslot\/.+|pg_notify\/.+|pg_dynshmem\/.+|pg_serial\/.+|pg_snapshots\/.+|pg_subtrans\/.+|(.*\/)?pg_internal\.init.*)$/
+  /^(postmaster\.(pid|opts)|pg_stat_tmp\/.+|pg_replslot\/.+|pg_notify\/.+|pg_dynshmem\/.+|pg_serial\/.+|pg_snapshots\/.+|pg_subtrans\/.+|(.*\/)?pgsql_tmp.*|(.*\/)?pg_internal\.init.*)$/
 
 for (const major of postgresMajors()) {
   test(`PostgreSQL ${major}: a restored directory equals a base backup of the same idle server`, async (t) => {
@@ -36,6 +36,8 @@ for (const major of postgresMajors()) {
     await installCineTrack({ target: server.target, scale: 0.05 })
     const tablespace = await addOddities(server, place.path)
     await server.query('checkpoint')
+    // An unlogged table comes back empty: its first fork is left out, the one it begins with is there.
+    const [unlogged] = await server.query<{ path: string }>(`select pg_relation_filepath('forgotten') as path`)
     await using protection = await protect(server)
     await protection.backUp()
     await protection.catchUp()
@@ -53,7 +55,7 @@ for (const major of postgresMajors()) {
       ofTheRestore.includes(path) ||
       wal.test(path) ||
       path.startsWith('pg_tblspc/') ||
-      (!expected && (ofTheRunningServer.test(path) || path.startsWith('pg_stat/')))
+      (!expected && (ofTheRunningServer.test(path) || path.startsWith('pg_stat/') || path === unlogged?.path))
     assert.deepEqual(compareTrees(expected ?? server.dataDir, restored.directory, ignored), [])
     const inTablespace = expected ? place.join('expected-tablespace') : tablespace
     assert.deepEqual(

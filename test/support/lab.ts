@@ -1,8 +1,8 @@
 /** A protected server for end-to-end tests: repository, registered cluster, receiver, backup, restore, all through the library. */
-import { chmodSync } from 'node:fs'
 import { sleep } from '../../src/base/abort.ts'
 import { isRetakeError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/progress.ts'
+import type { Queryable } from '../../src/demo/content-digest.ts'
 import type { ConnectionTarget } from '../../src/postgres/connection/config.ts'
 import { openReplication } from '../../src/postgres/replication/connection.ts'
 import type { ClusterRepository } from '../../src/repository/cluster.ts'
@@ -100,8 +100,9 @@ function startReceiver(options: Parameters<typeof receiveWal>[0]): Receiver {
 }
 
 /** Waits until the slot's receiver has confirmed everything that the server has written by now. */
-export async function waitArchived(server: TestServer, timeoutMs = 60_000): Promise<void> {
-  const lsn = await server.currentLsn()
+export async function waitArchived(server: Queryable, timeoutMs = 60_000): Promise<void> {
+  const [now] = await server.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn')
+  const lsn = now?.lsn
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const [row] = await server.query<{ done: boolean | null }>(
@@ -112,9 +113,4 @@ export async function waitArchived(server: TestServer, timeoutMs = 60_000): Prom
     if (performance.now() > deadline) throw new Error(`the receiver did not confirm ${lsn} within ${timeoutMs} ms`)
     await sleep(20)
   }
-}
-
-/** Lets the account of the server reach a directory that was made for ourselves. */
-export function openToServer(path: string): void {
-  chmodSync(path, 0o755)
 }

@@ -158,11 +158,17 @@ describe('base backup under adversity', () => {
   const walsenders = async () =>
     (await server.query("select 1 from pg_stat_activity where backend_type = 'walsender'")).length
 
+  /** The server has filled all buffers between us and waits until it can write. */
+  async function untilServerIsHeldBack(): Promise<void> {
+    const held = "select 1 from pg_stat_activity where backend_type = 'walsender' and wait_event = 'ClientWrite'"
+    while ((await server.query(held)).length === 0) await wait(20)
+  }
+
   async function untilNoWalsender(): Promise<void> {
     while ((await walsenders()) > 0) await wait(20)
   }
 
-  test('a slow sink holds the server back: memory does not grow with what waits', async () => {
+  test('a slow sink holds the server back instead of filling memory, and calls never overlap', async () => {
     await using connection = await openReplication(server.target)
     let running = 0
     let bytes = 0
@@ -174,7 +180,7 @@ describe('base backup under adversity', () => {
         overlapped ||= running > 0
         running++
         const copy = Buffer.from(piece)
-        if (bytes === 0) await wait(300)
+        if (bytes === 0) await untilServerIsHeldBack()
         else await turn()
         assert.deepEqual(piece, copy, 'the bytes stay while the sink works on them')
         bytes += piece.length

@@ -36,6 +36,8 @@ async function startFromSlot(server: TestServer, slot: string, at = server.targe
   return { connection, stream, startLsn, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() }
 }
 
+const activeTimers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+
 const endOf = (event: WalStreamEvent) => (event.type === 'data' ? event.startLsn + BigInt(event.bytes.length) : 0n)
 
 for (const major of postgresMajors()) {
@@ -162,6 +164,20 @@ for (const major of postgresMajors()) {
       const ended = stream.run(() => {})
       controller.abort()
       await assert.rejects(ended, (error) => isRetakeError(error, 'aborted'))
+    })
+
+    test('stopped before it runs, or disposed of in whatever state, it leaves nothing behind', async () => {
+      await using connection = await openReplication(server.target)
+      const { flushLsn } = await connection.identifySystem()
+      const early = await startPhysicalStream(connection, { timeline: 1, startLsn: flushLsn })
+      await early.stop()
+      assert.deepEqual(await early.run(() => assert.fail('no event')), { reason: 'stopped' })
+      const unused = await startPhysicalStream(connection, { timeline: 1, startLsn: flushLsn })
+      await unused[Symbol.asyncDispose]()
+      const before = activeTimers()
+      await startPhysicalStream(connection, { timeline: 1, startLsn: flushLsn })
+      await connection[Symbol.asyncDispose]()
+      assert.ok(activeTimers() <= before, 'the timer ends with the connection')
     })
 
     test('a shutdown of the server is told, after all of its WAL has come', async () => {

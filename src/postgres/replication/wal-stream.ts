@@ -143,11 +143,9 @@ class PhysicalStream implements WalStream {
   async run(handler: (event: WalStreamEvent) => void | Promise<void>): Promise<WalStreamEnd> {
     if (this.#running) throw new Error('assertion failed: a WAL stream runs once')
     this.#running = true
-    try {
-      return this.#setup.ended ?? (await this.#stream(handler))
-    } finally {
-      this.#finish()
-    }
+    if (!this.#stopping) return await this.#consume(handler)
+    await this.stop()
+    return { reason: 'stopped' }
   }
 
   report(
@@ -162,23 +160,38 @@ class PhysicalStream implements WalStream {
     if (this.#over) return
     if (!this.#stopping) {
       this.#stopping = true
-      this.#sendStatus(false)
-      this.#wire.send(copyDoneMessage())
+      if (!this.#setup.ended) {
+        this.#sendStatus(false)
+        this.#wire.send(copyDoneMessage())
+      }
+      // Nobody reads yet, so the server's last words are read here.
+      if (!this.#running) await this.#consume(() => {})
     }
-    if (!this.#running) await this.run(() => {})
     // Whatever ended the stream is thrown from `run`; here it only matters that it has ended.
     await this.#finished.promise
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#over) return
-    const timer = setTimeout(() => this.#wire.break(stoppedError()), STOP_TIMEOUT_MS)
+    const limit = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      this.#wire.break(stoppedError())
+      limit.resolve()
+    }, STOP_TIMEOUT_MS)
     try {
-      await this.stop()
+      await Promise.race([this.stop(), limit.promise])
     } catch {
       // The stream was given up; that it ended badly is of no interest any more.
     } finally {
       clearTimeout(timer)
+    }
+  }
+
+  async #consume(handler: (event: WalStreamEvent) => void | Promise<void>): Promise<WalStreamEnd> {
+    try {
+      return this.#setup.ended ?? (await this.#stream(handler))
+    } finally {
+      this.#finish()
     }
   }
 

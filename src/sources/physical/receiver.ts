@@ -35,8 +35,8 @@ export interface ReceiveWalOptions {
   readonly onProgress?: ProgressListener | undefined
   readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
-  /** From 0 to 1; spreads the reconnects of many receivers. */
-  readonly random?: (() => number) | undefined
+  /** How long to wait after so many failures in a row. Default: from one second to half a minute, with jitter. */
+  readonly retryDelayMs?: ((failures: number) => number) | undefined
   /** Seal in a thread of its own (default), or in the caller's for stores that exist only in this process. */
   readonly thread?: boolean | undefined
 }
@@ -183,7 +183,7 @@ class Receiver {
     const garbled = error.code === 'postgres.protocol' && this.#failures < GARBLED_ATTEMPTS
     const hopeless = error.retry === 'never' && !garbled
     if (hopeless || tired || this.#lease.signal.aborted || error.code === 'aborted') throw error
-    const delayMs = reconnectDelayMs(this.#failures, (this.#options.random ?? Math.random)())
+    const delayMs = (this.#options.retryDelayMs ?? ((count) => reconnectDelayMs(count, Math.random())))(this.#failures)
     this.#say('warn', `${error.message} Trying again in ${(delayMs / 1000).toFixed(1)} s.`)
     try {
       await sleep(delayMs, AbortSignal.any([this.#stop, this.#lease.signal]))

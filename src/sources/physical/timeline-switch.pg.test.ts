@@ -132,7 +132,7 @@ test('two servers that were promoted to the same timeline are told apart, and th
   const archived = await readArchive(lab.cluster)
   const refuse = async (word: RegExp) => {
     await using twin = await LocalServer.start({ binDir: server.binDir, dataDir: copy, settings: { ...SETTINGS } })
-    const attempt = receiveWal({ ...options, target: twin.target('postgres'), random: () => 0 })
+    const attempt = receiveWal({ ...options, target: twin.target('postgres'), retryDelayMs: () => 20 })
     await assert.rejects(attempt, (error) => isRetakeError(error, 'wal.diverged') && word.test(error.message))
   }
   await refuse(/older timeline 1/)

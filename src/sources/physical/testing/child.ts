@@ -35,7 +35,7 @@ async function work(mode: string, task: ChildTask): Promise<void> {
   const config = { host: '127.0.0.1', port: task.port, user: 'postgres', database: 'postgres' }
   const target = { config, display: `postgres://postgres@127.0.0.1:${task.port}/postgres` }
   if (mode === 'backup') await backUp({ cluster, target, workers: 1 })
-  else await receiveWal({ cluster, target, slot: task.slot, random: () => 0 })
+  else await receiveWal({ cluster, target, slot: task.slot, retryDelayMs: () => 20 })
 }
 
 const [, script, mode, task] = process.argv

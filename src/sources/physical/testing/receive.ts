@@ -13,10 +13,12 @@ export interface RunningReceiver extends AsyncDisposable {
 export function startReceiver(options: Omit<ReceiveWalOptions, 'signal'>): RunningReceiver {
   const controller = new AbortController()
   // A connection that breaks is tried again at once, so that tests do not wait.
-  const ended = receiveWal({ random: () => 0, ...options, signal: controller.signal }).catch((error: unknown) => {
-    if (isRetakeError(error)) return error
-    throw error
-  })
+  const ended = receiveWal({ retryDelayMs: () => 20, ...options, signal: controller.signal }).catch(
+    (error: unknown) => {
+      if (isRetakeError(error)) return error
+      throw error
+    },
+  )
   const receiver: RunningReceiver = {
     ended,
     async stop() {

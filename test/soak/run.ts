@@ -1,0 +1,67 @@
+/**
+ * `npm run soak [-- kill|targets|memory …]`: what takes too long for `npm test`. Without a name all three run.
+ *
+ *     npm run soak -- kill --kills 200 --seed 7 --major 17
+ *     npm run soak -- targets --restores 20 --major 16
+ *     npm run soak -- memory --gib 4
+ *
+ * The seed is printed; with the same seed the same victims are chosen at the same times, as far as the machine allows.
+ */
+import { parseArgs } from 'node:util'
+import { runRecoveryScenario } from '../e2e/recovery-scenario.ts'
+import { anyMajor, postgresMajors } from '../support/postgres.ts'
+import { runKillSoak } from './kill.ts'
+import { measureMemory } from './memory.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    kills: { type: 'string', default: '200' },
+    restores: { type: 'string', default: '20' },
+    gib: { type: 'string', multiple: true, default: ['1', '4'] },
+    seed: { type: 'string' },
+    major: { type: 'string' },
+  },
+})
+
+const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory'])
+const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
+const begunMs = performance.now()
+const problems: string[] = []
+
+function say(line: string): void {
+  console.log(`${((performance.now() - begunMs) / 1_000).toFixed(0).padStart(6)} s  ${line}`)
+}
+
+function conclude(name: string, found: readonly string[]): void {
+  problems.push(...found.map((problem) => `${name}: ${problem}`))
+  say(`${name}: ${found.length === 0 ? 'nothing wrong' : `${found.length} PROBLEMS`}`)
+}
+
+say(`seed ${seed}`)
+if (wanted.has('kill')) {
+  const major = values.major === undefined ? anyMajor() : Number(values.major)
+  const outcome = await runKillSoak({ kills: Number(values.kills), major, seed, say })
+  say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.backups} backups, ${outcome.audits} audits`)
+  conclude('kill', outcome.problems)
+}
+if (wanted.has('targets')) {
+  const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]
+  for (const major of majors) {
+    const restoresPerKind = Number(values.restores)
+    const outcome = await runRecoveryScenario({
+      major,
+      seed,
+      restoresPerKind,
+      moments: restoresPerKind,
+      scale: 0.2,
+      onRestore: say,
+    })
+    say(`PostgreSQL ${major}: ${outcome.restores} restores`)
+    conclude(`targets ${major}`, outcome.problems)
+  }
+}
+if (wanted.has('memory')) conclude('memory', await measureMemory({ gib: values.gib.map(Number), say }))
+
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length === 0 ? 0 : 1
