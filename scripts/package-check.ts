@@ -121,7 +121,7 @@ function readmeExample(): string {
 function checkCommand(): void {
   const asked = run('npx', ['--no-install', 'retake', '--version'], { cwd: consumer })
   assert.equal(asked.stdout.trim(), manifest.version)
-  assert.match(run('npx', ['--no-install', 'retake', '--help'], { cwd: consumer }).stdout, /retake backup/)
+  assert.match(run('npx', ['--no-install', 'retake', '--help'], { cwd: consumer }).stdout, /retake demo/)
 }
 
 function checkOldNode(): void {

@@ -1,6 +1,6 @@
 /** What goes wrong in the demo. Each notes, in the last instant before it acts, what every table holds. */
 import { rm } from 'node:fs/promises'
-import type { SqlConnection } from '../postgres/connection/sql.ts'
+import type { SqlConnection } from '../postgres/connection/sql-connection.ts'
 import type { LocalServer } from '../postgres/server/local-server.ts'
 import { type DatabaseDigest, digestDatabase } from './content-digest.ts'
 

@@ -1,5 +1,5 @@
 /** Is it what it was? Every table of the recovered server against the digest from the instant before the disaster. */
-import type { SqlConnection } from '../postgres/connection/sql.ts'
+import type { SqlConnection } from '../postgres/connection/sql-connection.ts'
 import { cineTrackTables } from './cinetrack/tiers.ts'
 import { readMarks, type Traffic } from './cinetrack/traffic.ts'
 import { compareDigests, type DatabaseDigest, type DigestDifference, digestDatabase } from './content-digest.ts'

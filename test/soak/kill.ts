@@ -192,5 +192,5 @@ async function loseServer(options: {
   await stage.traffic.stop()
   if (stage.traffic.committed.length === 0) return [`no transaction was confirmed: ${stage.traffic.lastError}`]
   await using restored = await restore(stage, { at: 'latest' })
-  return missingMarks(stage, restored)
+  return await missingMarks(stage, restored)
 }

@@ -1,6 +1,6 @@
 /** What the server tells about itself through SQL. Whatever this role may not see is undefined, never guessed. */
 import { isRetakeError } from '../../base/errors.ts'
-import type { SqlConnection } from '../../postgres/connection/sql.ts'
+import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 import { querySlotStatus, type SlotStatus } from '../../sources/physical/slot-status.ts'
 
 export interface ServerFacts {

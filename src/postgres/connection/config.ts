@@ -5,16 +5,39 @@
  */
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import type { ClientConfig } from 'pg'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { RetakeError } from '../../base/errors.ts'
 import { type ConnectionOptions, parseConnectionString } from './conninfo.ts'
 import { gatherOptions } from './options.ts'
 import { openPasswordFile, type PasswordFile } from './password-file.ts'
 import { type TlsWay, tlsWays } from './tls.ts'
 
+/**
+ * One way into one host: the part of `pg`'s client configuration that is used, declared here so that the published types need
+ * nobody else's.
+ */
+export interface ConnectionSettings {
+  /** A name, an address, or the directory of a Unix-domain socket. */
+  readonly host?: string
+  readonly port?: number
+  readonly user?: string
+  readonly database?: string
+  readonly password?: string | (() => string | Promise<string>)
+  /** False: no TLS. */
+  readonly ssl?: boolean | TlsOptions
+  readonly sslnegotiation?: 'postgres' | 'direct'
+  readonly enableChannelBinding?: boolean
+  readonly connectionTimeoutMillis?: number
+  readonly keepAlive?: boolean
+  readonly keepAliveInitialDelayMillis?: number
+  readonly application_name?: string
+  /** Command-line options for the session, such as `-c statement_timeout=0`. */
+  readonly options?: string
+}
+
 export interface ConnectionTarget {
   /** For `pg`: the first host in the first way. Open it through {@link openSql} or {@link openReplication}, which try all of them. */
-  readonly config: ClientConfig
+  readonly config: ConnectionSettings
   /** `postgres://user@host:port/database`; never a password. */
   readonly display: string
   /** All hosts, in the order to try them. Absent: only `config`. */
@@ -29,7 +52,7 @@ export interface HostTarget {
   /** `host:port`, for messages. */
   readonly label: string
   /** One or two ways into it: `sslmode` prefer is TLS, then plain. */
-  readonly ways: readonly ClientConfig[]
+  readonly ways: readonly ConnectionSettings[]
   /** The password file's answer for a database; absent when the password was given in another way. */
   readonly passwordFor?: (database: string) => string | undefined
   /** Where a password was looked for, when none was found: part of a hint. */
@@ -145,7 +168,7 @@ function hostTarget(host: Host, context: HostContext): HostTarget {
       user,
     })
   const password = given ?? passwordFor(database)
-  const base: ClientConfig = {
+  const base: ConnectionSettings = {
     host: host.address,
     port: host.port,
     user,
@@ -168,7 +191,7 @@ function hostTarget(host: Host, context: HostContext): HostTarget {
   }
 }
 
-function withTls(base: ClientConfig, way: TlsWay, options: ConnectionOptions): ClientConfig {
+function withTls(base: ConnectionSettings, way: TlsWay, options: ConnectionOptions): ConnectionSettings {
   return {
     ...base,
     ssl: way,

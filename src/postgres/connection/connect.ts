@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import pg from 'pg'
 import { throwIfAborted } from '../../base/abort.ts'
 import { abortedError, isRetakeError, RetakeError } from '../../base/errors.ts'
-import type { ConnectionTarget, HostTarget, SessionAttributes } from './config.ts'
+import type { ConnectionSettings, ConnectionTarget, HostTarget, SessionAttributes } from './config.ts'
 import {
   type ConnectionContext,
   isRefusedByHba,
@@ -77,14 +77,14 @@ async function connectHost(
 }
 
 /** Plain after TLS only when TLS itself failed; either after the other when pg_hba.conf refused, since its lines may name one of them. */
-function otherWayMayHelp(error: unknown, way: pg.ClientConfig): boolean {
+function otherWayMayHelp(error: unknown, way: ConnectionSettings): boolean {
   const message = serverMessageOf(error)
   return message ? isRefusedByHba(message) : way.ssl !== false && isTlsFailure(error)
 }
 
 interface Attempt {
   readonly host: HostTarget
-  readonly way: pg.ClientConfig
+  readonly way: ConnectionSettings
   readonly options: ConnectOptions
 }
 
@@ -147,7 +147,7 @@ function destroySocket(client: pg.Client): void {
   socketOf(client).destroy()
 }
 
-type Password = pg.ClientConfig['password']
+type Password = ConnectionSettings['password']
 
 /** Called by pg when the server asks for a password, before anything derived from it is sent. */
 async function releasePassword(

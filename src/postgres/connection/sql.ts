@@ -3,13 +3,7 @@ import type pg from 'pg'
 import type { ConnectionTarget } from './config.ts'
 import { type ConnectOptions, connect, socketOf, versionNumber } from './connect.ts'
 import { type ConnectionContext, networkError } from './errors.ts'
-
-export interface SqlConnection extends AsyncDisposable {
-  /** Runs one statement; `bigint` and `numeric` values come as strings. One at a time. */
-  query<R extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>
-  /** 170010 for 17.10. */
-  readonly serverVersionNum: number
-}
+import type { SqlConnection } from './sql-connection.ts'
 
 /**
  * Connects for SQL.

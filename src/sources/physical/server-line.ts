@@ -1,7 +1,8 @@
 /** A line for short questions to a server during long work: opened again when it was cut while idle. */
 import { isRetakeError } from '../../base/errors.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
-import { openSql, type SqlConnection } from '../../postgres/connection/sql.ts'
+import { openSql } from '../../postgres/connection/sql.ts'
+import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 
 export class ServerLine implements AsyncDisposable {
   readonly #open: () => Promise<SqlConnection>

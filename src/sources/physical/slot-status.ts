@@ -1,6 +1,7 @@
 /** What the server says about our replication slot: how far behind it is, and how much room is left before it would be lost. */
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
-import { openSql, type SqlConnection } from '../../postgres/connection/sql.ts'
+import { openSql } from '../../postgres/connection/sql.ts'
+import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 
 /** https://www.postgresql.org/docs/current/view-pg-replication-slots.html */
