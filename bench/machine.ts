@@ -24,11 +24,9 @@ export function describeMachine(programs: Readonly<Record<string, string>>): Mac
 }
 
 function versionOf(program: string): string {
-  try {
-    return execFileSync(program, ['--version'], { encoding: 'utf8' }).trim().split('\n')[0] ?? ''
-  } catch {
-    return execFileSync(program, ['version'], { encoding: 'utf8' }).trim()
-  }
+  // pgBackRest knows the word only as a command.
+  const argument = program.endsWith('pgbackrest') ? 'version' : '--version'
+  return execFileSync(program, [argument], { encoding: 'utf8' }).trim().split('\n')[0] ?? ''
 }
 
 function distribution(): string {

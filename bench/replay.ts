@@ -1,15 +1,19 @@
 /** Recovery with a long log: a base backup, then WAL for a while, then restore, start and replay to its end. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { appendFile, readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { sleep } from '../src/base/abort.ts'
 import { startTraffic } from '../src/demo/cinetrack/traffic.ts'
 import { openSql } from '../src/postgres/connection/sql.ts'
-import { serverAccount } from '../src/postgres/server/account.ts'
 import { LocalServer } from '../src/postgres/server/local-server.ts'
+import type { RestoreReport } from '../src/recovery/report.ts'
 import { measure } from '../test/support/measure.ts'
+import { stopServer } from '../test/support/restore.ts'
 import { archiveDirectory, type Tools } from './cases.ts'
-import { inside, type Lab, settle } from './lab.ts'
+import { inside, type Lab, settle, writeOwned } from './lab.ts'
 import { pgBaseBackup } from './peers.ts'
+
+const run = promisify(execFile)
 
 export interface ReplaySample {
   readonly name: string
@@ -32,7 +36,7 @@ export async function prepareReplay(lab: Lab, tools: Tools, walBytes: number): P
   const push = pgBackRest ? `${pgBackRest.archiveCommand} && ` : ''
   await setArchiveCommand(lab, `${push}cp %p ${archive}/%f`)
   await retake.reset()
-  const receiver = startReceiver(lab, tools)
+  const receiver = startReceiver(tools)
   try {
     await measure(retake.command(['backup', '--quiet']))
     if (pgBackRest) await measure(pgBackRest.backup())
@@ -47,7 +51,7 @@ export async function prepareReplay(lab: Lab, tools: Tools, walBytes: number): P
   }
 }
 
-function startReceiver(lab: Lab, { retake }: Tools): ChildProcess {
+function startReceiver({ retake }: Tools): ChildProcess {
   const { program, args, env } = retake.command(['wal', 'receive', '--quiet'])
   const child = spawn(program, [...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] })
   child.on('error', (error) => {
@@ -96,50 +100,61 @@ async function everythingArchived(lab: Lab): Promise<void> {
 
 async function runReplay(lab: Lab, tools: Tools): Promise<ReplaySample[]> {
   const { retake, pgBackRest } = tools
-  const samples: ReplaySample[] = []
-  samples.push(await replayOurs(lab, retake.command.bind(retake)))
-  if (pgBackRest) {
-    const to = await lab.fresh('restored')
-    samples.push(
-      await replayTheirs(lab, 'pgBackRest, archive-get async', to, () =>
-        measure(pgBackRest.restore(to)).then(() => undefined),
-      ),
-    )
-  }
   const to = lab.directory.join('restored')
-  samples.push(
-    await replayTheirs(lab, 'plain files, restore_command = cp', to, async () => {
+  const samples = [await replayOurs(lab, retake)]
+  if (pgBackRest) {
+    const restore = async () => {
       await lab.fresh('restored')
-      await lab.prepare({ program: 'cp', args: ['-aT', lab.directory.join('basebackup'), to] })
-      await writeFile(inside(to, 'recovery.signal'), '')
-      await appendFile(inside(to, 'postgresql.auto.conf'), `\nrestore_command = 'cp ${archiveDirectory(lab)}/%f %p'\n`)
-    }),
-  )
+      await measure(pgBackRest.restore(to))
+    }
+    samples.push(await replayTheirs(lab, { name: 'pgBackRest, archive-get async', to, restore }))
+  }
+  const restore = async () => {
+    await lab.fresh('restored')
+    await lab.prepare({ program: 'cp', args: ['-aT', lab.directory.join('basebackup'), to] })
+    await lab.prepare({ program: 'sync', args: [] })
+    await writeOwned(inside(to, 'recovery.signal'), '')
+    await appendFile(inside(to, 'postgresql.auto.conf'), `\nrestore_command = 'cp ${archiveDirectory(lab)}/%f %p'\n`)
+  }
+  samples.push(await replayTheirs(lab, { name: 'cp of plain files, restore_command = cp', to, restore }))
   return samples
 }
 
-/** The command restores, starts the server, replays, promotes and reports; its own measurements are what it prints as JSON. */
-async function replayOurs(lab: Lab, command: Tools['retake']['command']): Promise<ReplaySample> {
+/** One command restores, starts the server, replays and promotes; what it measured itself is in its JSON. */
+async function replayOurs(lab: Lab, retake: Tools['retake']): Promise<ReplaySample> {
   const to = lab.directory.join('restored')
   await lab.prepare({ program: 'rm', args: ['-rf', to] })
   await settle()
-  const cost = await measure(
-    command(['restore', 'apply', '--at', 'latest', '--to', to, '--then', 'shutdown', '--quiet']),
-  )
-  return { name: 'retake', totalSeconds: cost.wallMs / 1_000, redoSeconds: Number.NaN }
+  const { program, args, env } = retake.command([
+    'restore',
+    'apply',
+    '--at',
+    'latest',
+    '--to',
+    to,
+    '--set',
+    'shared_buffers=512MB',
+    '--json',
+    '--quiet',
+  ])
+  const begunMs = performance.now()
+  const { stdout } = await run(program, [...args], { env: { ...process.env, ...env }, maxBuffer: 1 << 24 })
+  const totalSeconds = (performance.now() - begunMs) / 1_000
+  const { report } = JSON.parse(stdout) as { report: RestoreReport }
+  if (report.server) await stopServer(report.server.pid)
+  return { name: 'retake', totalSeconds, redoSeconds: (report.wal.replayMs ?? Number.NaN) / 1_000 }
 }
 
-async function replayTheirs(lab: Lab, name: string, to: string, restore: () => Promise<void>): Promise<ReplaySample> {
+async function replayTheirs(
+  lab: Lab,
+  how: { readonly name: string; readonly to: string; readonly restore: () => Promise<void> },
+): Promise<ReplaySample> {
   await settle()
   const begunMs = performance.now()
-  await restore()
-  const logFile = lab.directory.join('replay.log')
-  await writeFile(logFile, '', { mode: 0o666 })
-  const account = serverAccount()
-  if (account) await lab.prepare({ program: 'true', args: [] })
+  await how.restore()
   await using server = await LocalServer.start({
     binDir: lab.server.binDir,
-    dataDir: to,
+    dataDir: how.to,
     settings: { archive_mode: 'off', shared_buffers: '512MB' },
     readyTimeoutMs: 600_000,
   })
@@ -150,10 +165,10 @@ async function replayTheirs(lab: Lab, name: string, to: string, restore: () => P
     await sleep(20)
   }
   const totalSeconds = (performance.now() - begunMs) / 1_000
-  return { name, totalSeconds, redoSeconds: redoSeconds(await readFile(server.logFile, 'utf8')) }
+  return { name: how.name, totalSeconds, redoSeconds: redoSeconds(await readFile(server.logFile, 'utf8')) }
 }
 
 /** `redo done at 0/5000060 system usage: CPU: user: 1.20 s, system: 0.30 s, elapsed: 1.80 s` */
-export function redoSeconds(log: string): number {
+function redoSeconds(log: string): number {
   return Number(/redo done at .* elapsed: ([\d.]+) s/.exec(log)?.[1])
 }

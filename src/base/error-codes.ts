@@ -102,8 +102,6 @@ export const errorCodes = facts({
 
   /** A check before the restore failed: space, version, target directory, tablespace mapping. */
   'restore.refused': { exit: 22, retry: 'never' },
-  /** A confirmation was needed and not given. */
-  'confirm.missing': { exit: 23, retry: 'never' },
   /** The plan is not the one that was shown, or no longer fits the repository. */
   'plan.stale': { exit: 22, retry: 'never' },
   /** The restored files or the recovered server are not what the plan promised. */

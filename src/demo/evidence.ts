@@ -1,6 +1,8 @@
 /** What the demo claims, with the numbers behind it, as a file that stays. */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { systemErrorCode } from '../base/errors.ts'
 import { retakeVersion } from '../base/version.ts'
 import type { BackupReport } from '../engine/backup.ts'
 import type { DatabaseDigest } from './content-digest.ts'
@@ -18,8 +20,10 @@ export interface EvidenceFacts {
   readonly totalMs: number
 }
 
+const DIRECTORY = '.retake-demo'
+
 /** Writes `<directory>/evidence-<instant>.json` and returns its path. */
-export async function writeEvidence(directory: string, facts: EvidenceFacts): Promise<string> {
+export async function writeEvidence(directory: string | undefined, facts: EvidenceFacts): Promise<string> {
   const { disaster, backup, recovered, proof } = facts
   const evidence = {
     schemaVersion: 1,
@@ -43,10 +47,23 @@ export async function writeEvidence(directory: string, facts: EvidenceFacts): Pr
     contentBefore: plain(proof.expected),
     contentRecovered: plain(proof.found),
   }
-  await mkdir(directory, { recursive: true })
   const name = `evidence-${disaster.at.replace(/[-:]/g, '').replace(/\.\d+/, '')}.json`
+  const text = `${JSON.stringify(evidence, null, 2)}\n`
+  try {
+    return await writeInto(directory ?? DIRECTORY, { name, text })
+  } catch (error) {
+    if (directory !== undefined || !['EACCES', 'EPERM', 'EROFS'].includes(systemErrorCode(error) ?? '')) throw error
+    return await writeInto(await mkdtemp(path.join(tmpdir(), 'retake-demo-evidence-')), { name, text })
+  }
+}
+
+async function writeInto(
+  directory: string,
+  { name, text }: { readonly name: string; readonly text: string },
+): Promise<string> {
+  await mkdir(directory, { recursive: true })
   const file = path.join(directory, name)
-  await writeFile(file, `${JSON.stringify(evidence, null, 2)}\n`)
+  await writeFile(file, text)
   return file
 }
 

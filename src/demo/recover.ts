@@ -67,15 +67,10 @@ function describePlan(plan: RestorePlan): string[] {
   ]
 }
 
-/** The recovered server is no child of ours: it was handed over. */
+/** The recovered server is no child of ours: it was handed over. Its directory goes with it, so it need not write anything more. */
 async function endServer(pid: number): Promise<void> {
-  for (
-    let waitedMs = 0;
-    isAlive(pid, waitedMs === 0 ? 'SIGINT' : waitedMs === 10_000 ? 'SIGQUIT' : 0);
-    waitedMs += 20
-  ) {
-    await sleep(20)
-  }
+  isAlive(pid, 'SIGQUIT')
+  while (isAlive(pid, 0)) await sleep(20)
 }
 
 function isAlive(pid: number, signal: NodeJS.Signals | 0): boolean {

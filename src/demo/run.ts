@@ -13,15 +13,14 @@ import { openSql } from '../postgres/connection/sql.ts'
 import type { SqlConnection } from '../postgres/connection/sql-connection.ts'
 import { serverAccount } from '../postgres/server/account.ts'
 import { startTraffic, type Traffic } from './cinetrack/traffic.ts'
-import { type Disaster, type DisasterKind, disasterKinds, strike } from './disasters.ts'
+import { type Disaster, disasterKinds, strike } from './disasters.ts'
 import { writeEvidence } from './evidence.ts'
 import { compareWithBefore, type Proof, renderProof } from './proof.ts'
 import { type Recovered, recover } from './recover.ts'
 import { type SourceServer, SUPERUSER, startSourceServer } from './source-server.ts'
 import { Story } from './story.ts'
 
-export type { DisasterKind } from './disasters.ts'
-export { disasterKinds } from './disasters.ts'
+export type DisasterKind = Disaster['kind']
 
 export interface DemoOptions {
   /** Default: one of the three, at random. */
@@ -30,7 +29,7 @@ export interface DemoOptions {
   readonly keep?: boolean | undefined
   /** Of the server that is protected. Default: a free one. */
   readonly port?: number | undefined
-  /** Where the evidence goes; default `.retake-demo` in the working directory. */
+  /** Where the evidence goes; default `.retake-demo` in the working directory, or in the temporary one where that cannot be written. */
   readonly evidenceDirectory?: string | undefined
   /** Gets the story line by line. */
   readonly out: (line: string) => void
@@ -38,6 +37,8 @@ export interface DemoOptions {
   /** Default 1: about 100,000 rows. */
   readonly scale?: number | undefined
   readonly seed?: number | undefined
+  /** How long the story waits while users work, relative to what a person likes to watch; default 1. */
+  readonly pace?: number | undefined
 }
 
 export interface DemoResult {
@@ -98,7 +99,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   }
   const { retake, receiver } = await story.step('Protection', (say) => protect(scene, { undo, say }))
   const backup = await story.step('Full backup, while users work', (say) => takeBackup(scene, { retake, say }))
-  await story.step('Life goes on', (say) => letLifeGoOn(scene, { ms: 2_500, say }))
+  await story.step('Life goes on', (say) => letLifeGoOn(scene, { ms: 2_500 * (options.pace ?? 1), say }))
   const disaster = await story.step('Disaster', (say) => wreck(scene, say))
   // A server that is gone sends no more WAL; what the receiver has is then all there will ever be.
   if (disaster.kind === 'lose-server') await receiver.stop()
@@ -109,7 +110,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     return found
   })
   const facts = { disaster, backup, recovered, proof, timings: story.timings, totalMs: performance.now() - begunMs }
-  const evidenceFile = await writeEvidence(options.evidenceDirectory ?? '.retake-demo', facts)
+  const evidenceFile = await writeEvidence(options.evidenceDirectory, facts)
   const result = resultOf(facts, evidenceFile)
   tellEnd(story, result)
   if (!options.keep) return result
@@ -237,7 +238,7 @@ async function wreck(scene: Scene, say: (line: string) => void): Promise<Disaste
   say(disaster.command)
   say(`${disaster.damage}, after ${acknowledged} transactions of this demo`)
   if (disaster.kind !== 'lose-server') {
-    await sleep(1_500, options.signal)
+    await sleep(1_500 * (options.pace ?? 1), options.signal)
     say(`nobody noticed at once: ${traffic.committed.length - acknowledged} more transactions followed`)
   }
   return disaster

@@ -18,7 +18,6 @@ import {
   type LocateOptions,
   lastRange,
   latestInstant,
-  lostEnd,
   nothingHeld,
   type StopPoint,
   stopAfter,
@@ -97,7 +96,8 @@ async function stopAtEnd(
       `No transaction after ${formatInstant(instant)} is held before a gap, so the moment may lie inside it`,
     )
   }
-  if (lostEnd(log)) lastRange(log)
+  // Refuses when the end of the archive was lost or cannot be read.
+  lastRange(log)
   const caughtUpAt = knownUntil(log, range.endLsn)
   if (caughtUpAt === undefined || caughtUpAt < instant) throw await tooLate(log, { instant, range, caughtUpAt })
   const record = await lastRecord(log, range)

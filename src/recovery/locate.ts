@@ -20,6 +20,7 @@ import {
   nothingHeld,
   type StopPoint,
   stopAfter,
+  throwIfEndDamaged,
 } from './stop-point.ts'
 import type { RecoveryTarget } from './targets.ts'
 import {
@@ -121,6 +122,7 @@ async function stopAtXid(
 ): Promise<StopPoint> {
   const end = await findFromEnd(options.log, endsOf(target.xid))
   if (!end) {
+    throwIfEndDamaged(options.log)
     throw new RetakeError('target.missing', `Transaction ${target.xid} did not end in the WAL that is held.`, {
       hint: 'It may still have been open, may have written nothing, or lies outside the recovery window (`retake window`). Subtransactions are found under their top transaction.',
       details: { xid: target.xid },
@@ -145,6 +147,7 @@ async function stopAtXid(
 async function stopAtName(options: LocateOptions, name: string): Promise<StopPoint> {
   const point = await findFromEnd(options.log, pointsNamed(name))
   if (!point) {
+    throwIfEndDamaged(options.log)
     throw new RetakeError('target.missing', `There is no restore point named "${name}" in the WAL that is held.`, {
       hint: 'Restore points are made with pg_create_restore_point; the name is case-sensitive. See `retake window` for what is held.',
       details: { name },

@@ -1,4 +1,5 @@
 /** What a reader of a plan should know; pure. */
+import type { RetakeError } from '../base/errors.ts'
 import { parseInstant } from '../base/instant.ts'
 import type { TimelineCoverage } from '../catalog/coverage.ts'
 import { stepAt, type TimelinePath } from '../catalog/timeline-path.ts'
@@ -8,7 +9,13 @@ import type { BackupSurvey } from './backup-survey.ts'
 import type { PlanServer, PlanStop } from './plan-types.ts'
 import type { RecoveryTarget } from './targets.ts'
 
+export interface DamagedBackup {
+  readonly backupId: string
+  readonly error: RetakeError
+}
+
 export function planWarnings(facts: {
+  readonly damaged: readonly DamagedBackup[]
   readonly survey: BackupSurvey
   readonly backup: BackupSummary
   readonly target: RecoveryTarget
@@ -24,6 +31,9 @@ export function planWarnings(facts: {
     warnings.push(
       `At the target's time the server was on timeline ${abandoned}, whose end was abandoned later. This plan follows timeline ${facts.path.at(-1)?.timeline}; to see the abandoned past, add --timeline ${abandoned}.`,
     )
+  }
+  for (const { backupId, error } of facts.damaged) {
+    warnings.push(`Backup ${backupId} was not considered: ${error.message} Run \`retake verify\`.`)
   }
   if (backup.corruptBlockCount > 0) {
     warnings.push(

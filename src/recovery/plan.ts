@@ -24,7 +24,7 @@ import {
   type RestorePlan,
   sealPlan,
 } from './plan-types.ts'
-import { planWarnings } from './plan-warnings.ts'
+import { type DamagedBackup, planWarnings } from './plan-warnings.ts'
 import { predictRestore } from './predict.ts'
 import {
   checkBinaries,
@@ -83,7 +83,7 @@ export interface PlanRestoreOptions {
 export async function planRestore(options: PlanRestoreOptions): Promise<RestorePlan> {
   const { cluster, target, signal, clock = systemClock } = options
   const held = await readHeldArchive(cluster)
-  const backups = await listBackups(cluster)
+  const { backups, damaged } = await readBackups(cluster, options.backupId)
   const path = choosePath({ held, backups, timeline: options.timeline })
   const log = openWalLog(cluster, { held, path, signal })
   const located = await locateTarget(target, { log, backups: candidates(backups, options.backupId) })
@@ -98,7 +98,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
     created: clock.now().toISOString(),
     cluster: clusterOf(cluster),
     target: { asked: formatTarget(target), timeline: path.at(-1)?.timeline ?? 1, path: path.map(formatStep) },
-    backup: backupOf(located),
+    backup: backupOf(located, damaged),
     stop,
     wal,
     files: {
@@ -112,6 +112,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
     predicted: predictRestore({ writtenBytes: survey.writtenBytes, walBytes: wal.bytes }),
     preflight: await preflight({ cluster, place, server, survey, wal }),
     warnings: planWarnings({
+      damaged,
       survey,
       backup: located.choice.backup,
       target,
@@ -206,6 +207,21 @@ function choosePath(options: {
   return buildTimelinePath(held.histories, newestFirst[0] ?? 1)
 }
 
+/**
+ * All backups that can be read. A damaged manifest costs its own backup only (R2); it is an error when it was asked for, or
+ * when nothing else is left.
+ */
+async function readBackups(
+  cluster: ClusterRepository,
+  backupId: string | undefined,
+): Promise<{ readonly backups: readonly BackupSummary[]; readonly damaged: readonly DamagedBackup[] }> {
+  const damaged: DamagedBackup[] = []
+  const backups = await listBackups(cluster, { onDamage: (error, id) => damaged.push({ backupId: id, error }) })
+  const fatal = damaged.find((one) => one.backupId === backupId) ?? (backups.length === 0 ? damaged[0] : undefined)
+  if (fatal) throw fatal.error
+  return { backups, damaged }
+}
+
 function candidates(backups: readonly BackupSummary[], backupId: string | undefined): readonly BackupSummary[] {
   if (backupId === undefined) return backups
   const chosen = backups.filter((backup) => backup.backupId === backupId)
@@ -215,10 +231,11 @@ function candidates(backups: readonly BackupSummary[], backupId: string | undefi
   })
 }
 
-function backupOf({ choice }: Located): RestorePlan['backup'] {
+function backupOf({ choice }: Located, damaged: readonly DamagedBackup[]): RestorePlan['backup'] {
   const { backup, why, rejected } = choice
+  const unreadable = damaged.map(({ backupId: id, error }) => ({ backupId: id, why: error.message }))
   const { backupId, timeline, startLsn, stopLsn, startedAt, stoppedAt } = backup
-  return { backupId, timeline, startLsn, stopLsn, startedAt, stoppedAt, why, others: rejected }
+  return { backupId, timeline, startLsn, stopLsn, startedAt, stoppedAt, why, others: [...unreadable, ...rejected] }
 }
 
 async function planStop(log: WalLog, { stop, choice }: Located): Promise<PlanStop> {

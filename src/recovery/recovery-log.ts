@@ -9,6 +9,8 @@ export interface RecoveryFacts {
   readonly consistentLsn?: Lsn | undefined
   /** `recovery stopping …`, as PostgreSQL words it. */
   readonly stopping?: string | undefined
+  /** The record it names, when it stops at a position. */
+  readonly stoppingLsn?: Lsn | undefined
   /** The start of the record at which replay ended. */
   readonly redoDoneLsn?: Lsn | undefined
   readonly replayMs?: number | undefined
@@ -32,7 +34,10 @@ const RULES: readonly (readonly [RegExp, (match: RegExpExecArray) => Partial<Rec
     new RegExp(`LOG: {2}consistent recovery state reached at ${LSN}`),
     ([, lsn = '']) => ({ consistentLsn: parseLsn(lsn) }),
   ],
-  [/LOG: {2}(recovery stopping .*)$/, ([, stopping = '']) => ({ stopping })],
+  [
+    /LOG: {2}(recovery stopping (?:after WAL location \(LSN\) "([0-9A-F/]+)")?.*)$/,
+    ([, stopping = '', lsn]) => ({ stopping, ...(lsn === undefined ? {} : { stoppingLsn: parseLsn(lsn) }) }),
+  ],
   [
     new RegExp(`LOG: {2}redo done at ${LSN}(?:.* elapsed: ([\\d.]+) s)?`),
     ([, lsn = '', seconds]) => ({

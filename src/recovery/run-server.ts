@@ -123,15 +123,15 @@ function outcomeOf(facts: RecoveryFacts, action: AfterRecovery): RecoveryOutcome
 
 /** PostgreSQL found its target by its own rules; it must be the record that the plan found. */
 function checkStop(plan: RestorePlan, facts: RecoveryFacts): void {
-  const { redoDoneLsn } = facts
-  // A paused server has not said it yet; how it words its stop is in the report.
-  if (redoDoneLsn === undefined || redoDoneLsn === parseLsn(plan.stop.recordLsn)) return
+  // A paused server has not said yet where its replay ended, only at which position it stops, if the target is one.
+  const reached = facts.redoDoneLsn ?? facts.stoppingLsn
+  if (reached === undefined || reached === parseLsn(plan.stop.recordLsn)) return
   throw new RetakeError(
     'restore.mismatch',
-    `Recovery stopped at ${formatLsn(redoDoneLsn)}, but the plan promised ${plan.stop.recordLsn}. The restored server is not what was planned and was stopped.`,
+    `Recovery stopped at ${formatLsn(reached)}, but the plan promised ${plan.stop.recordLsn}. The restored server is not what was planned and was stopped.`,
     {
       hint: 'Do not use the restored directory. Make a new plan; if it happens again, please report it with both positions.',
-      details: { reachedLsn: formatLsn(redoDoneLsn), plannedLsn: plan.stop.recordLsn, stopping: facts.stopping },
+      details: { reachedLsn: formatLsn(reached), plannedLsn: plan.stop.recordLsn, stopping: facts.stopping },
     },
   )
 }

@@ -165,11 +165,11 @@ test('laid out only: the recovery settings are in the files, between marks', asy
 })
 
 test('an idle database can be restored to a moment after its last transaction', async () => {
-  await server.query('select pg_sleep(0.05)')
   const [row] = await server.query<{ at: string }>(
-    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`,
+    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at from pg_sleep(0.05)`,
   )
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  // WAL goes on, as it does by itself now and then, but no transaction ends.
+  await server.query(`select pg_create_restore_point('no transaction') from pg_sleep(0.05)`)
   await lab.catchUp()
   const made = await plan('/nonexistent/retake', { at: row?.at ?? '' })
   assert.equal(made.stop.setting.name, 'recovery_target_lsn')
@@ -205,6 +205,9 @@ test('a transaction that was rolled back is no target', async () => {
     'begin; create table never (); select pg_current_xact_id()::text as xid',
   )
   await server.query('rollback')
+  // The end of a transaction that was rolled back is written out with the next commit.
+  await server.query('create table written_out ()')
+  await server.query('drop table written_out')
   await lab.catchUp()
   await assert.rejects(plan('/nonexistent/retake', { at: `xid:${row?.xid}` }), (error) => {
     return isRetakeError(error, 'target.missing') && /rolled back/.test(error.message)
@@ -258,6 +261,42 @@ test('an aborted restore leaves nothing that starts, and applying the plan again
   await applyRestore({ cluster: lab.cluster, plan: made })
   assert.ok(existsSync(join(directory, 'global', 'pg_control')))
   await assert.rejects(applyRestore({ cluster: lab.cluster, plan: made }), { code: 'restore.refused' })
+})
+
+test('a damaged end of the archive costs the last moments only', async () => {
+  await server.query(`select pg_create_restore_point('safe'), pg_switch_wal()`)
+  await server.query(`insert into plain values (-5, 'at the end')`)
+  await lab.catchUp()
+  const tails = join(lab.url, 'clusters/main/wal/00000001/tail')
+  const originals = readdirSync(tails).map((name) => [join(tails, name), readFileSync(join(tails, name))] as const)
+  assert.ok(originals.length > 0)
+  for (const [file, bytes] of originals) {
+    const flipped = Buffer.from(bytes)
+    flipped[20] = (flipped[20] ?? 0) ^ 1
+    writeFileSync(file, flipped)
+  }
+  const safe = await plan('/nonexistent/retake', { at: 'name:safe' })
+  assert.equal(safe.stop.setting.value, 'safe')
+  for (const at of ['latest', 'xid:4000000000', new Date().toISOString()]) {
+    await assert.rejects(plan('/nonexistent/retake', { at }), { code: 'repo.damaged' }, at)
+  }
+  for (const [file, bytes] of originals) writeFileSync(file, bytes)
+})
+
+test('a damaged manifest costs its own backup only', async () => {
+  const second = await lab.backUp()
+  await lab.catchUp()
+  const file = join(lab.url, 'clusters/main/backups', second.backupId)
+  const bytes = readFileSync(file)
+  writeFileSync(file, bytes.subarray(0, bytes.length - 1))
+  const made = await plan('/nonexistent/retake')
+  assert.notEqual(made.backup.backupId, second.backupId)
+  assert.ok(made.warnings.some((warning) => warning.includes(second.backupId)))
+  await assert.rejects(plan('/nonexistent/retake', { backupId: second.backupId }), { code: 'repo.damaged' })
+  rmSync(file)
+  writeFileSync(file, bytes)
+  assert.equal((await plan('/nonexistent/retake')).backup.backupId, second.backupId)
+  rmSync(file)
 })
 
 test('a damaged segment inside the range stops the recovery; nothing is promoted', async () => {

@@ -3,7 +3,7 @@ import { RetakeError } from '../base/errors.ts'
 import { type InstantMicros, parseInstant } from '../base/instant.ts'
 import { type BackupChoice, gapError } from '../catalog/choose-backup.ts'
 import type { LsnRange, WalGap } from '../catalog/coverage.ts'
-import { formatLsn, type Lsn } from '../postgres/lsn.ts'
+import { formatLsn, type Lsn, segmentStart } from '../postgres/lsn.ts'
 import type { WalLandmark } from '../postgres/wal/landmarks.ts'
 import type { WalRecord } from '../postgres/wal/record.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
@@ -54,6 +54,7 @@ export function stopAfter(record: Pick<WalRecord, 'lsn' | 'endLsn'>, why: string
 /** The last stretch of held WAL. @throws RetakeError `wal.gap` when its end was lost, `backup.missing` when nothing is held */
 export function lastRange(log: WalLog): LsnRange {
   const range = log.coverage.ranges.at(-1)
+  throwIfEndDamaged(log)
   const lost = lostEnd(log)
   if (lost) throw gapError(lost, 'The end of the archived WAL has been lost')
   if (range) return range
@@ -62,7 +63,18 @@ export function lastRange(log: WalLog): LsnRange {
   })
 }
 
-export function lostEnd(log: WalLog): WalGap | undefined {
+/** An unreadable end must not pass for the end of the archive. */
+export function throwIfEndDamaged(log: WalLog): void {
+  const timelines = new Set(log.path.map((step) => step.timeline))
+  const end = log.coverage.ranges.at(-1)?.endLsn
+  const hit = log.held.damage.find(
+    ({ timeline, segment }) =>
+      timelines.has(timeline) && (end === undefined || segmentStart(segment + 1n, log.segmentSizeBytes) > end),
+  )
+  if (hit) throw hit.error
+}
+
+function lostEnd(log: WalLog): WalGap | undefined {
   const end = log.coverage.ranges.at(-1)?.endLsn
   return log.coverage.gaps.find((gap) => end === undefined || gap.beginLsn >= end)
 }

@@ -200,6 +200,9 @@ async function isOfInterest(log: WalLog, segment: bigint, query: LandmarkQuery):
   throwIfAborted(log.signal)
   const timeline = heldTimeline(log, segment)
   if (timeline === undefined) return false
+  // In the first segment of a timeline, a record of the ancestor may end whose beginning the facts did not see.
+  if (log.path.some((step) => step.beginLsn > 0n && segmentOf(step.beginLsn, log.segmentSizeBytes) === segment))
+    return true
   const meta = await readStoredMeta(log.cluster, { timeline, segment })
   return meta === undefined || query.mayHold(meta)
 }

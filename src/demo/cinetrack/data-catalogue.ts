@@ -1,6 +1,5 @@
 /** What there is to watch, and what users watched, want to watch and wrote about it. */
 import { type CopyValue, textArray } from './copy-in.ts'
-import type { GeneratedTable } from './data.ts'
 import { GENRES } from './data-members.ts'
 import {
   laterInstant,
@@ -12,6 +11,7 @@ import {
   watchedOf,
   watchlistOf,
 } from './data-world.ts'
+import type { GeneratedTable } from './generated-table.ts'
 import { Random, uuidOf } from './random.ts'
 
 const DEVICES: readonly string[] = ['tv', 'phone', 'tablet', 'laptop', 'cinema']

@@ -1,7 +1,7 @@
 /** Who uses CineTrack: accounts in `auth`, profiles in `public`, files in `storage`. */
 import { type CopyValue, textArray } from './copy-in.ts'
-import type { GeneratedTable } from './data.ts'
 import { followsOf, laterInstant, pastInstant, reviewsOf, STREAM, userId, type World } from './data-world.ts'
+import type { GeneratedTable } from './generated-table.ts'
 import { Random, uuidOf } from './random.ts'
 
 export const GENRES: readonly string[] = [

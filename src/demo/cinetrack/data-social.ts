@@ -1,6 +1,5 @@
 /** What users make of each other: lists, follows, likes and comments, notifications, the feed. */
 import type { CopyValue } from './copy-in.ts'
-import type { GeneratedTable } from './data.ts'
 import {
   followsOf,
   interactionsOf,
@@ -13,6 +12,7 @@ import {
   userId,
   type World,
 } from './data-world.ts'
+import type { GeneratedTable } from './generated-table.ts'
 import { Random, uuidOf } from './random.ts'
 
 const VERBS: readonly (readonly [string, string])[] = [

@@ -2,17 +2,12 @@
  * CineTrack's data, table by table in an order that respects references. Nothing is remembered between rows: ids are functions of
  * (seed, table, number), so a data set of any size is written with the memory of one row.
  */
-import type { CopyValue } from './copy-in.ts'
+
 import { catalogueTables } from './data-catalogue.ts'
 import { memberTables } from './data-members.ts'
 import { socialTables } from './data-social.ts'
 import { makeWorld } from './data-world.ts'
-
-export interface GeneratedTable {
-  readonly table: string
-  readonly columns: readonly string[]
-  rows(): Iterable<readonly CopyValue[]>
-}
+import type { GeneratedTable } from './generated-table.ts'
 
 export interface DataOptions {
   /** Default 1. */

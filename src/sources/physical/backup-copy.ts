@@ -42,7 +42,8 @@ export interface BackupStart {
 
 /** 16 MiB of plaintext under way; more would not make it faster. */
 const SLOT_COUNT = 16
-const MOST_WORKERS = 4
+/** A thread costs some 50 MiB, and the whole process shall stay below 300. */
+const MOST_WORKERS = 2
 const PROGRESS_INTERVAL_MS = 100
 /** The server's own list of its files; of use to people who compare. */
 const MANIFEST_PATH = 'backup_manifest'

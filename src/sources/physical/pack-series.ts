@@ -5,10 +5,11 @@
 
 import { RetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
+import { releaseBuffer } from '../../base/release-buffer.ts'
 import { ContainerWriter } from '../../repository/container.ts'
 import { packKey } from '../../repository/layout.ts'
 import type { FrameRef } from '../../repository/manifest.ts'
-import type { Sealing } from '../../repository/sealing.ts'
+import { type Sealing, sealFrame } from '../../repository/sealing.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 
 /** Packs aim at this size: large enough that there are few, small enough that garbage collection rewrites little. */
@@ -62,11 +63,14 @@ export class PackSeries implements AsyncDisposable {
   async write(plain: Uint8Array, contentId: string): Promise<StoredFrame> {
     this.#open ??= await this.#begin()
     const pack = this.#open
-    const location = await pack.writer.writeFrame(plain, {
-      codec: 'zstd',
-      level: this.#options.compressionLevel,
-      contentId,
-    })
+    const { writer } = pack
+    const sealed = sealFrame(
+      writer.objectKey,
+      { index: writer.reserveFrame(), plain },
+      { codec: 'zstd', level: this.#options.compressionLevel },
+    )
+    const location = await writer.appendSealed(sealed, { contentId })
+    for (const piece of sealed.bytes) releaseBuffer(piece)
     if (pack.writer.sizeBytes >= (this.#options.targetBytes ?? PACK_TARGET_BYTES)) await this.#close(pack)
     return {
       packId: pack.packId,

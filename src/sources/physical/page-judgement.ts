@@ -20,7 +20,7 @@ export interface PageVerdict {
 }
 
 export interface JudgeOptions {
-  readonly sql: ServerLine
+  readonly sql: Pick<ServerLine, 'query'>
   /** Where replay of this backup begins. */
   readonly startLsn: bigint
   readonly blockSizeBytes: number
@@ -87,7 +87,7 @@ async function isUnchangedAndBad(page: BadPage, file: SuspectFile, options: Judg
   return findBadPages(bytes, { firstBlockNumber: page.blockNumber, blockSizeBytes }).length > 0
 }
 
-async function currentLsn(sql: ServerLine): Promise<bigint> {
+async function currentLsn(sql: Pick<ServerLine, 'query'>): Promise<bigint> {
   const [row] = await sql.query<{ lsn: string | null }>(
     `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn`,
   )

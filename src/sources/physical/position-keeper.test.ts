@@ -69,6 +69,16 @@ test('a server that is always ahead cannot put it off for ever', async () => {
   assert.equal(keeper.caughtUpAt, 9_000_000n)
 })
 
+test('what another connection promised is not fulfilled by this one', async () => {
+  const { keeper } = open()
+  await using _keeper = keeper
+  keeper.flushed(1, lsn(50))
+  keeper.heard(word(100, 1))
+  keeper.forget()
+  keeper.flushed(2, lsn(200))
+  assert.equal(keeper.caughtUpAt, undefined)
+})
+
 test('nothing is written before the server has spoken, and the same is not written twice', async () => {
   const { place, keeper } = open()
   await using _keeper = keeper

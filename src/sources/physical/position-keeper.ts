@@ -28,6 +28,7 @@ export class PositionKeeper implements AsyncDisposable {
   readonly #clock: Clock
   #flushed: { readonly timeline: number; readonly flushLsn: Lsn } | undefined
   #heard: ServerWord | undefined
+  #serverTime: InstantMicros | undefined
   /** A word that is not fulfilled yet; the next one waits, so that a busy server cannot put it off for ever. */
   #pending: ServerWord | undefined
   #caughtUpAt: InstantMicros | undefined
@@ -55,14 +56,16 @@ export class PositionKeeper implements AsyncDisposable {
   /** Only words about the timeline that is being written. */
   heard(word: ServerWord): void {
     this.#heard = word
+    this.#serverTime = word.serverTime
     this.#pending ??= word
     this.#judge()
     this.#schedule()
   }
 
-  /** A new connection: what another server said before counts no more. */
+  /** A new connection: what was said on an older one, perhaps by another server, is no promise any more. */
   forget(): void {
     this.#pending = undefined
+    this.#heard = undefined
   }
 
   /** Writes what is new, now. */
@@ -111,12 +114,12 @@ export class PositionKeeper implements AsyncDisposable {
   }
 
   #position(): WalPosition | undefined {
-    if (this.#flushed === undefined || this.#heard === undefined) return undefined
+    if (this.#flushed === undefined || this.#serverTime === undefined) return undefined
     return {
       timeline: this.#flushed.timeline,
       flushLsn: formatLsn(this.#flushed.flushLsn),
       at: this.#clock.now().toISOString(),
-      serverTime: formatInstant(this.#heard.serverTime),
+      serverTime: formatInstant(this.#serverTime),
       ...(this.#caughtUpAt === undefined ? {} : { caughtUpAt: formatInstant(this.#caughtUpAt) }),
       slot: this.#options.slot,
     }

@@ -1,0 +1,118 @@
+/**
+ * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --write]`: full backup, restore and WAL replay, side by
+ * side with pg_basebackup and, where it is installed, pgBackRest. With `--write` the results go into `bench/README.md`.
+ */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { postgresMajors } from '../test/support/postgres.ts'
+import { backupCases, restoreCases, runInterleaved, type Tools } from './cases.ts'
+import { type Lab, openLab } from './lab.ts'
+import { describeMachine } from './machine.ts'
+import { findProgram, setUpPgBackRest } from './peers.ts'
+import { prepareReplay, type ReplaySample } from './replay.ts'
+import { median, type Row, renderTable, summarise } from './report.ts'
+import { setUpRetake } from './retake.ts'
+
+/** Here and not in the document, so that the numbers and how they came about never part. */
+const METHOD = `## Method
+
+- The cases of a table run one after the other, round after round, so that whatever else the machine does falls on all alike; \`sync\` before each.
+- Retake runs as a user runs it (\`retake backup\`, \`retake restore apply --no-start\`): process start, key, lease, WAL of the backup and receipt included, with as many workers as processors.
+- pgBackRest: \`process-max\` = processors, the same zstd level, its cipher on, bundling on, page checksums on (its default), \`archive-check=n\`, \`start-fast=y\`.
+- pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
+- Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
+- Everything is local: no network between tool, server and repository.
+- The data is text with Zipf-distributed words, jsonb, uuid, numeric, timestamps and their indexes; it compresses about as well as that of real applications, and far worse than pgbench's filler.`
+
+const { values } = parseArgs({
+  options: {
+    mib: { type: 'string', default: '1024' },
+    repeat: { type: 'string', default: '3' },
+    level: { type: 'string', default: '3' },
+    major: { type: 'string', default: String(postgresMajors()[0] ?? 15) },
+    'wal-mib': { type: 'string', default: '1024' },
+    'no-replay': { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+  },
+})
+const repeat = Number(values.repeat)
+const level = Number(values.level)
+const say = (line: string) => console.error(line)
+
+const pgBackRestProgram = findProgram('pgbackrest')
+const machine = describeMachine({
+  node: process.execPath,
+  ...(pgBackRestProgram ? { pgbackrest: pgBackRestProgram } : {}),
+})
+say(`filling a PostgreSQL ${values.major} with about ${values.mib} MiB`)
+await using lab = await openLab({ sizeBytes: Number(values.mib) * 2 ** 20, major: Number(values.major) })
+const tools: Tools = {
+  level,
+  retake: setUpRetake(lab, { name: 'retake', level }),
+  retakeDefault: setUpRetake(lab, { name: 'retake-default' }),
+  pgBackRest: pgBackRestProgram ? setUpPgBackRest(lab, { program: pgBackRestProgram, level }) : undefined,
+}
+const backups = backupCases(lab, tools)
+const reference = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
+const backupRows = summarise(await runInterleaved(lab, backups, { repeat, say }), reference)
+const restoreRows = summarise(await runInterleaved(lab, restoreCases(lab, tools), { repeat, say }), reference)
+const replay = values['no-replay'] ? undefined : await measureReplay(lab, tools)
+const text = await describeResults(lab, { backupRows, restoreRows, replay })
+console.log(text)
+if (values.write) await writeFile(join(import.meta.dirname, 'README.md'), text)
+
+async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number; samples: ReplaySample[] }> {
+  say(`writing ${values['wal-mib']} MiB of WAL`)
+  const setup = await prepareReplay(on, using, Number(values['wal-mib']) * 2 ** 20)
+  const samples: ReplaySample[] = []
+  for (let round = 1; round <= repeat; round++) {
+    for (const sample of await setup.run()) {
+      samples.push(sample)
+      say(
+        `round ${round}: ${sample.name}: ${sample.totalSeconds.toFixed(2)} s in all, redo ${sample.redoSeconds.toFixed(2)} s`,
+      )
+    }
+  }
+  return { walBytes: setup.walBytes, samples }
+}
+
+interface Results {
+  readonly backupRows: readonly Row[]
+  readonly restoreRows: readonly Row[]
+  readonly replay: { readonly walBytes: number; readonly samples: readonly ReplaySample[] } | undefined
+}
+
+async function describeResults(on: Lab, results: Results): Promise<string> {
+  const [server] = await on.server.query<{ version: string }>('show server_version')
+  const { system, processor, cores, memoryGib, loadBefore, versions } = machine
+  return `${[
+    '# Benchmark',
+    'Written by `npm run bench -- --write`; a run without `--write` only prints. What is measured and how is below the results.',
+    `- Machine: ${system}; ${processor}, ${cores} processors, ${memoryGib} GiB; load before the run ${loadBefore}
+- PostgreSQL ${Object.values(server ?? {})[0]}, data checksums on, fsync on; ${Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join('; ')}
+- Data: CineTrack, ${on.rows.toLocaleString('en')} rows, ${(on.dataBytes / 1e6).toFixed(0)} MB on disk without WAL, all in the page cache
+- ${new Date().toISOString().slice(0, 10)}; each number is the median of ${repeat} interleaved runs (least to most in brackets)`,
+    '## Full backup',
+    renderTable([...results.backupRows], reference),
+    '## Restore of all files, durable, server not started',
+    renderTable([...results.restoreRows], reference),
+    ...(results.replay ? [describeReplay(results.replay)] : []),
+    METHOD,
+  ].join('\n\n')}\n`
+}
+
+function describeReplay({ walBytes, samples }: NonNullable<Results['replay']>): string {
+  const names = [...new Set(samples.map(({ name }) => name))]
+  const rows = names.map((name) => {
+    const own = samples.filter((sample) => sample.name === name)
+    const total = median(own.map(({ totalSeconds }) => totalSeconds))
+    return `| ${name} | ${total.toFixed(2)} | ${median(own.map(({ redoSeconds }) => redoSeconds)).toFixed(2)} |`
+  })
+  return [
+    `## Recovery: restore, then replay of ${(walBytes / 1e6).toFixed(0)} MB of WAL`,
+    ['| case | from nothing to taking writes, s | of it redo, s |', '| --- | --- | --- |', ...rows].join('\n'),
+  ].join('\n\n')
+}
