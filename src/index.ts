@@ -39,11 +39,7 @@ export type { RestorePlan } from './recovery/plan-types.ts'
 export { readPlan } from './recovery/plan-types.ts'
 export type { RestoreReport } from './recovery/report.ts'
 export { formatTarget, parseTarget, type RecoveryTarget } from './recovery/targets.ts'
-export {
-  formatKeyText,
-  generateKey,
-  type KeyMaterial,
-  parseKeyText,
-} from './repository/keys/key-material.ts'
+export { generateKey, type KeyMaterial } from './repository/keys/key-material.ts'
+export { formatKeyText, parseKeyText } from './repository/keys/key-text.ts'
 export type { BackupSummary } from './repository/manifest.ts'
-export type { VerifyFinding } from './repository/verify.ts'
+export type { VerifyFinding } from './repository/verify/findings.ts'

@@ -1,7 +1,6 @@
 import { RetakeError } from './errors.ts'
 
-const INSTANT =
-  /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)$/i
+const INSTANT = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)$/i
 
 /** Microseconds since 1970-01-01T00:00:00Z: PostgreSQL's resolution, which a `Date` would round. */
 export type InstantMicros = bigint & { readonly __brand: 'InstantMicros' }

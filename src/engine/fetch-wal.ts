@@ -11,7 +11,7 @@ import { parseSegmentName, type SegmentPosition, segmentStart } from '../postgre
 import { openPaddedSegment } from '../recovery/archive-source.ts'
 import { readHeldArchive } from '../recovery/held-archive.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
-import { readHistory } from '../repository/wal-archive.ts'
+import { readHistory } from '../repository/wal-records.ts'
 import type { Retake } from './open.ts'
 
 export interface FetchedWal {

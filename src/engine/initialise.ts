@@ -8,13 +8,9 @@ import { isRetakeError, RetakeError } from '../base/errors.ts'
 import { formatLsn } from '../postgres/lsn.ts'
 import { openReplication, type ReplicationConnection } from '../postgres/replication/connection.ts'
 import type { ClusterFacts } from '../repository/cluster.ts'
-import {
-  formatKeyText,
-  generateKey,
-  type KeyMaterial,
-  parseKeyText,
-  renderRecoveryKit,
-} from '../repository/keys/key-material.ts'
+import { generateKey, type KeyMaterial } from '../repository/keys/key-material.ts'
+import { formatKeyText, parseKeyText } from '../repository/keys/key-text.ts'
+import { renderRecoveryKit } from '../repository/keys/recovery-kit.ts'
 import { createRepository, isRepository, openRepository, type Repository } from '../repository/repository.ts'
 import { readServerSettings } from '../sources/physical/preflight.ts'
 import { ServerLine } from '../sources/physical/server-line.ts'

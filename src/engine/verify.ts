@@ -1,6 +1,7 @@
 /** Verification joined with the catalog: not only what is damaged, but which backups and moments that costs. */
 import { isRetakeError } from '../base/errors.ts'
-import { type VerifyFinding, type VerifyReport, verifyRepository } from '../repository/verify.ts'
+import type { VerifyFinding, VerifyReport } from '../repository/verify/findings.ts'
+import { verifyRepository } from '../repository/verify.ts'
 import { type DamagedWal, damageConsequences, type LostMoments } from './damage-consequences.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationOptions, startOperation } from './operation.ts'

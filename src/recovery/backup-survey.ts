@@ -1,9 +1,9 @@
 /** One pass over a manifest for what a plan needs to know: how much, where, and the few files that decide how the server is set up. */
 import { RetakeError } from '../base/errors.ts'
 import { type ControlFile, parseControlFile } from '../postgres/control-file.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
 import type { BackupSummary, FileEntry, PackEntry } from '../repository/manifest.ts'
 import { readEntries } from '../repository/manifest-store.ts'
-import type { ClusterRepository } from '../repository/repository.ts'
 import { FrameSource } from './frame-source.ts'
 import { parseSettings } from './settings.ts'
 

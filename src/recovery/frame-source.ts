@@ -1,7 +1,7 @@
 /** Reads single frames of a backup's packs; for the few small files that are looked at before a restore. Bulk goes through workers. */
 import { RetakeError } from '../base/errors.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
 import type { FileEntry, FrameRef, PackEntry } from '../repository/manifest.ts'
-import type { ClusterRepository } from '../repository/repository.ts'
 import { contentId } from '../repository/sealing.ts'
 import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
 

@@ -2,8 +2,11 @@
 import { isRetakeError, type RetakeError } from '../base/errors.ts'
 import { computeCoverage, type HeldPiece, type TimelineCoverage } from '../catalog/coverage.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
-import type { ClusterRepository } from '../repository/repository.ts'
-import { readTail, readWalInventory, type Tail, type TailId, type WalPosition } from '../repository/wal-archive.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
+import { readWalInventory } from '../repository/wal-archive.ts'
+import type { TailId } from '../repository/wal-layout.ts'
+import type { WalPosition } from '../repository/wal-records.ts'
+import { readTail, type Tail } from '../repository/wal-tail.ts'
 
 export interface ArchiveDamage {
   readonly timeline: number

@@ -1,6 +1,7 @@
 /** The bytes of one WAL segment, from wherever the archive has the most of it. */
-import type { ClusterRepository } from '../repository/repository.ts'
-import { readSegment, readSegmentMeta, readTail, type SegmentMeta } from '../repository/wal-archive.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
+import { readSegment, readSegmentMeta, type SegmentMeta } from '../repository/wal-segments.ts'
+import { readTail } from '../repository/wal-tail.ts'
 
 export interface SegmentPlace {
   readonly timeline: number

@@ -1,5 +1,5 @@
 /** The bytes of a container's header, footer and trailer. */
-import type { FrameLocation } from './container.ts'
+import type { FrameLocation } from './frame-location.ts'
 import {
   type ContainerKind,
   compress,

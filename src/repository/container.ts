@@ -11,7 +11,7 @@ import {
   HEADER_BYTES,
   TRAILER_BYTES,
 } from './container-layout.ts'
-import type { FrameCodec } from './manifest.ts'
+import type { FrameLocation } from './frame-location.ts'
 import {
   type ContainerKind,
   deriveObjectKey,
@@ -22,17 +22,6 @@ import {
   type Sealing,
   sealFrame,
 } from './sealing.ts'
-
-export interface FrameLocation {
-  /** Position in the footer's list; part of the cipher's nonce. */
-  readonly index: number
-  readonly offsetBytes: number
-  /** With the tag of the cipher. */
-  readonly storedBytes: number
-  readonly plainBytes: number
-  readonly codec: FrameCodec
-  readonly contentId?: string | undefined
-}
 
 export interface ContainerName {
   /** The object's key. */

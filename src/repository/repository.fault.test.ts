@@ -11,7 +11,10 @@ import { createRepository, openRepository } from './repository.ts'
 import { cleanInterruptedRuns } from './runs.ts'
 import { exampleFacts, writeExampleBackup } from './testing/example-repository.ts'
 import { verifyRepository } from './verify.ts'
-import { putPosition, putSegment, readPosition, readTail, readWalInventory, TailWriter } from './wal-archive.ts'
+import { readWalInventory } from './wal-archive.ts'
+import { putPosition, readPosition } from './wal-records.ts'
+import { putSegment } from './wal-segments.ts'
+import { readTail, TailWriter } from './wal-tail.ts'
 
 const full = new RetakeError('storage.full', 'planned: no space is left')
 const backupId = '20261122T090000Z-0000000a'

@@ -21,8 +21,6 @@ import { REPOSITORY_KEY } from './layout.ts'
 import { decodeMeta } from './meta.ts'
 import { importSealing, type Sealing } from './sealing.ts'
 
-export type { ClusterFacts, ClusterRepository } from './cluster.ts'
-
 export const FORMAT_VERSION = 1
 
 /** An opened repository: its storage, and the key that opens everything in it. */

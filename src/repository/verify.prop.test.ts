@@ -6,7 +6,8 @@ import { createMemoryStore, type MemoryStore } from '../storage/memory-store.ts'
 import type { KeyMaterial } from './keys/key-material.ts'
 import { openRepository } from './repository.ts'
 import { createExampleRepository } from './testing/example-repository.ts'
-import { type VerifyReport, verifyRepository } from './verify.ts'
+import type { VerifyReport } from './verify/findings.ts'
+import { verifyRepository } from './verify.ts'
 
 type Objects = ReadonlyMap<string, Uint8Array>
 

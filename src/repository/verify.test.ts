@@ -17,7 +17,7 @@ import { beginRun } from './runs.ts'
 import { contentId } from './sealing.ts'
 import { createExampleRepository, exampleFacts } from './testing/example-repository.ts'
 import { verifyRepository } from './verify.ts'
-import { putPosition } from './wal-archive.ts'
+import { putPosition } from './wal-records.ts'
 
 test('on a directory, deep checks run in threads and find the same', async () => {
   await using directory = await temporaryDirectory()

@@ -15,8 +15,6 @@ import { createContext, type VerifyContext } from './verify/context.ts'
 import { createDeepPool } from './verify/deep-pool.ts'
 import type { VerifyReport } from './verify/findings.ts'
 
-export type { VerifyFinding, VerifyReport, WalSpan } from './verify/findings.ts'
-
 export interface VerifyOptions {
   readonly repository: Repository
   /** One cluster only. Default: all. */

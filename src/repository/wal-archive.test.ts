@@ -8,17 +8,9 @@ import { generateKey } from './keys/key-material.ts'
 import { createRepository } from './repository.ts'
 import { contentId } from './sealing.ts'
 import { createExampleRepository, EXAMPLE_SEGMENT_BYTES, exampleFacts } from './testing/example-repository.ts'
-import {
-  putHistory,
-  putPosition,
-  putRange,
-  putSegment,
-  readHistory,
-  readPosition,
-  readSegment,
-  readSegmentMeta,
-  readWalInventory,
-} from './wal-archive.ts'
+import { readWalInventory } from './wal-archive.ts'
+import { putHistory, putPosition, putRange, readHistory, readPosition } from './wal-records.ts'
+import { putSegment, readSegment, readSegmentMeta } from './wal-segments.ts'
 
 const code = (expected: string) => (error: unknown) => isRetakeError(error) && error.code === expected
 const noFacts = { commits: 0, restorePoints: [] }

@@ -6,19 +6,6 @@ import { parseWalKey, type SegmentId, type TailId, walPrefix } from './wal-layou
 import { readHistory, readPosition, readRange, type WalPosition, type WalRange } from './wal-records.ts'
 import { readSegmentMeta } from './wal-segments.ts'
 
-export type { SegmentId, TailId } from './wal-layout.ts'
-export {
-  putHistory,
-  putPosition,
-  putRange,
-  readHistory,
-  readPosition,
-  type WalPosition,
-  type WalRange,
-} from './wal-records.ts'
-export { putSegment, readSegment, readSegmentMeta, type SegmentFacts, type SegmentMeta } from './wal-segments.ts'
-export { deleteTail, readTail, type Tail, TailWriter } from './wal-tail.ts'
-
 export interface HeldSegment extends SegmentId {
   readonly key: string
   readonly storedBytes: number

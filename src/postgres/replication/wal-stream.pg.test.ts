@@ -15,7 +15,8 @@ import {
 import { isRetakeError } from '../../base/errors.ts'
 import { formatLsn, type Lsn, parseLsn, segmentName, segmentOf } from '../lsn.ts'
 import { openReplication, type ReplicationConnection } from './connection.ts'
-import { startPhysicalStream, type WalStream, type WalStreamEvent } from './wal-stream.ts'
+import type { WalStreamEvent } from './wal-messages.ts'
+import { startPhysicalStream, type WalStream } from './wal-stream.ts'
 
 const SEGMENT_BYTES = 16 * 1024 * 1024
 

@@ -16,8 +16,6 @@ import { backend, copyDoneMessage, protocolError, type ResultSet, required, sing
 import { parseDurationMs, statusMessage, WalMessageReader, type WalStreamEvent } from './wal-messages.ts'
 import { unexpected, type WireSession } from './wire-session.ts'
 
-export type { WalStreamEvent } from './wal-messages.ts'
-
 export type WalStreamEnd =
   | { readonly reason: 'timeline-end'; readonly nextTimeline: number; readonly switchLsn: Lsn }
   | { readonly reason: 'stopped' }

@@ -9,6 +9,3 @@ export type KeyMaterial =
 export function generateKey(): KeyMaterial & { readonly kind: 'key' } {
   return { kind: 'key', bytes: new Uint8Array(randomBytes(32)) }
 }
-
-export { formatKeyText, parseKeyText } from './key-text.ts'
-export { renderRecoveryKit } from './recovery-kit.ts'

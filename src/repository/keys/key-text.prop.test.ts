@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isRetakeError } from '../../base/errors.ts'
-import { formatKeyText, generateKey, type KeyMaterial, parseKeyText, renderRecoveryKit } from './key-material.ts'
+import { generateKey, type KeyMaterial } from './key-material.ts'
+import { formatKeyText, parseKeyText } from './key-text.ts'
+import { renderRecoveryKit } from './recovery-kit.ts'
 
 const keyBytes = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const PREFIX = 'RETAKE-KEY-1:'

@@ -10,7 +10,9 @@ import { ManifestWriter } from '../manifest-store.ts'
 import { createRepository, type Repository } from '../repository.ts'
 import { beginRun } from '../runs.ts'
 import { contentId } from '../sealing.ts'
-import { putHistory, putPosition, putRange, putSegment, TailWriter } from '../wal-archive.ts'
+import { putHistory, putPosition, putRange } from '../wal-records.ts'
+import { putSegment } from '../wal-segments.ts'
+import { TailWriter } from '../wal-tail.ts'
 
 /** A passphrase cost that tests can afford. */
 export const CHEAP_SCRYPT = { n: 16, r: 8, p: 1 }

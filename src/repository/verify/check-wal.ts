@@ -6,7 +6,6 @@ import type { ClusterRepository } from '../cluster.ts'
 import { damaged } from '../container.ts'
 import { manifestKey } from '../layout.ts'
 import type { BackupSummary } from '../manifest.ts'
-import type { WalRange } from '../wal-archive.ts'
 import {
   historyKey,
   parseWalKey,
@@ -18,6 +17,7 @@ import {
   tailPrefix,
   walPrefix,
 } from '../wal-layout.ts'
+import type { WalRange } from '../wal-records.ts'
 import { readHistory, readPosition, readRange } from '../wal-records.ts'
 import { openSegment } from '../wal-segments.ts'
 import { readTail } from '../wal-tail.ts'

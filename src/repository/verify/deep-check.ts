@@ -1,8 +1,9 @@
 /** The checks that need processor time, one object at a time; they run in worker threads where the storage allows it. */
 import { findBadPages } from '../../postgres/page.ts'
 import type { ObjectReader } from '../../storage/object-store.ts'
-import { type Container, type FrameLocation, openContainer } from '../container.ts'
+import { type Container, openContainer } from '../container.ts'
 import { createContentHasher } from '../content-hash.ts'
+import type { FrameLocation } from '../frame-location.ts'
 import { packKey } from '../layout.ts'
 import { contentId, openFrameSync, type Sealing } from '../sealing.ts'
 import { STRETCH_FIELDS } from './pack-users.ts'

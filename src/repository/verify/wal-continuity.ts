@@ -5,7 +5,7 @@
 import { formatLsn, type Lsn, parseLsn, segmentOf, segmentStart } from '../../postgres/lsn.ts'
 import type { TimelineHistory } from '../../postgres/timeline.ts'
 import type { BackupSummary } from '../manifest.ts'
-import type { WalPosition, WalRange } from '../wal-archive.ts'
+import type { WalPosition, WalRange } from '../wal-records.ts'
 import type { WalSpan } from './findings.ts'
 
 /** A stretch inside one segment. */

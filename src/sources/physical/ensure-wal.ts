@@ -3,7 +3,7 @@ import { sleep, throwIfAborted } from '../../base/abort.ts'
 import { systemClock } from '../../base/clock.ts'
 import { isRetakeError } from '../../base/errors.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
-import { readPosition } from '../../repository/wal-archive.ts'
+import { readPosition } from '../../repository/wal-records.ts'
 import { type ReceivedWal, type ReceiveWalOptions, receiveWal, walNotArchivedError } from './receiver.ts'
 
 export interface EnsureWalOptions extends Omit<ReceiveWalOptions, 'until' | 'synchronous'> {

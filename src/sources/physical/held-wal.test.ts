@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { WalRange } from '../../repository/wal-archive.ts'
+import type { WalRange } from '../../repository/wal-records.ts'
 import { heldTimelines } from './held-wal.ts'
 
 const SEGMENT = 0x100000

@@ -4,7 +4,8 @@ import { isRetakeError, type RetakeError } from '../../base/errors.ts'
 import { computeCoverage, type HeldPiece } from '../../catalog/coverage.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { readTail, readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
+import { readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
+import { readTail } from '../../repository/wal-tail.ts'
 import type { HeldTimeline } from './resume.ts'
 
 /** A segment of which only a tail is stored. */

@@ -7,7 +7,7 @@ import { historyName } from '../../postgres/lsn.ts'
 import type { ReplicationConnection } from '../../postgres/replication/connection.ts'
 import { parseTimelineHistory, type TimelineHistory, timelineRanges } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { putHistory, readHistory } from '../../repository/wal-archive.ts'
+import { putHistory, readHistory } from '../../repository/wal-records.ts'
 import type { TimelineStep } from './resume.ts'
 
 /**

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { InstantMicros } from '../../base/instant.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
 import { importSealing } from '../../repository/sealing.ts'
-import { readPosition } from '../../repository/wal-archive.ts'
+import { readPosition } from '../../repository/wal-records.ts'
 import { createMemoryStore } from '../../storage/memory-store.ts'
 import { PositionKeeper } from './position-keeper.ts'
 

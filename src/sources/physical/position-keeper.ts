@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../base/clock.ts'
 import { formatInstant, type InstantMicros } from '../../base/instant.ts'
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { putPosition, type WalPosition } from '../../repository/wal-archive.ts'
+import { putPosition, type WalPosition } from '../../repository/wal-records.ts'
 
 const INTERVAL_MS = 1_000
 

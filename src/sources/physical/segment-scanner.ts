@@ -7,7 +7,7 @@ import { formatInstant, type InstantMicros } from '../../base/instant.ts'
 import { formatLsn, segmentStart } from '../../postgres/lsn.ts'
 import { isLandmarkRecord, landmarkOf, type WalLandmark } from '../../postgres/wal/landmarks.ts'
 import { WalReader } from '../../postgres/wal/reader.ts'
-import type { SegmentFacts } from '../../repository/wal-archive.ts'
+import type { SegmentFacts } from '../../repository/wal-segments.ts'
 
 export interface ScannedSegment {
   readonly timeline: number

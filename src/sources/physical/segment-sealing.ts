@@ -5,7 +5,8 @@
 import { RetakeError } from '../../base/errors.ts'
 import { segmentName } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { deleteTail, putSegment, readSegment, readSegmentMeta, readTail } from '../../repository/wal-archive.ts'
+import { putSegment, readSegment, readSegmentMeta } from '../../repository/wal-segments.ts'
+import { deleteTail, readTail } from '../../repository/wal-tail.ts'
 import { SegmentScanner } from './segment-scanner.ts'
 
 export interface SealJob {

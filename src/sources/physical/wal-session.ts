@@ -11,7 +11,8 @@ import {
   type ReplicationConnection,
   type SystemIdentity,
 } from '../../postgres/replication/connection.ts'
-import { startPhysicalStream, type WalStream, type WalStreamEvent } from '../../postgres/replication/wal-stream.ts'
+import type { WalStreamEvent } from '../../postgres/replication/wal-messages.ts'
+import { startPhysicalStream, type WalStream } from '../../postgres/replication/wal-stream.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import type { ArchiveEnd, ArchivePlace } from './archive-end.ts'
 import { keepHistories } from './history-keeper.ts'

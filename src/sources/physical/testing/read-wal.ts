@@ -2,7 +2,9 @@
 import { isRetakeError } from '../../../base/errors.ts'
 import { type Lsn, segmentStart } from '../../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../../repository/cluster.ts'
-import { readSegment, readTail, readWalInventory } from '../../../repository/wal-archive.ts'
+import { readWalInventory } from '../../../repository/wal-archive.ts'
+import { readSegment } from '../../../repository/wal-segments.ts'
+import { readTail } from '../../../repository/wal-tail.ts'
 
 export interface ArchivedSegment {
   readonly timeline: number
