@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { releaseMemory } from './memory.ts'
+import { releaseBackingMemory, releaseMemory } from './memory.ts'
 
 test('a large buffer of its own is given back', () => {
   const bytes = new Uint8Array(1024 * 1024)
@@ -25,4 +25,16 @@ test('a result that is cut a little shorter than its memory is given back', () =
   const memory = new ArrayBuffer(1024 * 1024)
   releaseMemory(new Uint8Array(memory, 0, 1024 * 1024 - 1))
   assert.equal(memory.detached, true)
+})
+
+test('the memory behind a short result is given back, but never a shared one', () => {
+  const whole = new Uint8Array(1024 * 1024)
+  releaseBackingMemory(whole.subarray(0, 10))
+  assert.equal(whole.length, 0)
+  const shared = new Uint8Array(new SharedArrayBuffer(1024 * 1024))
+  releaseBackingMemory(shared)
+  assert.equal(shared.length, 1024 * 1024)
+  const pooled = Buffer.from('a small buffer of the pool')
+  releaseBackingMemory(pooled)
+  assert.equal(pooled.toString(), 'a small buffer of the pool')
 })

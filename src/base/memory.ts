@@ -12,3 +12,12 @@ export function releaseMemory(bytes: Uint8Array): void {
   const isWhole = bytes.byteOffset === 0 && byteLength > LEAST_BYTES && buffer.byteLength - byteLength <= byteLength / 8
   if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
+
+/**
+ * The same for a result that may be far shorter than the memory that was made for it, as a compressor's is: whatever else looks
+ * at that memory loses it too. What lies in Node's shared pool is left alone, as is memory that threads share.
+ */
+export function releaseBackingMemory(bytes: Uint8Array): void {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0)
+}

@@ -17,8 +17,7 @@ import { readPostmasterFile } from '../postgres/server/postmaster-file.ts'
 import { applyRestore } from './apply.ts'
 import { planRestore } from './plan.ts'
 import type { RestorePlan } from './plan-types.ts'
-import { LOG_NAME } from './run-server.ts'
-import { inspectTarget, readMarker } from './target-directory.ts'
+import { inspectTarget, LOG_NAME, readMarker } from './target-directory.ts'
 
 let server: TestServer
 let lab: Protection

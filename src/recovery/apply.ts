@@ -35,6 +35,7 @@ import {
   readMarker,
   removeLeftover,
   removeMarker,
+  SPOOL,
   writeMarker,
 } from './target-directory.ts'
 
@@ -54,8 +55,6 @@ export interface ApplyRestoreOptions {
 const MAX_FILES_AHEAD = 16
 const MAX_BYTES_AHEAD = 256 * 1024 * 1024
 const PORT_ATTEMPTS = 5
-
-export const SPOOL = '.retake-spool'
 
 /**
  * Restores as planned: lays the files out, makes them durable, starts the server, serves it WAL until its target is reached.

@@ -15,7 +15,7 @@ import { FrameSource } from './frame-source.ts'
 import type { PlanPlace, RestorePlan } from './plan-types.ts'
 import { BatchBuilder } from './restore-batches.ts'
 import { RestorePool } from './restore-pool.ts'
-import { MARKER } from './target-directory.ts'
+import { LOG_NAME, MARKER, SPOOL } from './target-directory.ts'
 
 export interface LayOutOptions {
   readonly cluster: ClusterRepository
@@ -49,7 +49,13 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'postmaster.pid',
   'postmaster.opts',
   MARKER,
+  LOG_NAME,
 ])
+
+function isLeftOut(entryPath: string): boolean {
+  // The lock of a socket that was in the data directory would keep the server from starting.
+  return LEFT_OUT.has(entryPath) || entryPath.startsWith('.s.PGSQL.') || entryPath.split('/')[0] === SPOOL
+}
 
 export async function layOut(options: LayOutOptions): Promise<LaidOut> {
   const { cluster, plan, account, signal, onProgress } = options
@@ -77,7 +83,7 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
       packs.push(entry)
       batches.addPack(entry)
     } else if (entry.path === CONTROL_FILE && entry.type === 'file') control = entry
-    else if (LEFT_OUT.has(entry.path)) continue
+    else if (isLeftOut(entry.path)) continue
     else if (entry.type === 'directory') writer.makeDirectory(entry)
     else if (entry.type === 'link') await writer.makeLink(entry)
     else {

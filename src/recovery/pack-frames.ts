@@ -1,19 +1,10 @@
 /** Frames of packs, opened one by one with range reads. Shared by the plan's single reads and the restore's workers. */
 import type { RetakeError } from '../base/errors.ts'
-import { releaseMemory } from '../base/memory.ts'
 import { damaged } from '../repository/container.ts'
 import { decodeHeader, HEADER_BYTES } from '../repository/container-layout.ts'
 import { packKey } from '../repository/layout.ts'
 import type { FrameRef, PackEntry } from '../repository/manifest.ts'
-import {
-  decompress,
-  deriveObjectKey,
-  nonceOf,
-  nonceUses,
-  openFrameSync,
-  type Sealing,
-  unseal,
-} from '../repository/sealing.ts'
+import { deriveObjectKey, openFrameSync, type Sealing } from '../repository/sealing.ts'
 import type { ObjectReader } from '../storage/object-store.ts'
 
 export interface PackKey {
@@ -48,13 +39,7 @@ export function openPackFrame(
   frame: Pick<FrameRef, 'index' | 'codec' | 'plainBytes' | 'storedBytes'>,
   stored: Uint8Array,
 ): Uint8Array | undefined {
-  if (frame.codec === 'raw') return openFrameSync(pack.objectKey, frame, stored)
-  if (stored.length !== frame.storedBytes) return undefined
-  // As openFrameSync, but the memory between decrypting and unpacking is given back at once.
-  const packed = unseal(pack.objectKey, stored, { nonce: nonceOf(nonceUses.zstd, frame.index) })
-  const plain = packed && decompress(packed, frame.plainBytes)
-  if (packed) releaseMemory(packed)
-  return plain?.length === frame.plainBytes ? plain : undefined
+  return openFrameSync(pack.objectKey, frame, stored)
 }
 
 export function frameDamaged(pack: { readonly key: string }, frame: { readonly index: number }): RetakeError {

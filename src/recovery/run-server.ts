@@ -1,8 +1,8 @@
 /** Runs a laid-out directory through its recovery, up to the real end: promoted, paused or shut down at the target. */
-import { stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import path from 'node:path'
 import { sleep, throwIfAborted } from '../base/abort.ts'
-import { RetakeError, systemErrorCode } from '../base/errors.ts'
+import { RetakeError } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
 import type { ServerAccount } from '../postgres/server/account.ts'
@@ -12,6 +12,7 @@ import type { WalFeeder } from './feeder.ts'
 import type { RestorePlan } from './plan-types.ts'
 import { type RecoveryFacts, RecoveryLog } from './recovery-log.ts'
 import { type AfterRecovery, loggingSettings, recoverySettings, type SettingList } from './settings.ts'
+import { LOG_NAME } from './target-directory.ts'
 
 export interface RunServerOptions {
   readonly plan: RestorePlan
@@ -34,10 +35,8 @@ export interface RecoveredServer {
 }
 
 const POLL_MS = 25
-/** `.s.PGSQL.65535` and a slash must fit into a socket's path of 103 bytes. */
-const MAX_SOCKET_DIRECTORY_BYTES = 88
-
-export const LOG_NAME = 'retake-recovery.log'
+/** PostgreSQL's own default, and short enough everywhere. */
+const DEFAULT_SOCKET_DIRECTORY = '/tmp'
 
 /**
  * Starts the server and waits until recovery has ended. On any error the server is stopped.
@@ -48,7 +47,7 @@ export async function runRecovery(options: RunServerOptions): Promise<RecoveredS
   const { plan, binDir, account, feeder, signal } = options
   const { targetDirectory } = plan.place
   const logFile = path.join(targetDirectory, LOG_NAME)
-  const log = new RecoveryLog(logFile, await sizeOf(logFile))
+  const log = await prepareLog(logFile, account)
   const server = await LocalServer.start({
     binDir,
     dataDir: targetDirectory,
@@ -85,10 +84,16 @@ export function commandLineSettings(plan: RestorePlan, restoreCommand: string): 
   ]
 }
 
+/** Not in the data directory: the socket's lock file would get into the next backup, and stand in the way of its restore. */
 function socketDirectory(plan: RestorePlan): string {
-  const asked = plan.server.settings.unix_socket_directories?.split(',')[0]?.trim()
-  const own = plan.place.targetDirectory
-  return asked || (Buffer.byteLength(own) <= MAX_SOCKET_DIRECTORY_BYTES ? own : '/tmp')
+  return plan.server.settings.unix_socket_directories?.split(',')[0]?.trim() || DEFAULT_SOCKET_DIRECTORY
+}
+
+/** Owned by the server's account, because the next backup of this server will want to read it. */
+async function prepareLog(logFile: string, account: ServerAccount | undefined): Promise<RecoveryLog> {
+  await using handle = await open(logFile, 'a', 0o600)
+  if (account) await handle.chown(account.uid, account.gid)
+  return new RecoveryLog(logFile, (await handle.stat()).size)
 }
 
 async function waitForEnd(
@@ -156,13 +161,4 @@ async function failureOf(context: {
     hint: 'The last lines of its log say why. Settings can be changed for the restored server with --set name=value.',
     details: { logFile, portTaken: /could not bind .*Address already in use/.test(tail), fatal: facts.fatal },
   })
-}
-
-async function sizeOf(file: string): Promise<number> {
-  try {
-    return (await stat(file)).size
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return 0
-    throw error
-  }
 }

@@ -12,6 +12,10 @@ import { currentProcess, hasCertainlyEnded, type ProcessIdentity } from '../base
 import { replaceFile, syncDirectory } from './durable-files.ts'
 
 export const MARKER = '.retake-restore.json'
+/** Where WAL lies ready for the recovering server. */
+export const SPOOL = '.retake-spool'
+/** The log of the recovery, and of the server until it is started by somebody else. */
+export const LOG_NAME = 'retake-recovery.log'
 
 export type MarkerPhase = 'files' | 'recovering' | 'complete'
 

@@ -5,6 +5,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { assert } from '../base/errors.ts'
+import { releaseBackingMemory } from '../base/memory.ts'
 import { hashContent } from './content-hash.ts'
 import type { FrameCodec } from './manifest.ts'
 
@@ -148,6 +149,7 @@ export function sealFrame(
   const useRaw = compressed === undefined || compressed.length >= plain.length
   const codec = useRaw ? 'raw' : 'zstd'
   const bytes = seal(objectKey, useRaw ? plain : compressed, { nonce: nonceOf(nonceUses[codec], index) })
+  if (compressed) releaseBackingMemory(compressed)
   return { index, codec, plainBytes: plain.length, storedBytes: bytes[0].length + TAG_BYTES, bytes }
 }
 
@@ -164,6 +166,7 @@ export function openFrameSync(objectKey: Uint8Array, frame: StoredFrame, stored:
   if (stored.length !== frame.storedBytes) return undefined
   const opened = unseal(objectKey, stored, { nonce: nonceOf(nonceUses[frame.codec], frame.index) })
   const plain = opened && frame.codec === 'zstd' ? decompress(opened, frame.plainBytes) : opened
+  if (opened && plain !== opened) releaseBackingMemory(opened)
   return plain?.length === frame.plainBytes ? plain : undefined
 }
 

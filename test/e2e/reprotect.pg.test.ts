@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { compareDigests, type DatabaseDigest, digestDatabase } from '../../src/demo/content-digest.ts'
 import { listBackups } from '../../src/repository/manifest-store.ts'
 import { backUp } from '../../src/sources/physical/backup.ts'
-import { type Protection, protect, waitArchived } from '../support/lab.ts'
+import { type Protection, protect, waitArchived, waitStreaming } from '../support/lab.ts'
 import '../support/leaks.ts'
 import { postgresMajors, startTestServer } from '../support/postgres.ts'
 import { restore } from '../support/restore.ts'
@@ -37,6 +37,8 @@ async function continueOnSecondTimeline(protection: Protection, at: string): Pro
   const [row] = await recovered.query<{ entries: string }>("select string_agg(entry, ',') as entries from diary")
   assert.equal(row?.entries, 'both')
   const receiver = protection.receive({ target: recovered.target })
+  // Until its slot is there, a checkpoint may recycle the WAL between the fork and now.
+  await waitStreaming(recovered)
   await recovered.query(`insert into diary values ('second only')`)
   await backUp({ cluster: protection.cluster, target: recovered.target, workers: 1 })
   await recovered.query(`insert into diary values ('second, after its backup')`)

@@ -7,6 +7,7 @@ import { generateKey, type KeyMaterial } from '../../src/repository/keys/key-mat
 import { formatKeyText } from '../../src/repository/keys/key-text.ts'
 import { createRepository } from '../../src/repository/repository.ts'
 import { type CliRun, runCli, startCli } from '../support/cli.ts'
+import { waitStreaming } from '../support/lab.ts'
 import { startTestServer, type TestServer } from '../support/postgres.ts'
 import { makeTemp, type TempDirectory } from '../support/temp.ts'
 
@@ -83,16 +84,8 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Resolves when a receiver is streaming. */
-  async receiving(timeoutMs = 120_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs
-    for (;;) {
-      const [row] = await this.server.query<{ streaming: boolean }>(
-        `select exists (select from pg_stat_replication where state = 'streaming') as streaming`,
-      )
-      if (row?.streaming) return
-      if (performance.now() > deadline) throw new Error(`no receiver streams after ${timeoutMs} ms`)
-      await sleep(50)
-    }
+  receiving(): Promise<void> {
+    return waitStreaming(this.server, 120_000)
   }
 
   /** In order, as a service manager does: what was received is written down. */

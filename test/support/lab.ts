@@ -99,6 +99,19 @@ function startReceiver(options: Parameters<typeof receiveWal>[0]): Receiver {
   return receiver
 }
 
+/** Waits until a receiver streams: from then on its slot holds the WAL. */
+export async function waitStreaming(server: Queryable, timeoutMs = 60_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const [row] = await server.query<{ streaming: boolean }>(
+      `select exists (select from pg_stat_replication where state = 'streaming') as streaming`,
+    )
+    if (row?.streaming) return
+    if (performance.now() > deadline) throw new Error(`no receiver streams after ${timeoutMs} ms`)
+    await sleep(20)
+  }
+}
+
 /** Waits until the slot's receiver has confirmed everything that the server has written by now. */
 export async function waitArchived(server: Queryable, timeoutMs = 60_000): Promise<void> {
   const [now] = await server.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn')

@@ -217,8 +217,16 @@ class PhysicalStream implements WalStream {
       this.#sendStatus(false)
       this.#wire.send(copyDoneMessage())
     }
-    const results = await this.#wire.readResults()
+    const results = await this.#wire.readResults(await this.#firstAfterCopy())
     return asked ? { reason: 'stopped' } : timelineEnd(results)
+  }
+
+  /** Between its CopyDone and its results the server may still answer a question that was under way. */
+  async #firstAfterCopy(): Promise<WholeMessage> {
+    for (;;) {
+      const piece = await this.#wire.read()
+      if (piece.kind === 'message') return piece
+    }
   }
 
   #finish(): void {

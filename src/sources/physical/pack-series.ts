@@ -5,7 +5,7 @@
 
 import { RetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
-import { releaseBuffer } from '../../base/release-buffer.ts'
+import { releaseBackingMemory } from '../../base/memory.ts'
 import { ContainerWriter } from '../../repository/container.ts'
 import { packKey } from '../../repository/layout.ts'
 import type { FrameRef } from '../../repository/manifest.ts'
@@ -70,7 +70,7 @@ export class PackSeries implements AsyncDisposable {
       { codec: 'zstd', level: this.#options.compressionLevel },
     )
     const location = await writer.appendSealed(sealed, { contentId })
-    for (const piece of sealed.bytes) releaseBuffer(piece)
+    for (const piece of sealed.bytes) releaseBackingMemory(piece)
     if (pack.writer.sizeBytes >= (this.#options.targetBytes ?? PACK_TARGET_BYTES)) await this.#close(pack)
     return {
       packId: pack.packId,

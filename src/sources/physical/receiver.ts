@@ -2,6 +2,7 @@
  * The continuous WAL receiver. It connects, streams and connects again, for as long as trying helps; it stops in order when
  * asked to, and for good when going on would harm: another cluster, another past, a lost lease, a wrong key.
  */
+import { randomInt } from 'node:crypto'
 import { sleep, throwIfAborted } from '../../base/abort.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isRetakeError, RetakeError, toRetakeError } from '../../base/errors.ts'
@@ -183,7 +184,9 @@ class Receiver {
     const garbled = error.code === 'postgres.protocol' && this.#failures < GARBLED_ATTEMPTS
     const hopeless = error.retry === 'never' && !garbled
     if (hopeless || tired || this.#lease.signal.aborted || error.code === 'aborted') throw error
-    const delayMs = (this.#options.retryDelayMs ?? ((count) => reconnectDelayMs(count, Math.random())))(this.#failures)
+    const delayMs = (
+      this.#options.retryDelayMs ?? ((count) => reconnectDelayMs(count, randomInt(0, 1_000_000) / 1_000_000))
+    )(this.#failures)
     this.#say('warn', `${error.message} Trying again in ${(delayMs / 1000).toFixed(1)} s.`)
     try {
       await sleep(delayMs, AbortSignal.any([this.#stop, this.#lease.signal]))
