@@ -15,6 +15,9 @@ import { anyMajor, startTestServer, type TestServer } from '../support/postgres.
 import { restore } from '../support/restore.ts'
 import { makeTemp } from '../support/temp.ts'
 
+/** Of util-linux: a mount that nobody else sees. */
+const SEPARATE = 'unshare'
+
 interface Outcome {
   readonly code: number | null
   readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string }
@@ -220,14 +223,14 @@ function onSmallDisk(args: readonly string[]): Outcome | undefined {
     `mount -t tmpfs -o size=1m tmpfs ${place} && ${script}`,
   ]
   try {
-    execFileSync('unshare', unshare('true'), { stdio: 'pipe' })
+    execFileSync(SEPARATE, unshare('true'), { stdio: 'pipe' })
   } catch {
     return undefined
   }
   const retake = `'${process.execPath}' '${resolve(import.meta.dirname, '../../bin/retake.js')}'`
   const env = { ...process.env, ...environment({ RETAKE_REPO: join(place, 'repository') }) }
   const script = `${retake} init --cluster small --json >/dev/null && ${retake} ${args.join(' ')} --cluster small --json --no-input`
-  return outcomeOf(() => execFileSync('unshare', unshare(script), { env, stdio: 'pipe' }))
+  return outcomeOf(() => execFileSync(SEPARATE, unshare(script), { env, stdio: 'pipe' }))
 }
 
 function outcomeOf(command: () => Buffer): Outcome {

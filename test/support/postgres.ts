@@ -1,7 +1,7 @@
 /** Real PostgreSQL servers for tests: one call gives a running server of a major version in a directory of its own. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { appendFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
@@ -207,11 +207,6 @@ export async function findClientTool(name: string, major: number): Promise<strin
   const { binDir } = await findPostgresBinaries({ major })
   const path = join(binDir, name)
   return existsSync(path) ? path : undefined
-}
-
-/** Puts `content` at the end of a file of the data directory (such as postgresql.conf). */
-export function appendToDataFile(server: TestServer, file: string, content: string): Promise<void> {
-  return appendFile(join(server.dataDir, file), content)
 }
 
 const templates = new Map<string, Promise<string>>()

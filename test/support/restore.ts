@@ -1,6 +1,4 @@
 /** Restores for tests: laid out, or recovered to a running server that goes away with the object. */
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import pg from 'pg'
 import { sleep } from '../../src/base/abort.ts'
 import type { Queryable } from '../../src/demo/content-digest.ts'
@@ -115,10 +113,4 @@ function signal(pid: number, what: NodeJS.Signals | 0): boolean {
   } catch {
     return false
   }
-}
-
-/** What a killed restore leaves running. */
-export async function removeRestoredDirectory(directory: string, pid: number | undefined): Promise<void> {
-  if (pid !== undefined) await stopServer(pid)
-  await rm(join(directory), { recursive: true, force: true })
 }

@@ -24,7 +24,3 @@ export const cineTrackTables: readonly TieredTable[] = [
 
 /** Tables that hold no user's data of their own but without which the ten do not work. */
 export const supportingTables: readonly string[] = ['public.titles', 'public.custom_list_items']
-
-export function tierOf(schema: string, name: string): Tier | undefined {
-  return cineTrackTables.find((table) => table.schema === schema && table.name === name)?.tier
-}
