@@ -142,6 +142,7 @@ async function startSource(options: DemoOptions, context: Telling & { readonly d
   const source = await startSourceServer({
     ...{ scale, seed, signal, port },
     dataDir: path.join(directory, 'servers', 'original'),
+    socketDir: path.join(directory, 'servers'),
     logFile: path.join(directory, 'servers', 'original.log'),
   })
   undo.use(source.server)

@@ -22,6 +22,8 @@ export interface SourceServer {
 
 export interface SourceServerOptions {
   readonly dataDir: string
+  /** Inside the demo's own directory, so that nothing lies elsewhere when the server is kept. */
+  readonly socketDir: string
   readonly logFile: string
   readonly port?: number | undefined
   readonly scale: number
@@ -38,6 +40,7 @@ export async function startSourceServer(options: SourceServerOptions): Promise<S
     binDir: binaries.binDir,
     dataDir,
     logFile: options.logFile,
+    socketDir: options.socketDir,
     user: SUPERUSER,
     signal,
     ...(options.port === undefined ? {} : { port: options.port }),
