@@ -1,5 +1,4 @@
 /** What is measured: for each job the ways to do it, each with what makes it start from nothing. */
-import { rm } from 'node:fs/promises'
 import { type Command, type Cost, measure } from '../test/support/measure.ts'
 import { bytesBelow, inside, type Lab, settle } from './lab.ts'
 import { type PgBackRest, pgBaseBackup } from './peers.ts'
@@ -106,8 +105,13 @@ export function backupCases(lab: Lab, tools: Tools): Case[] {
 /** From the backup that the last round of {@link backupCases} left; the files are laid out and durable, nothing is started. */
 export function restoreCases(lab: Lab, tools: Tools): Case[] {
   const { level, pgBackRest } = tools
-  const to = lab.directory.join('restored')
-  const prepare = () => rm(to, { recursive: true, force: true })
+  let count = 0
+  let to = ''
+  // A directory of its own for each: ext4 passes over inodes that were freed less than a minute ago, one by one.
+  const prepare = async () => {
+    count += 1
+    to = lab.directory.join(`restored-${count}`)
+  }
   const ours = (name: string, setup: RetakeSetup): Case => ({
     name,
     prepare,
@@ -120,7 +124,10 @@ export function restoreCases(lab: Lab, tools: Tools): Case[] {
       ? [
           {
             name: `pgBackRest, zstd ${level}, AES-256-CBC, process-max ${lab.cores}, bundle`,
-            prepare: async () => void (await lab.fresh('restored')),
+            prepare: async () => {
+              await prepare()
+              await lab.fresh(`restored-${count}`)
+            },
             commands: () => [pgBackRest.restore(to)],
           },
         ]

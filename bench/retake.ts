@@ -1,10 +1,22 @@
-/** Retake through its command line, as a user runs it: process start, key and lease included. */
+/** Retake through its command line, compiled as it is published: process start, key and lease included. */
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Command, measure } from '../test/support/measure.ts'
 import type { Lab } from './lab.ts'
 
-const PROGRAM = resolve(import.meta.dirname, '../bin/retake.js')
+const ROOT = resolve(import.meta.dirname, '..')
+
+/** What users install: the compiled files without the sources. Returns the path of its command. */
+export function buildProgram(lab: Lab): string {
+  execFileSync(process.execPath, [join(ROOT, 'scripts/build.ts')], { stdio: 'pipe' })
+  const place = lab.directory.join('package')
+  mkdirSync(place)
+  for (const part of ['bin', 'dist', 'package.json']) cpSync(join(ROOT, part), join(place, part), { recursive: true })
+  symlinkSync(join(ROOT, 'node_modules'), join(place, 'node_modules'))
+  return join(place, 'bin/retake.js')
+}
 
 export interface RetakeSetup {
   readonly repo: string
@@ -15,7 +27,7 @@ export interface RetakeSetup {
 
 export function setUpRetake(
   lab: Lab,
-  options: { readonly name: string; readonly level?: number | undefined },
+  options: { readonly name: string; readonly program: string; readonly level?: number | undefined },
 ): RetakeSetup {
   const repo = lab.directory.join(options.name)
   const keyFile = lab.directory.join(`${options.name}.key`)
@@ -28,7 +40,7 @@ export function setUpRetake(
   }
   const command = (args: readonly string[], more: Record<string, string>): Command => ({
     program: process.execPath,
-    args: [PROGRAM, ...args],
+    args: [options.program, ...args],
     env: { ...env, ...more },
   })
   return {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --write]`: full backup, restore and WAL replay, side by
+ * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --write --short]`: full backup, restore and WAL replay, side by
  * side with pg_basebackup and, where it is installed, pgBackRest. With `--write` the results go into `bench/README.md`.
  */
 import { writeFile } from 'node:fs/promises'
@@ -12,14 +12,15 @@ import { describeMachine } from './machine.ts'
 import { findProgram, setUpPgBackRest } from './peers.ts'
 import { prepareReplay, type ReplaySample } from './replay.ts'
 import { median, type Row, renderTable, summarise } from './report.ts'
-import { setUpRetake } from './retake.ts'
+import { buildProgram, setUpRetake } from './retake.ts'
 
 /** Here and not in the document, so that the numbers and how they came about never part. */
 const METHOD = `## Method
 
 - The cases of a table run one after the other, round after round, so that whatever else the machine does falls on all alike; \`sync\` before each.
-- Retake runs as a user runs it (\`retake backup\`, \`retake restore apply --no-start\`): process start, key, lease, WAL of the backup and receipt included, with as many workers as processors.
+- Retake runs as a user runs it, from the compiled package (\`retake backup\`, \`retake restore apply --no-start\`): process start, key, lease, WAL of the backup and receipt included, with as many workers as processors.
 - pgBackRest: \`process-max\` = processors, the same zstd level, its cipher on, bundling on, page checksums on (its default), \`archive-check=n\`, \`start-fast=y\`.
+- Each restore goes into a directory of its own, and all are removed at the end: ext4 is slow to make files just after many were removed.
 - pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
 - Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
 - Everything is local: no network between tool, server and repository.
@@ -34,9 +35,13 @@ const { values } = parseArgs({
     'wal-mib': { type: 'string', default: '1024' },
     'no-replay': { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
+    /** Little data, one round: does everything still run? */
+    short: { type: 'boolean', default: false },
   },
 })
-const repeat = Number(values.repeat)
+const repeat = values.short ? 1 : Number(values.repeat)
+const dataMib = values.short ? 64 : Number(values.mib)
+const walMib = values.short ? 64 : Number(values['wal-mib'])
 const level = Number(values.level)
 const say = (line: string) => console.error(line)
 
@@ -45,12 +50,13 @@ const machine = describeMachine({
   node: process.execPath,
   ...(pgBackRestProgram ? { pgbackrest: pgBackRestProgram } : {}),
 })
-say(`filling a PostgreSQL ${values.major} with about ${values.mib} MiB`)
-await using lab = await openLab({ sizeBytes: Number(values.mib) * 2 ** 20, major: Number(values.major) })
+say(`filling a PostgreSQL ${values.major} with about ${dataMib} MiB`)
+await using lab = await openLab({ sizeBytes: dataMib * 2 ** 20, major: Number(values.major) })
+const program = buildProgram(lab)
 const tools: Tools = {
   level,
-  retake: setUpRetake(lab, { name: 'retake', level }),
-  retakeDefault: setUpRetake(lab, { name: 'retake-default' }),
+  retake: setUpRetake(lab, { name: 'retake', program, level }),
+  retakeDefault: setUpRetake(lab, { name: 'retake-default', program }),
   pgBackRest: pgBackRestProgram ? setUpPgBackRest(lab, { program: pgBackRestProgram, level }) : undefined,
 }
 const backups = backupCases(lab, tools)
@@ -63,8 +69,8 @@ console.log(text)
 if (values.write) await writeFile(join(import.meta.dirname, 'README.md'), text)
 
 async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number; samples: ReplaySample[] }> {
-  say(`writing ${values['wal-mib']} MiB of WAL`)
-  const setup = await prepareReplay(on, using, Number(values['wal-mib']) * 2 ** 20)
+  say(`writing ${walMib} MiB of WAL`)
+  const setup = await prepareReplay(on, using, walMib * 2 ** 20)
   const samples: ReplaySample[] = []
   for (let round = 1; round <= repeat; round++) {
     for (const sample of await setup.run()) {

@@ -33,11 +33,13 @@ const healthy: StatusFacts = {
   server,
   slot: { name: 'retake_main', exists: true, walStatus: 'reserved' },
   gaps: [],
+  damage: [],
 }
 const gap = { timeline: 1, beginLsn: '0/3000000', endLsn: '0/3800000', recorded: true, explanation: 'x' }
 
 const cases: readonly (readonly [what: string, facts: StatusFacts, expected: readonly string[]])[] = [
   ['nothing', healthy, []],
+  ['a damaged object', { ...healthy, damage: [{ object: 'x', message: 'x is damaged.' }] }, ['danger wal.damaged']],
   ['no backup', { ...healthy, lastBackup: undefined, windows: [] }, ['danger backup.none']],
   ['a backup without its WAL', { ...healthy, windows: [] }, ['danger window.none']],
   [

@@ -1,7 +1,7 @@
 /** What the state of a cluster means for recovery. Pure, with the time passed in. */
 import { parseLsn } from '../postgres/lsn.ts'
 import { DEFAULT_BACKUP_MAX_AGE_HOURS, DEFAULT_RPO_TARGET_SECONDS } from './config-options.ts'
-import type { GapView, WindowView } from './window.ts'
+import type { DamageView, GapView, WindowView } from './window.ts'
 
 /** Machines branch on the code; it stays the same. */
 export interface Reason {
@@ -17,6 +17,7 @@ export interface Reason {
     | 'receiver.none'
     | 'rpo.exceeded'
     | 'wal.gap'
+    | 'wal.damaged'
   readonly severity: 'danger' | 'warning'
   readonly message: string
   readonly fix: string
@@ -89,6 +90,7 @@ export interface StatusFacts {
     | { readonly name: string; readonly exists: boolean; readonly walStatus?: string | undefined }
     | undefined
   readonly gaps: readonly GapView[]
+  readonly damage: readonly DamageView[]
   readonly backupMaxAgeHours?: number | undefined
   readonly rpoTargetSeconds?: number | undefined
 }
@@ -164,8 +166,8 @@ function judgeServer({ server, serverError, slot }: StatusFacts): Reason[] {
   return []
 }
 
-function judgeWal({ rpo, rpoTargetSeconds, receiver, gaps, lastBackup }: StatusFacts): Reason[] {
-  const reasons: Reason[] = []
+function judgeWal({ rpo, rpoTargetSeconds, receiver, gaps, damage, lastBackup }: StatusFacts): Reason[] {
+  const reasons = damage.map(({ message }) => danger('wal.damaged', message, 'retake verify --deep'))
   const target = rpoTargetSeconds ?? DEFAULT_RPO_TARGET_SECONDS
   const exceeded = rpo.state === 'behind' && (rpo.behindMs === undefined || rpo.behindMs > target * 1000)
   if (exceeded) {

@@ -7,7 +7,7 @@ import type { Retake } from './open.ts'
 import type { OperationOptions } from './operation.ts'
 import { type ReceiverState, readReceiver } from './receiver-state.ts'
 import { judgeRpo, judgeStatus, type Reason, type RpoView } from './status-judgement.ts'
-import { type GapView, readHoldings, viewGap, type WindowView } from './window.ts'
+import { type DamageView, type GapView, readHoldings, viewGap, type WindowView } from './window.ts'
 
 export interface ServerView {
   readonly timeline: number | undefined
@@ -60,6 +60,8 @@ export interface StatusReport {
   readonly serverError?: { readonly code: string; readonly message: string } | undefined
   readonly slot?: SlotView | undefined
   readonly gaps: readonly GapView[]
+  /** What cannot be read of the WAL archive. */
+  readonly damage: readonly DamageView[]
 }
 
 /**
@@ -117,6 +119,7 @@ export async function readStatus(
     ...('error' in asked ? { serverError: { code: asked.error.code, message: asked.error.message } } : {}),
     slot,
     gaps: archive.coverage.flatMap(({ gaps }) => gaps).map(viewGap),
+    damage: report.damage,
   }
   const reasons = judgeStatus({
     ...facts,

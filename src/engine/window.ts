@@ -34,6 +34,13 @@ export interface WindowView {
   readonly gaps: readonly GapView[]
 }
 
+/** An object of the WAL archive that cannot be read. */
+export interface DamageView {
+  readonly object: string
+  readonly timeline?: number | undefined
+  readonly message: string
+}
+
 export interface WindowReport {
   readonly cluster: string
   /** Oldest branch first. Empty: nothing can be restored. */
@@ -42,6 +49,8 @@ export interface WindowReport {
   readonly unknownTimelines: readonly number[]
   /** Backups that no window contains: the WAL that makes them consistent is not held. */
   readonly strandedBackups: readonly string[]
+  /** What cannot be read of the WAL archive; it is not counted as held. */
+  readonly damage: readonly DamageView[]
 }
 
 /** What windows, status and verify are made of. */
@@ -88,6 +97,11 @@ export async function readHoldings(retake: Retake, clusterName?: string): Promis
       windows: windows.map(viewWindow),
       unknownTimelines,
       strandedBackups: list.backups.map(({ backupId }) => backupId).filter((backupId) => !inside.has(backupId)),
+      damage: archive.damage.map(({ object, timeline, error }) => ({
+        object,
+        ...(timeline === undefined ? {} : { timeline }),
+        message: error.message,
+      })),
     },
   }
 }

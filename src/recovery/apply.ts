@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { isRetakeError } from '../base/errors.ts'
 import { currentProcess, type ProcessIdentity } from '../base/process-identity.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../base/progress.ts'
-import { historyName, parseLsn, segmentOf } from '../postgres/lsn.ts'
+import { historyName } from '../postgres/lsn.ts'
 import { type ServerAccount, serverAccount } from '../postgres/server/account.ts'
 import { findPostgresBinaries } from '../postgres/server/binaries.ts'
 import { findFreePort } from '../postgres/server/free-port.ts'
@@ -20,9 +20,11 @@ import { type ConfirmedPlan, confirmPlan } from './confirm-plan.ts'
 import { replaceFile, syncTrees } from './durable-files.ts'
 import { WalFeeder } from './feeder.ts'
 import { restoreCommandOf } from './fetch-script.ts'
+import { takenTimelines } from './held-archive.ts'
 import { type LaidOut, layOut, makeOwnedDirectory } from './lay-out.ts'
 import { type RestorePlan, readPlan } from './plan-types.ts'
 import { isPortFree } from './preflight.ts'
+import { proveWal, segmentRange } from './prove-wal.ts'
 import type { RestorePhase, RestoreReport } from './report.ts'
 import { type RecoveredServer, type RunServerOptions, runRecovery } from './run-server.ts'
 import { quoteShell, recoverySettings } from './settings.ts'
@@ -68,6 +70,10 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
   const plan = readPlan(options.plan)
   const stages = new Stages(clock)
   const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
+  // A server that is started proves its WAL by replaying it; otherwise nobody would have, when the files are called ready.
+  if (!plan.server.start) {
+    await stages.run('wal', () => proveWal(cluster, { plan, held, signal, onProgress: options.onProgress }))
+  }
   const account = await prepareTarget(cluster, plan, clock)
   try {
     return await execute({ ...options, plan, clock, account, survey, held, stages })
@@ -148,19 +154,15 @@ async function recover(
   const { cluster, plan, account, held, clock, signal, onProgress } = options
   throwIfAborted(signal)
   const size = plan.cluster.walSegmentSizeBytes
-  const source = archiveSource(cluster, {
-    held,
-    path: held.path,
-    firstSegment: segmentOf(parseLsn(plan.wal.beginLsn), size),
-    lastSegment: segmentOf(parseLsn(plan.wal.endLsn) - 1n, size),
-  })
+  const [firstSegment, lastSegment] = segmentRange(plan, size)
+  const source = archiveSource(cluster, { held, path: held.path, firstSegment, lastSegment })
   const { binDir } = await findPostgresBinaries({ major: plan.cluster.major, directory: plan.server.binDir, account })
   const spoolDirectory = path.join(plan.place.targetDirectory, SPOOL)
   const filesAhead = Math.max(2, Math.min(MAX_FILES_AHEAD, Math.floor(MAX_BYTES_AHEAD / size)))
   await using feeder = await WalFeeder.start({ spoolDirectory, source, filesAhead, account })
   const recovered = await runOnUsablePort(options, { plan, binDir, account, feeder, signal, onProgress })
   const warnings: string[] = []
-  if (recovered.outcome !== 'promoted') await feeder.freeze(held.histories.map((one) => historyName(one.timeline)))
+  if (recovered.outcome !== 'promoted') await feeder.freeze(takenTimelines(held).map(historyName))
   if (recovered.outcome === 'shut-down') {
     const { stop, target, place } = plan
     const restoreCommand = restoreCommandOf(spoolDirectory)

@@ -6,7 +6,7 @@ import { historyName, segmentName } from '../postgres/lsn.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { readHistory } from '../repository/wal-records.ts'
 import type { FeederSource } from './feeder.ts'
-import type { HeldArchive } from './held-archive.ts'
+import { damagedHistory, type HeldArchive, takenTimelines } from './held-archive.ts'
 import { openSegment, padded } from './segment-content.ts'
 import { answerRequest, expectedRequests, type SupplyFacts } from './segment-supply.ts'
 
@@ -22,16 +22,20 @@ export function archiveSource(
 ): FeederSource {
   const { held, path, firstSegment, lastSegment } = options
   const { walSegmentSizeBytes: segmentSizeBytes } = cluster.facts
-  const histories = new Set(held.histories.map((history) => history.timeline))
+  const histories = new Set(takenTimelines(held))
   const facts: SupplyFacts = { path, segmentSizeBytes, firstSegment, lastSegment, holds: held.holds, histories }
   return {
     sequence: expectedRequests(facts),
     async open(name) {
       const answer = answerRequest(name, facts)
       if (answer.kind === 'absent') return undefined
-      if (answer.kind === 'missing') throw missing(name)
-      if (answer.kind === 'history') return await openHistory(cluster, answer.timeline)
-      return (await openPaddedSegment(cluster, answer)) ?? Promise.reject(missing(name))
+      if (answer.kind === 'missing') throw missingFile(name)
+      if (answer.kind === 'history') {
+        // One that is not on the path says only that its number is taken; PostgreSQL does not read it.
+        const isDamaged = damagedHistory(held, answer.timeline) !== undefined
+        return isDamaged ? once(placeholder(answer.timeline)) : await openHistory(cluster, answer.timeline)
+      }
+      return (await openPaddedSegment(cluster, answer)) ?? Promise.reject(missingFile(name))
     },
   }
 }
@@ -52,8 +56,12 @@ export async function openPaddedSegment(
 
 async function openHistory(cluster: ClusterRepository, timeline: number): Promise<AsyncIterable<Uint8Array>> {
   const content = await readHistory(cluster, timeline)
-  if (!content) throw missing(historyName(timeline))
+  if (!content) throw missingFile(historyName(timeline))
   return once(content)
+}
+
+function placeholder(timeline: number): Uint8Array {
+  return Buffer.from(`# The archived history of timeline ${timeline} is damaged; this file says that the timeline exists.\n`)
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -81,7 +89,8 @@ async function* exactly(
   }
 }
 
-function missing(name: string): RetakeError {
+/** A file inside the range of a plan that the archive does not have. */
+export function missingFile(name: string): RetakeError {
   return new RetakeError('wal.gap', `${name} is needed by this recovery and is not in the archive.`, {
     hint: 'Run `retake verify` to see what is missing, and `retake window` for what can still be restored.',
     details: { name },

@@ -1,51 +1,29 @@
 /** Fetches frames, proves them, and writes their plaintext where it belongs. Runs in the threads of a restore. */
-import { closeSync, openSync, writeSync } from 'node:fs'
-import { RetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
+import { writeSync } from 'node:fs'
 import { releaseMemory } from '../base/memory.ts'
+import type { ServerAccount } from '../postgres/server/account.ts'
 import { contentId, importSealing, type SealingData } from '../repository/sealing.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import { OpenFiles } from './open-files.ts'
 import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
 import { type FrameGroup, type FrameRead, groupAdjacent, type RestoreBatch } from './restore-batches.ts'
 
 const GROUPING = { maxGapBytes: 64 * 1024, maxGroupBytes: 4 * 1024 * 1024 }
-const OPEN_FILES = 48
-
-/** Keeps the files that are being written open; the one not used longest is closed first. */
-class OpenFiles {
-  readonly #files = new Map<string, number>()
-
-  get(file: string): number {
-    const known = this.#files.get(file)
-    if (known !== undefined) {
-      this.#files.delete(file)
-      this.#files.set(file, known)
-      return known
-    }
-    const [oldest] = this.#files
-    if (oldest && this.#files.size >= OPEN_FILES) {
-      this.#files.delete(oldest[0])
-      closeSync(oldest[1])
-    }
-    const opened = openSync(file, 'r+')
-    this.#files.set(file, opened)
-    return opened
-  }
-
-  closeAll(): void {
-    for (const descriptor of this.#files.values()) closeSync(descriptor)
-    this.#files.clear()
-  }
-}
 
 export class BatchRestorer {
   readonly #store: ObjectStore
   readonly #sealing: ReturnType<typeof importSealing>
-  readonly #files = new OpenFiles()
+  readonly #files: OpenFiles
   readonly #packs = new Map<string, PackKey>()
 
-  constructor(store: ObjectStore, sealing: SealingData) {
+  /** @param options `account` owns the files; undefined: this process */
+  constructor(
+    store: ObjectStore,
+    options: { readonly sealing: SealingData; readonly account: ServerAccount | undefined },
+  ) {
     this.#store = store
-    this.#sealing = importSealing(sealing)
+    this.#sealing = importSealing(options.sealing)
+    this.#files = new OpenFiles(options.account)
   }
 
   /** @throws RetakeError `repo.damaged` naming the pack, `storage.full` */
@@ -92,7 +70,7 @@ export class BatchRestorer {
     for (const write of frame.writes) {
       const piece = plain.subarray(write.frameOffsetBytes, write.frameOffsetBytes + write.lengthBytes)
       if (piece.length !== write.lengthBytes) throw frameDamaged(pack, frame)
-      writeAll(this.#files.get(write.file), piece, write.fileOffsetBytes)
+      writeAll(this.#files.get(write.shape), piece, write.fileOffsetBytes)
     }
     releaseMemory(plain)
   }
@@ -103,18 +81,4 @@ function writeAll(descriptor: number, bytes: Uint8Array, position: number): void
   while (written < bytes.length) {
     written += writeSync(descriptor, bytes, written, bytes.length - written, position + written)
   }
-}
-
-export function writeError(error: unknown): RetakeError {
-  if (systemErrorCode(error) === 'ENOSPC' || systemErrorCode(error) === 'EDQUOT') {
-    return new RetakeError(
-      'storage.full',
-      'The filesystem of the target directory is full. What was laid out cannot start as a server.',
-      {
-        hint: 'Free space or choose another place, then apply the plan again: the leftover is removed first.',
-        cause: error,
-      },
-    )
-  }
-  return toRetakeError(error, 'storage.failed')
 }

@@ -3,14 +3,19 @@ import { isRetakeError, type RetakeError } from '../base/errors.ts'
 import { computeCoverage, type HeldPiece, type TimelineCoverage } from '../catalog/coverage.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
-import { readWalInventory } from '../repository/wal-archive.ts'
-import type { TailId } from '../repository/wal-layout.ts'
+import { readSettledTail } from '../repository/settled-tail.ts'
+import { type DamagedWalObject, rangesOfDamage, readWalInventory } from '../repository/wal-archive.ts'
+import { type TailId, tailPrefix } from '../repository/wal-layout.ts'
 import type { WalPosition } from '../repository/wal-records.ts'
-import { readTail, type Tail } from '../repository/wal-tail.ts'
 
 export interface ArchiveDamage {
-  readonly timeline: number
-  readonly segment: bigint
+  /** The key, or for a tail what the keys of its parts begin with. */
+  readonly object: string
+  readonly what: 'tail' | DamagedWalObject['what']['type']
+  /** Of everything but the position. */
+  readonly timeline?: number | undefined
+  /** Of a tail or a partial segment. */
+  readonly segment?: bigint | undefined
   readonly error: RetakeError
 }
 
@@ -18,7 +23,7 @@ export interface HeldArchive {
   readonly coverage: readonly TimelineCoverage[]
   readonly histories: readonly TimelineHistory[]
   readonly position: WalPosition | undefined
-  /** Ends of the archive that cannot be read; they count as not held, and stop a restore that would need them. */
+  /** What cannot be read; it counts as not held, and stops a restore that would need it. */
   readonly damage: readonly ArchiveDamage[]
   /** Whether anything of this segment is held: whole, partial, or a tail. */
   readonly holds: (timeline: number, segment: bigint) => boolean
@@ -26,28 +31,28 @@ export interface HeldArchive {
 
 /**
  * Lists the archive and measures its ends. A finished segment counts by its name alone; its bytes prove themselves when read.
- * A damaged tail costs the last moments only, so it is noted, not thrown.
- * @throws RetakeError `repo.damaged` when a range, a partial segment or a history file cannot be read
+ * A damaged object costs what it is about, not every restore, so it is noted, not thrown.
  */
 export async function readHeldArchive(cluster: ClusterRepository): Promise<HeldArchive> {
-  const inventory = await readWalInventory(cluster)
+  const damagedObjects: DamagedWalObject[] = []
+  const inventory = await readWalInventory(cluster, { onDamage: (one) => damagedObjects.push(one) })
   const { walSegmentSizeBytes } = cluster.facts
+  const damage = damagedObjects.map(noteOf)
   const pieces: HeldPiece[] = []
-  const damage: ArchiveDamage[] = []
   for (const { timeline, segment, validBytes } of inventory.segments) pieces.push({ timeline, segment, validBytes })
   const tails = new Map(
     inventory.tails.map(({ timeline, segment }) => [pieceKey(timeline, segment), { timeline, segment }]),
   )
   for (const place of tails.values()) {
-    const tail = await readOrNote(cluster, place, damage)
-    if (tail && tail.validBytes > tail.beginBytes)
-      pieces.push({ ...place, beginBytes: tail.beginBytes, validBytes: tail.validBytes })
+    const piece = await measureTail(cluster, place, damage)
+    if (piece) pieces.push(piece)
   }
   const names = new Set(
     pieces.filter((piece) => piece.validBytes > 0).map((one) => pieceKey(one.timeline, one.segment)),
   )
+  const ranges = [...inventory.ranges, ...rangesOfDamage(damagedObjects)]
   return {
-    coverage: computeCoverage({ pieces, ranges: inventory.ranges, position: inventory.position }, walSegmentSizeBytes),
+    coverage: computeCoverage({ pieces, ranges, position: inventory.position }, walSegmentSizeBytes),
     histories: inventory.histories,
     damage,
     position: inventory.position,
@@ -55,17 +60,42 @@ export async function readHeldArchive(cluster: ClusterRepository): Promise<HeldA
   }
 }
 
-async function readOrNote(
+/** Timelines whose history file is stored, readable or not: their numbers are taken. */
+export function takenTimelines(held: HeldArchive): number[] {
+  const damaged = held.damage.flatMap(({ what, timeline }) => (what === 'history' && timeline ? [timeline] : []))
+  return [...new Set([...held.histories.map(({ timeline }) => timeline), ...damaged])].sort((a, b) => a - b)
+}
+
+/** The damage of a timeline's history file, if that is why it is not known. */
+export function damagedHistory(held: HeldArchive, timeline: number): RetakeError | undefined {
+  return held.damage.find((one) => one.what === 'history' && one.timeline === timeline)?.error
+}
+
+async function measureTail(
   cluster: ClusterRepository,
   place: TailId,
   damage: ArchiveDamage[],
-): Promise<Tail | undefined> {
+): Promise<HeldPiece | undefined> {
   try {
-    return await readTail(cluster, place)
+    const settled = await readSettledTail(cluster, place, ({ beginBytes, validBytes }) => ({ beginBytes, validBytes }))
+    if (settled === undefined) return undefined
+    if (settled.kind === 'stored') return { ...place, validBytes: settled.validBytes }
+    const { beginBytes, validBytes } = settled.value
+    return validBytes > beginBytes ? { ...place, beginBytes, validBytes } : undefined
   } catch (error) {
     if (!isRetakeError(error, 'repo.damaged')) throw error
-    damage.push({ ...place, error })
+    damage.push({ object: tailPrefix(cluster.facts.name, place), what: 'tail', ...place, error })
     return undefined
+  }
+}
+
+function noteOf({ key, what, error }: DamagedWalObject): ArchiveDamage {
+  return {
+    object: key,
+    what: what.type,
+    ...('timeline' in what ? { timeline: what.timeline } : {}),
+    ...('segment' in what ? { segment: what.segment } : {}),
+    error,
   }
 }
 

@@ -1,5 +1,5 @@
 /** Lays the files of a backup out in the target directory: everything but the control file, which alone makes it startable. */
-import { closeSync, fchmodSync, fchownSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fchmodSync, fchownSync, mkdirSync, openSync } from 'node:fs'
 import { chmod, chown, lchown, mkdir, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { throwIfAborted } from '../base/abort.ts'
@@ -10,12 +10,13 @@ import type { ClusterRepository } from '../repository/cluster.ts'
 import type { DirectoryEntry, FileEntry, LinkEntry, PackEntry } from '../repository/manifest.ts'
 import { readEntries } from '../repository/manifest-store.ts'
 import { CONTROL_FILE } from './backup-survey.ts'
-import { writeError } from './batch-restorer.ts'
 import { FrameSource } from './frame-source.ts'
+import { makeFile } from './open-files.ts'
 import type { PlanPlace, RestorePlan } from './plan-types.ts'
-import { BatchBuilder } from './restore-batches.ts'
+import { BatchBuilder, type FileShape } from './restore-batches.ts'
 import { RestorePool } from './restore-pool.ts'
 import { LOG_NAME, MARKER, SPOOL } from './target-directory.ts'
+import { writeError } from './write-error.ts'
 
 export interface LayOutOptions {
   readonly cluster: ClusterRepository
@@ -68,6 +69,7 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
   let control: FileEntry | undefined
   await using pool = new RestorePool({
     cluster,
+    account,
     workers: options.workers,
     expectedBytes: files.writtenBytes,
     signal,
@@ -87,9 +89,9 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
     else if (entry.type === 'directory') writer.makeDirectory(entry)
     else if (entry.type === 'link') await writer.makeLink(entry)
     else {
-      const file = writer.makeFile(entry)
+      const shape = writer.shapeFile(entry)
       done.fileCount += 1
-      for (const batch of batches.addFile(entry, file)) await pool.submit(batch)
+      for (const batch of batches.addFile(entry, shape)) await pool.submit(batch)
     }
   }
   for (const batch of batches.flush()) await pool.submit(batch)
@@ -100,7 +102,7 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
   return { ...done, controlFile, skippedLinks: writer.skippedLinks }
 }
 
-/** Makes the empty shapes: directories, links, and files with their final size, mode and owner. Workers fill them. */
+/** Makes directories and links, and the files that hold nothing; the others are made by the thread that first writes to them. */
 class TreeWriter {
   readonly skippedLinks: string[] = []
   readonly #place: PlanPlace
@@ -132,23 +134,17 @@ class TreeWriter {
     this.#ensureDirectory(directory, entry.mode)
   }
 
-  /** The absolute path of the file. */
-  makeFile(entry: FileEntry): string {
-    const file = this.#locate(entry.path)
-    this.#ensureDirectory(path.dirname(file), 0o700)
+  /** Where the file goes, in a directory that is there. A file that no thread will write to is made at once. */
+  shapeFile(entry: FileEntry): FileShape {
+    const shape = { file: this.#locate(entry.path), sizeBytes: entry.sizeBytes, mode: entry.mode }
+    this.#ensureDirectory(path.dirname(shape.file), 0o700)
+    if (entry.runs.some((run) => run.frame)) return shape
     try {
-      const descriptor = openSync(file, 'wx', entry.mode & 0o777)
-      try {
-        if (entry.sizeBytes > 0) ftruncateSync(descriptor, entry.sizeBytes)
-        fchmodSync(descriptor, entry.mode & 0o777)
-        if (this.#account) fchownSync(descriptor, this.#account.uid, this.#account.gid)
-      } finally {
-        closeSync(descriptor)
-      }
+      makeFile(shape, this.#account)
     } catch (error) {
       throw writeError(error)
     }
-    return file
+    return shape
   }
 
   /** Only links that stay inside: another server may be using what a link to the outside leads to. */

@@ -23,6 +23,8 @@ export function planWarnings(facts: {
   readonly path: TimelinePath
   readonly coverage: readonly TimelineCoverage[]
   readonly server: PlanServer
+  /** Of the cluster itself. */
+  readonly ownPort: number
 }): string[] {
   const { survey, backup, server } = facts
   const warnings: string[] = []
@@ -44,6 +46,11 @@ export function planWarnings(facts: {
   if (missing.length > 0) {
     warnings.push(
       `${missing.join(', ')} ${missing.length === 1 ? 'was' : 'were'} kept outside the data directory and not backed up; minimal ones are written. Bring your own before the server is used.`,
+    )
+  }
+  if (server.anyPort && server.port !== facts.ownPort) {
+    warnings.push(
+      `Port ${facts.ownPort}, the cluster's own, is in use on this machine, so the server will listen on ${server.port}; name another one with --port.`,
     )
   }
   if (server.settings.listen_addresses === 'localhost') {

@@ -5,13 +5,13 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { RetakeError } from '../base/errors.ts'
 import { onPath } from '../catalog/choose-backup.ts'
 import { buildTimelinePath, type TimelinePath } from '../catalog/timeline-path.ts'
-import { formatLsn, parseLsn, segmentName, segmentOf } from '../postgres/lsn.ts'
+import { formatLsn, historyName, parseLsn, segmentName, segmentOf } from '../postgres/lsn.ts'
 import { findFreePort } from '../postgres/server/free-port.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { listBackups } from '../repository/manifest-store.ts'
 import { type BackupSurvey, surveyBackup } from './backup-survey.ts'
-import { type HeldArchive, readHeldArchive } from './held-archive.ts'
+import { damagedHistory, type HeldArchive, readHeldArchive } from './held-archive.ts'
 import { lastTransaction, locateTarget } from './locate.ts'
 import {
   PLAN_SCHEMA_VERSION,
@@ -120,6 +120,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
       path,
       coverage: held.coverage,
       server,
+      ownPort: ownPort(options, survey),
     }),
   })
 }
@@ -196,15 +197,30 @@ function choosePath(options: {
         hint: `Held are: ${[...known].sort((a, b) => a - b).join(', ')}. Name one of them with --timeline.`,
       })
     }
-    return buildTimelinePath(held.histories, timeline)
+    return pathTo(held, timeline)
   }
   const newestFirst = [...known].sort((a, b) => b - a)
   for (const candidate of newestFirst) {
     // A missing history is an error here: the newest past must not be passed over silently for an older one.
-    const path = buildTimelinePath(held.histories, candidate)
+    const path = pathTo(held, candidate)
     if (backups.some((backup) => onPath(backup, path))) return path
   }
-  return buildTimelinePath(held.histories, newestFirst[0] ?? 1)
+  return pathTo(held, newestFirst[0] ?? 1)
+}
+
+/** @throws RetakeError `repo.damaged` when the history file cannot be read, `wal.history-missing` */
+function pathTo(held: HeldArchive, timeline: number): TimelinePath {
+  const cause = damagedHistory(held, timeline)
+  if (cause === undefined) return buildTimelinePath(held.histories, timeline)
+  throw new RetakeError(
+    'repo.damaged',
+    `${cause.message} Where timeline ${timeline} left its parent is therefore unknown, and no target on it can be restored.`,
+    {
+      hint: `Put back ${historyName(timeline)} of this archive from a copy of the repository; or restore to an older timeline with --timeline.`,
+      details: { ...cause.details, timeline },
+      cause,
+    },
+  )
 }
 
 /**
@@ -289,8 +305,9 @@ function placeOf(
 async function serverOf(options: PlanRestoreOptions, survey: BackupSurvey): Promise<PlanServer> {
   const start = options.start ?? true
   const { port: portSetting, ...settings } = options.settings ?? {}
-  const own = Number(portSetting ?? survey.configured.get('port') ?? 5432)
-  const port = options.port ?? (!start || (await isPortFree(own)) ? own : await findFreePort())
+  const own = ownPort(options, survey)
+  const anyPort = options.port === undefined && portSetting === undefined
+  const port = options.port ?? (!start || !anyPort || (await isPortFree(own)) ? own : await findFreePort())
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new RetakeError('config.invalid', `${port} is not a port.`, { hint: 'Use a number from 1 to 65535.' })
   }
@@ -298,12 +315,17 @@ async function serverOf(options: PlanRestoreOptions, survey: BackupSurvey): Prom
     start,
     action: options.action ?? 'promote',
     port,
-    anyPort: options.port === undefined && portSetting === undefined,
+    anyPort,
     // By itself a restored server is reachable from its own machine only (R10).
     settings: { listen_addresses: 'localhost', ...settings, port: String(port) },
     ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
     ...(options.restoreCommand === undefined ? {} : { restoreCommand: options.restoreCommand }),
   }
+}
+
+/** The port of the cluster itself, unless a setting names another one. */
+function ownPort(options: PlanRestoreOptions, survey: BackupSurvey): number {
+  return Number(options.settings?.port ?? survey.configured.get('port') ?? 5432)
 }
 
 function formatStep(step: TimelinePath[number]): RestorePlan['target']['path'][number] {

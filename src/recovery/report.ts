@@ -2,7 +2,7 @@
 import type { RecoveryOutcome } from './run-server.ts'
 
 export interface RestorePhase {
-  readonly name: 'check' | 'files' | 'durable' | 'recovery'
+  readonly name: 'check' | 'wal' | 'files' | 'durable' | 'recovery'
   readonly durationMs: number
 }
 

@@ -13,6 +13,10 @@ const layout = fc.record({
   files: fc.array(fc.array(fc.tuple(fc.nat(), fc.nat(), fc.boolean()), { maxLength: 8 }), { maxLength: 20 }),
 })
 
+function shapeOf({ path, sizeBytes, mode }: FileEntry) {
+  return { file: path, sizeBytes, mode }
+}
+
 function build({ packs, files }: { packs: number[][]; files: [number, number, boolean][][] }) {
   const frames = packs.map((sizes) => {
     let offsetBytes = 64
@@ -42,7 +46,7 @@ test('every stretch is read once and written exactly where it belongs; batches s
       const builder = new BatchBuilder()
       for (const index of shape.packs.keys()) builder.addPack({ type: 'pack', packId: `p${index}`, salt: 's' })
       const batches: RestoreBatch[] = []
-      for (const file of files) batches.push(...builder.addFile(file, file.path))
+      for (const file of files) batches.push(...builder.addFile(file, shapeOf(file)))
       batches.push(...builder.flush())
       const expected = files.flatMap((file) =>
         file.runs
@@ -52,7 +56,7 @@ test('every stretch is read once and written exactly where it belongs; batches s
       const actual = batches.flatMap((batch) =>
         batch.frames.flatMap((frame) =>
           frame.writes.map(
-            (write) => `${write.file}@${write.fileOffsetBytes}+${write.lengthBytes}=${batch.packId}/${frame.index}`,
+            (write) => `${write.shape.file}@${write.fileOffsetBytes}+${write.lengthBytes}=${batch.packId}/${frame.index}`,
           ),
         ),
       )
@@ -77,7 +81,7 @@ test('groups hold every frame once, in order, and are no longer than asked', () 
       const builder = new BatchBuilder()
       for (const index of shape.packs.keys()) builder.addPack({ type: 'pack', packId: `p${index}`, salt: 's' })
       for (const file of build(shape)) {
-        for (const batch of [...builder.addFile(file, file.path), ...builder.flush()]) {
+        for (const batch of [...builder.addFile(file, shapeOf(file)), ...builder.flush()]) {
           const groups = groupAdjacent(batch.frames, { maxGapBytes: 1000, maxGroupBytes: 4_000_000 })
           assert.deepEqual(
             groups.flatMap((group) => group.frames),

@@ -4,10 +4,17 @@
  */
 import type { FileEntry, FrameRef, PackEntry } from '../repository/manifest.ts'
 
+/** A file to be made: whichever thread comes first makes it, with its final size, so that zeros need not be written. */
+export interface FileShape {
+  /** Absolute path, in a directory that exists. */
+  readonly file: string
+  readonly sizeBytes: number
+  readonly mode: number
+}
+
 /** A stretch of a frame's plaintext and where it goes. */
 export interface FrameWrite {
-  /** Absolute path of a file that exists with its final size. */
-  readonly file: string
+  readonly shape: FileShape
   readonly fileOffsetBytes: number
   readonly frameOffsetBytes: number
   readonly lengthBytes: number
@@ -47,11 +54,11 @@ export class BatchBuilder {
   }
 
   /** Adds the reads of a file; gives out what has become long enough. */
-  *addFile(entry: FileEntry, file: string): Generator<RestoreBatch> {
+  *addFile(entry: FileEntry, shape: FileShape): Generator<RestoreBatch> {
     for (const run of entry.runs) {
       if (!run.frame) continue
       const { frame, frameOffsetBytes, lengthBytes } = run
-      const pending = this.#add(frame, { file, fileOffsetBytes: run.offsetBytes, frameOffsetBytes, lengthBytes })
+      const pending = this.#add(frame, { shape, fileOffsetBytes: run.offsetBytes, frameOffsetBytes, lengthBytes })
       if (pending.storedBytes >= BATCH_BYTES) yield this.#take(frame.pack, pending)
       else if (this.#pendingFrames >= MAX_PENDING_FRAMES) yield* this.flush()
     }

@@ -3,14 +3,18 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { abortedError, type RetakeError, reviveError, toRetakeError } from '../base/errors.ts'
 import { workerUrl } from '../base/threads.ts'
+import type { ServerAccount } from '../postgres/server/account.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { exportSealing } from '../repository/sealing.ts'
-import { BatchRestorer, writeError } from './batch-restorer.ts'
+import { BatchRestorer } from './batch-restorer.ts'
 import type { RestoreBatch } from './restore-batches.ts'
 import type { RestoreReply, RestoreWorkerData } from './restore-worker.ts'
+import { writeError } from './write-error.ts'
 
 export interface RestorePoolOptions {
   readonly cluster: ClusterRepository
+  /** Owns what is written; undefined: this process. */
+  readonly account: ServerAccount | undefined
   /** Default: one per processor, at most four, fewer for little. 0 works in the caller's thread (and is what a memory store needs). */
   readonly workers?: number | undefined
   /** How much will be written; starting a thread for little is not worth its while. */
@@ -34,10 +38,10 @@ export class RestorePool implements AsyncDisposable {
 
   constructor(options: RestorePoolOptions) {
     this.#options = options
-    const { cluster } = options
+    const { cluster, account } = options
     const count = cluster.store.url.startsWith('memory:') ? 0 : (options.workers ?? workersFor(options.expectedBytes))
-    const data: RestoreWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing) }
-    if (count === 0) this.#inline = new BatchRestorer(cluster.store, data.sealing)
+    const data: RestoreWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing), account }
+    if (count === 0) this.#inline = new BatchRestorer(cluster.store, data)
     for (let index = 0; index < count; index += 1) this.#startWorker(data)
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }

@@ -1,14 +1,17 @@
 /** A thread of a restore: takes batches, answers each with `done` or `failed`. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, type SerializedError } from '../base/errors.ts'
+import type { ServerAccount } from '../postgres/server/account.ts'
 import type { SealingData } from '../repository/sealing.ts'
 import { openStore } from '../storage/open.ts'
-import { BatchRestorer, writeError } from './batch-restorer.ts'
+import { BatchRestorer } from './batch-restorer.ts'
 import type { RestoreBatch } from './restore-batches.ts'
+import { writeError } from './write-error.ts'
 
 export interface RestoreWorkerData {
   readonly storeUrl: string
   readonly sealing: SealingData
+  readonly account: ServerAccount | undefined
 }
 
 export type RestoreReply =
@@ -19,7 +22,7 @@ assert(parentPort, 'this module runs in a worker thread')
 const port = parentPort
 const data = workerData as RestoreWorkerData
 const store = await openStore(data.storeUrl)
-const restorer = new BatchRestorer(store, data.sealing)
+const restorer = new BatchRestorer(store, data)
 
 port.on('message', (batch: RestoreBatch | 'close') => {
   void (batch === 'close' ? close() : restore(batch))

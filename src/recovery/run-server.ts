@@ -35,6 +35,8 @@ export interface RecoveredServer {
 }
 
 const POLL_MS = 25
+/** By an address, or by the socket of a server that listens on no address. */
+const PORT_TAKEN = /could not bind .*Address already in use|lock file "[^"]*\.s\.PGSQL\.\d+\.lock" already exists/
 /** PostgreSQL's own default, and short enough everywhere. */
 const DEFAULT_SOCKET_DIRECTORY = '/tmp'
 
@@ -159,6 +161,6 @@ async function failureOf(context: {
   }
   return new RetakeError('postgres.server', `The restored server ended before its recovery did:\n${tail}`, {
     hint: 'The last lines of its log say why. Settings can be changed for the restored server with --set name=value.',
-    details: { logFile, portTaken: /could not bind .*Address already in use/.test(tail), fatal: facts.fatal },
+    details: { logFile, portTaken: PORT_TAKEN.test(tail), fatal: facts.fatal },
   })
 }

@@ -1,7 +1,9 @@
 /** The bytes of one WAL segment, from wherever the archive has the most of it. */
+import { isRetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
+import { readSettledTail } from '../repository/settled-tail.ts'
 import { readSegment, readSegmentMeta, type SegmentMeta } from '../repository/wal-segments.ts'
-import { readTail } from '../repository/wal-tail.ts'
+import type { Tail } from '../repository/wal-tail.ts'
 
 export interface SegmentPlace {
   readonly timeline: number
@@ -14,6 +16,8 @@ export interface SegmentContent {
   /** From `beginBytes` to `validBytes`. */
   readonly bytes: AsyncIterable<Uint8Array>
   readonly validBytes: number
+  /** Of a stored segment: the id of all its bytes. Records of a tail prove themselves one by one. */
+  readonly contentId?: string | undefined
 }
 
 /**
@@ -58,9 +62,48 @@ function* zeros(length: number): Generator<Uint8Array> {
 
 async function openLongest(cluster: ClusterRepository, place: SegmentPlace): Promise<SegmentContent | undefined> {
   const partial = await openStored(cluster, { ...place, partial: true })
-  const tail = await readTail(cluster, place)
+  const settled = await readSettledTail(cluster, place, (found) => found)
+  if (settled?.kind === 'stored') return await openStored(cluster, settled.id)
+  const tail = settled && { ...settled.value, bytes: tailBytes(cluster, place, settled.value) }
   if (partial && tail) return tail.validBytes > partial.validBytes ? tail : partial
   return partial ?? (tail && tail.validBytes > 0 ? tail : undefined)
+}
+
+/** The tail's bytes; when it becomes its finished segment while they are read, the rest comes from there. */
+async function* tailBytes(cluster: ClusterRepository, place: SegmentPlace, tail: Tail): AsyncGenerator<Uint8Array> {
+  let position = tail.beginBytes
+  try {
+    for await (const piece of tail.bytes) {
+      position += piece.length
+      yield piece
+    }
+  } catch (error) {
+    if (!isRetakeError(error, 'repo.damaged')) throw error
+    const successor = await findSuccessor(cluster, place)
+    if (!successor || successor.beginBytes > position || successor.validBytes < tail.validBytes) throw error
+    yield* slice(successor, { fromBytes: position, toBytes: tail.validBytes })
+  }
+}
+
+async function findSuccessor(cluster: ClusterRepository, place: SegmentPlace): Promise<SegmentContent | undefined> {
+  const settled = await readSettledTail(cluster, place, (found) => found)
+  return settled?.kind === 'stored' ? await openStored(cluster, settled.id) : settled?.value
+}
+
+async function* slice(
+  content: SegmentContent,
+  range: { readonly fromBytes: number; readonly toBytes: number },
+): AsyncGenerator<Uint8Array> {
+  let position = content.beginBytes
+  for await (const piece of content.bytes) {
+    const part = piece.subarray(
+      Math.min(piece.length, Math.max(0, range.fromBytes - position)),
+      Math.min(piece.length, Math.max(0, range.toBytes - position)),
+    )
+    if (part.length > 0) yield part
+    position += piece.length
+    if (position >= range.toBytes) return
+  }
 }
 
 async function openStored(
@@ -68,5 +111,7 @@ async function openStored(
   place: SegmentPlace & { readonly partial: boolean },
 ): Promise<SegmentContent | undefined> {
   const meta = await readSegmentMeta(cluster, place)
-  return meta && { beginBytes: 0, bytes: readSegment(cluster, place), validBytes: meta.validBytes }
+  if (!meta) return undefined
+  const { validBytes, contentId } = meta
+  return { beginBytes: 0, bytes: readSegment(cluster, place), validBytes, contentId }
 }

@@ -63,15 +63,35 @@ export function lastRange(log: WalLog): LsnRange {
   })
 }
 
-/** An unreadable end must not pass for the end of the archive. */
+/**
+ * An unreadable end must not pass for the end of the archive; nor can it be told, without the position, whether the end is
+ * complete.
+ */
 export function throwIfEndDamaged(log: WalLog): void {
   const timelines = new Set(log.path.map((step) => step.timeline))
   const end = log.coverage.ranges.at(-1)?.endLsn
   const hit = log.held.damage.find(
     ({ timeline, segment }) =>
-      timelines.has(timeline) && (end === undefined || segmentStart(segment + 1n, log.segmentSizeBytes) > end),
+      timeline !== undefined &&
+      segment !== undefined &&
+      timelines.has(timeline) &&
+      (end === undefined || segmentStart(segment + 1n, log.segmentSizeBytes) > end),
   )
   if (hit) throw hit.error
+  const position = log.held.damage.find(({ what }) => what === 'position')
+  if (position) throw endUnknown(position.error)
+}
+
+function endUnknown(cause: RetakeError): RetakeError {
+  return new RetakeError(
+    'repo.damaged',
+    `${cause.message} It says how far the archive was acknowledged, so whether the newest WAL is complete cannot be told.`,
+    {
+      hint: 'Connect the receiver to the server (retake wal receive --until-caught-up), which writes it anew; or restore to a moment, a position or a transaction that lies before the end of the WAL held (`retake window`).',
+      details: cause.details,
+      cause,
+    },
+  )
 }
 
 function lostEnd(log: WalLog): WalGap | undefined {

@@ -10,6 +10,7 @@ import { coverageOfPath, type LsnRange } from '../catalog/coverage.ts'
 import type { TimelinePath } from '../catalog/timeline-path.ts'
 import { formatLsn, type Lsn, segmentName, segmentOf, segmentStart } from '../postgres/lsn.ts'
 import { isLandmarkRecord, landmarkOf, type WalLandmark } from '../postgres/wal/landmarks.ts'
+import { isCoveredByOneRecord } from '../postgres/wal/long-record.ts'
 import { WalReader } from '../postgres/wal/reader.ts'
 import type { WalRecord } from '../postgres/wal/record.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
@@ -110,7 +111,7 @@ export async function findLastLandmark(
   const first = segmentOf(range.beginLsn, log.segmentSizeBytes)
   for (let segment = lastSegmentOf(range, log); segment >= first; segment -= 1n) {
     if (!(await isOfInterest(log, segment, query))) continue
-    const from = segment > first ? segment - 1n : segment
+    const from = await lookBack(log, segment, first)
     let found: WalLandmark | undefined
     for await (const record of readRecords(log, {
       ...range,
@@ -173,7 +174,27 @@ async function openHeld(log: WalLog, segment: bigint): Promise<SegmentContent | 
   return timeline === undefined ? undefined : await openSegment(log.cluster, { timeline, segment })
 }
 
-/** Runs of segments to read; each begins one segment early, because a landmark's record may start before the segment that lists it. */
+/**
+ * Where to begin reading for the landmarks of a segment: one segment early, because a landmark counts for the segment in which
+ * its record ends; and earlier still where one record covers whole segments.
+ */
+async function lookBack(log: WalLog, segment: bigint, first: bigint): Promise<bigint> {
+  let from = segment
+  do {
+    if (from <= first) return from
+    from -= 1n
+  } while (await isInsideOneRecord(log, from))
+  return from
+}
+
+async function isInsideOneRecord(log: WalLog, segment: bigint): Promise<boolean> {
+  const content = await openHeld(log, segment)
+  if (!content || content.beginBytes > 0) return false
+  for await (const bytes of content.bytes) return isCoveredByOneRecord(bytes, log.segmentSizeBytes)
+  return false
+}
+
+/** Runs of segments to read, each begun early enough for the records that end in it. */
 async function* groupsOfInterest(
   log: WalLog,
   range: LsnRange,
@@ -185,7 +206,9 @@ async function* groupsOfInterest(
   let first: bigint | undefined
   for (let segment = begin; segment <= end; segment += 1n) {
     const interesting = await isOfInterest(log, segment, query)
-    if (interesting && first === undefined) first = segment - 1n > done ? segment - 1n : segment
+    if (interesting && first === undefined) {
+      first = await lookBack(log, segment, done + 1n)
+    }
     if (first === undefined) continue
     // Short runs, so that a search that ends early does not look at the facts of everything first.
     if (interesting && segment < end && segment - first < MAX_GROUP_SEGMENTS) continue

@@ -12,7 +12,6 @@ import {
   openClusterRepository,
   registerClusterRepository,
 } from './cluster.ts'
-import { damaged } from './container.ts'
 import { decodeCanonical, encodeCanonical } from './keys/canonical-json.ts'
 import { checkOf, equalText, type HolderKind, macOf, type ScryptCost } from './keys/holder-file.ts'
 import type { KeyMaterial } from './keys/key-material.ts'
@@ -186,7 +185,7 @@ export async function readRepositoryFile(store: ObjectReader & { readonly url: s
   const bytes = await store.get(REPOSITORY_KEY)
   if (bytes === undefined) {
     for await (const { key } of store.list('clusters/')) {
-      throw damaged({ key: REPOSITORY_KEY }, `it is missing, though there is ${key}`)
+      throw damagedFile(`it is missing, though there is ${key}`)
     }
     throw new RetakeError('repo.missing', `There is no repository in ${store.url}.`, {
       hint: 'Check the place, or run `retake init` to make a repository there.',
@@ -196,7 +195,7 @@ export async function readRepositoryFile(store: ObjectReader & { readonly url: s
   const value = decodeCanonical(bytes)
   const frame = frameSchema.safeParse(value)
   if (!frame.success || !isUnharmed(value, frame.data.check))
-    throw damaged({ key: REPOSITORY_KEY }, 'it is not what was written')
+    throw damagedFile('it is not what was written')
   if (frame.data.version > FORMAT_VERSION) {
     throw new RetakeError(
       'repo.version',
@@ -224,8 +223,20 @@ function isUnharmed(file: unknown, check: string): boolean {
 export function assertAuthentic(file: RepositoryFile, repositoryKey: Uint8Array): void {
   const { mac, ...facts } = file
   if (!equalText(mac, macOf(repositoryKey, facts))) {
-    throw damaged({ key: REPOSITORY_KEY }, 'its code of authenticity does not match')
+    throw damagedFile('its code of authenticity does not match')
   }
+}
+
+/** Without this file nothing opens, not even for verification; what it takes to go on is another copy of it. */
+function damagedFile(reason: string): RetakeError {
+  return new RetakeError(
+    'repo.damaged',
+    `${REPOSITORY_KEY} is damaged: ${reason}. It only says which repository this is; backups and WAL are other objects and need not be affected, but nothing opens without it.`,
+    {
+      hint: `Put ${REPOSITORY_KEY} back from a copy of the repository (it is a small text file with the format version, the repository's id and when it was made; it never changes and holds no secret), then run \`retake verify\`.`,
+      details: { object: REPOSITORY_KEY },
+    },
+  )
 }
 
 /** Removes what a creation that was cut short has left; refuses when anything else is there. */

@@ -1,8 +1,10 @@
 /** Everything the archive holds of the WAL of one cluster, as one inventory; and the way in to all of its parts. */
+import { isRetakeError, type RetakeError } from '../base/errors.ts'
+import { formatLsn } from '../postgres/lsn.ts'
 import { parseTimelineHistory, type TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { damaged } from './container.ts'
-import { parseWalKey, type SegmentId, type TailId, walPrefix } from './wal-layout.ts'
+import { parseWalKey, positionKey, type SegmentId, type TailId, type WalKey, walPrefix } from './wal-layout.ts'
 import { readHistory, readPosition, readRange, type WalPosition, type WalRange } from './wal-records.ts'
 import { readSegmentMeta } from './wal-segments.ts'
 
@@ -27,14 +29,38 @@ export interface WalInventory {
   readonly position?: WalPosition | undefined
 }
 
+/** An object of the archive that is there and cannot be read; its name still says what it is about. */
+export interface DamagedWalObject {
+  readonly key: string
+  readonly what: Exclude<WalKey, { readonly type: 'tail' }>
+  readonly error: RetakeError
+}
+
+export interface WalInventoryOptions {
+  /** Told of every object that is damaged; it is then left out of the inventory. Without it, damage is thrown. */
+  readonly onDamage?: ((damage: DamagedWalObject) => void) | undefined
+}
+
 /**
  * Lists the archive; reads the small objects, and of segments only what their names say. While a receiver is writing it is
  * a consistent picture of some moment: the position first, then tails, then what tails turn into.
- * @throws RetakeError `repo.damaged`
+ * @throws RetakeError `repo.damaged`, unless damage is collected by `onDamage`
  */
-export async function readWalInventory(cluster: ClusterRepository): Promise<WalInventory> {
+export async function readWalInventory(
+  cluster: ClusterRepository,
+  options: WalInventoryOptions = {},
+): Promise<WalInventory> {
   const { name, walSegmentSizeBytes } = cluster.facts
-  const position = await readPosition(cluster)
+  const attempt = async <T>(object: Omit<DamagedWalObject, 'error'>, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read()
+    } catch (error) {
+      if (!isRetakeError(error, 'repo.damaged') || !options.onDamage) throw error
+      options.onDamage({ ...object, error })
+      return undefined
+    }
+  }
+  const position = await attempt({ key: positionKey(name), what: { type: 'position' } }, () => readPosition(cluster))
   const tails = await listTails(cluster)
   const segments: HeldSegment[] = []
   const ranges: WalRange[] = []
@@ -43,18 +69,33 @@ export async function readWalInventory(cluster: ClusterRepository): Promise<WalI
     const parsed = parseWalKey(name, key)
     if (parsed?.type === 'segment') {
       const { timeline, segment, partial } = parsed
-      const meta = partial ? await readSegmentMeta(cluster, parsed) : undefined
-      const validBytes = meta?.validBytes ?? walSegmentSizeBytes
-      segments.push({ timeline, segment, partial, key, storedBytes: sizeBytes, validBytes })
+      const validBytes = partial
+        ? await attempt({ key, what: parsed }, async () => (await readSegmentMeta(cluster, parsed))?.validBytes)
+        : walSegmentSizeBytes
+      if (validBytes !== undefined) segments.push({ timeline, segment, partial, key, storedBytes: sizeBytes, validBytes })
     } else if (parsed?.type === 'range') {
-      const range = await readRange(cluster, key)
+      const range = await attempt({ key, what: parsed }, () => readRange(cluster, key))
       if (range) ranges.push(range)
     } else if (parsed?.type === 'history') {
-      const history = await readTimelineHistory(cluster, { timeline: parsed.timeline, key })
+      const { timeline } = parsed
+      const history = await attempt({ key, what: parsed }, () => readTimelineHistory(cluster, { timeline, key }))
       if (history) histories.push(history)
     }
   }
   return { segments, tails, ranges, histories, position }
+}
+
+/**
+ * What remains of damaged ranges: where they begin, which their names say, but not why. Without it WAL from behind a hole
+ * would pass for the continuation of what lies before.
+ */
+export function rangesOfDamage(damage: readonly DamagedWalObject[]): WalRange[] {
+  return damage.flatMap(({ what, error }) => {
+    if (what.type !== 'range') return []
+    const { timeline, begin } = what
+    const beginLsn = formatLsn(begin)
+    return [{ timeline, beginLsn, reason: 'first-contact' as const, at: '', explanation: error.message }]
+  })
 }
 
 /** The parts of all tails, in the order of timeline, segment and offset. */

@@ -4,6 +4,7 @@
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
  *     npm run soak -- memory --gib 4
+ *     npm run soak -- --short
  *
  * The seed is printed; with the same seed the same victims are chosen at the same times, as far as the machine allows.
  */
@@ -13,7 +14,9 @@ import { anyMajor, postgresMajors } from '../support/postgres.ts'
 import { runKillSoak } from './kill.ts'
 import { measureMemory } from './memory.ts'
 
-const { values, positionals } = parseArgs({
+const SHORT = { kills: '24', restores: '2', gib: ['0.25', '1'] }
+
+const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     kills: { type: 'string', default: '200' },
@@ -21,9 +24,12 @@ const { values, positionals } = parseArgs({
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
     seed: { type: 'string' },
     major: { type: 'string' },
+    /** A few minutes' worth of each: what is run before a change lands. */
+    short: { type: 'boolean', default: false },
   },
 })
 
+const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
 const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory'])
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()

@@ -25,6 +25,12 @@ function render(report: WindowReport): string {
       `Cannot be restored, because their history file is missing: timelines ${report.unknownTimelines.join(', ')}.`,
     )
   }
+  if (report.damage.length > 0) {
+    const list = report.damage.map(({ message }) => `  ${message}`)
+    parts.push(
+      ['Damaged, and not counted as held:', ...list, 'What it costs, exactly: retake verify --deep'].join('\n'),
+    )
+  }
   return parts.join('\n\n')
 }
 

@@ -4,13 +4,14 @@
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { RetakeError } from '../../base/errors.ts'
+import { releaseMemory } from '../../base/memory.ts'
 
 export const COPY_DATA = 0x64 // 'd'
 
 /** A part of one CopyData message. Empty only when the message itself is empty. */
 export interface CopyPiece {
   readonly kind: 'copy'
-  /** A view on the chunk that was pushed. */
+  /** A view on the chunk that was pushed; empty once the next one is. */
   readonly bytes: Buffer
   readonly first: boolean
   readonly last: boolean
@@ -31,10 +32,13 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 /**
  * Pull parser: `push` a chunk, then call `next` until it returns undefined; only then push again.
- * Bounded: it holds at most one chunk and one message other than CopyData.
+ * Bounded: it holds at most one chunk and one message other than CopyData. A used-up chunk's memory is given back at once: a
+ * gigabyte is sixteen thousand of them, and the garbage collector would spend more time on them than we on their content.
  */
 export class MessageReader {
   #chunk: Buffer = Buffer.alloc(0)
+  /** Whether a message that was given out lies in the chunk: then it stays for as long as somebody holds the message. */
+  #lent = false
   #position = 0
   readonly #header = Buffer.alloc(HEADER_BYTES)
   #headerFilled = 0
@@ -46,6 +50,8 @@ export class MessageReader {
   #bodyFilled = 0
 
   push(chunk: Buffer): void {
+    if (!this.#lent) releaseMemory(this.#chunk)
+    this.#lent = false
     this.#chunk = chunk
     this.#position = 0
   }
@@ -102,6 +108,7 @@ export class MessageReader {
     const end = this.#position + length
     if (end <= this.#chunk.length) {
       const body = this.#chunk.subarray(this.#position, end)
+      this.#lent = true
       this.#position = end
       return { kind: 'message', code, body }
     }

@@ -6,6 +6,7 @@ import type { ClusterRepository } from '../cluster.ts'
 import { damaged } from '../container.ts'
 import { manifestKey } from '../layout.ts'
 import type { BackupSummary } from '../manifest.ts'
+import { readSettledTail } from '../settled-tail.ts'
 import {
   historyKey,
   parseWalKey,
@@ -20,7 +21,6 @@ import {
 import type { WalRange } from '../wal-records.ts'
 import { readHistory, readPosition, readRange } from '../wal-records.ts'
 import { openSegment } from '../wal-segments.ts'
-import { readTail } from '../wal-tail.ts'
 import type { VerifyContext } from './context.ts'
 import type { DeepTask } from './deep-check.ts'
 import type { DeepPool } from './deep-pool.ts'
@@ -80,12 +80,14 @@ async function checkTails(context: VerifyContext, cluster: ClusterRepository): P
   for (const [prefix, tail] of tails) {
     const wal = segmentSpan(cluster, tail)
     const checked = await context.findings.attempt({ object: prefix, cluster: name, wal }, async () => {
-      const read = await readTail(cluster, tail)
-      for await (const piece of read?.bytes ?? []) context.counts.bytesRead += piece.length
-      return read
+      return await readSettledTail(cluster, tail, async ({ beginBytes, validBytes, bytes }) => {
+        for await (const piece of bytes) context.counts.bytesRead += piece.length
+        return { beginBytes, endBytes: validBytes }
+      })
     })
     throwIfAborted(context.signal)
-    if (checked) stretches.push({ ...tail, beginBytes: checked.beginBytes, endBytes: checked.validBytes })
+    // What it was finished to is found among the segments, which are listed after the tails.
+    if (checked?.kind === 'tail') stretches.push({ ...tail, ...checked.value })
   }
   return stretches
 }

@@ -2,12 +2,13 @@
  * The end of the WAL archive that is being written: where each timeline ends, the open tail, the segments on their way to be
  * sealed. It lives longer than a connection, so that a broken one costs nothing but the time to connect again.
  */
+import { isRetakeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/progress.ts'
 import { type Lsn, segmentOf, segmentOffset } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { tailPartKey } from '../../repository/wal-layout.ts'
 import { putRange, type WalRange } from '../../repository/wal-records.ts'
-import { readSegment } from '../../repository/wal-segments.ts'
+import { readSegment, readSegmentMeta } from '../../repository/wal-segments.ts'
 import { deleteTail, listTailParts, readTail, TailWriter } from '../../repository/wal-tail.ts'
 import { type DamagedTail, type HeldWal, loadHeldWal, type OpenTail } from './held-wal.ts'
 import { livesInThisProcess } from './process-local.ts'
@@ -56,7 +57,10 @@ export class ArchiveEnd implements AsyncDisposable {
 
   static async open(options: ArchiveEndOptions): Promise<ArchiveEnd> {
     const held = await loadHeldWal(options.cluster)
-    for (const place of held.obsoleteTails) await deleteTail(options.cluster, place)
+    for (const place of held.obsoleteTails) await deleteObsolete(place, options)
+    for (const { error, what } of held.damagedObjects) {
+      options.logger.error(`${error.message} ${consequenceOf(what.type)}`, { ...error.details })
+    }
     for (const { error } of held.damagedTails) {
       options.logger.error(`${error.message} The server is asked for this segment once more.`, { ...error.details })
     }
@@ -220,5 +224,34 @@ export class ArchiveEnd implements AsyncDisposable {
       rest -= part.length
       if (rest === 0) return
     }
+  }
+}
+
+/** The tail of a segment that is stored as a whole; while that one cannot be opened, the tail is all there is. */
+async function deleteObsolete(
+  place: { readonly timeline: number; readonly segment: bigint },
+  { cluster, logger }: ArchiveEndOptions,
+): Promise<void> {
+  try {
+    await readSegmentMeta(cluster, { ...place, partial: false })
+  } catch (error) {
+    if (!isRetakeError(error, 'repo.damaged')) throw error
+    logger.error(`${error.message} Its tail is kept.`, { ...error.details })
+    return
+  }
+  await deleteTail(cluster, place)
+}
+
+/** What the receiver does about an object that it cannot read; nothing that is stored is replaced but the position. */
+function consequenceOf(what: HeldWal['damagedObjects'][number]['what']['type']): string {
+  switch (what) {
+    case 'position':
+      return 'It is written anew as soon as WAL is durable.'
+    case 'range':
+      return 'WAL counts as held from where its name says; why it begins there is lost.'
+    case 'history':
+      return 'No restore on its timeline is possible until it is put back from a copy.'
+    default:
+      return 'The WAL in it does not count as held; the server is asked for it if it still has it.'
   }
 }

@@ -4,7 +4,7 @@ import { isRetakeError, type RetakeError } from '../../base/errors.ts'
 import { computeCoverage, type HeldPiece } from '../../catalog/coverage.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
+import { type DamagedWalObject, rangesOfDamage, readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
 import { readTail } from '../../repository/wal-tail.ts'
 import type { HeldTimeline } from './resume.ts'
 
@@ -29,12 +29,19 @@ export interface HeldWal {
   readonly tails: readonly OpenTail[]
   /** Not counted as held: the server, whose slot does not pass an open segment, can send it again. */
   readonly damagedTails: readonly DamagedTail[]
+  /**
+   * Left as they are (F5), and not counted as held. A damaged range still says where it begins; a damaged position is written
+   * anew with the first WAL that is durable; a damaged history stops the receiver where it is on the server's path.
+   */
+  readonly damagedObjects: readonly DamagedWalObject[]
   /** Tails whose segment is stored as a whole; a crash came between sealing and deleting. */
   readonly obsoleteTails: readonly { readonly timeline: number; readonly segment: bigint }[]
 }
 
 export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> {
-  const inventory = await readWalInventory(cluster)
+  const damagedObjects: DamagedWalObject[] = []
+  const inventory = await readWalInventory(cluster, { onDamage: (one) => damagedObjects.push(one) })
+  const ranges = [...inventory.ranges, ...rangesOfDamage(damagedObjects)]
   const { walSegmentSizeBytes } = cluster.facts
   const complete = new Set<string>()
   const pieces: HeldPiece[] = []
@@ -62,9 +69,10 @@ export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> 
   }
   return {
     inventory,
-    timelines: heldTimelines(pieces, { inventory, walSegmentSizeBytes }),
+    timelines: heldTimelines(pieces, { inventory: { ranges }, walSegmentSizeBytes }),
     tails,
     damagedTails,
+    damagedObjects,
     obsoleteTails,
   }
 }

@@ -99,3 +99,19 @@ test('nothing is written before the server has spoken, and the same is not writt
   await keeper.save()
   assert.equal(replaced, 1)
 })
+
+test('a keepalive that speaks of less than the server is known to have proves nothing', async () => {
+  const { keeper } = open()
+  await using _keeper = keeper
+  keeper.forget(lsn(1000))
+  keeper.flushed(1, lsn(100))
+  // The server is still sending old WAL; its keepalive says how far it has sent.
+  keeper.heard(word(100, 5))
+  assert.equal(keeper.caughtUpAt, undefined)
+  assert.equal(keeper.isCaughtUp, false)
+  keeper.flushed(1, lsn(1000))
+  assert.equal(keeper.caughtUpAt, 5_000_000n)
+  assert.equal(keeper.isCaughtUp, true)
+  keeper.forget(lsn(1000))
+  assert.equal(keeper.isCaughtUp, false)
+})

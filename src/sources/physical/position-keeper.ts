@@ -29,6 +29,9 @@ export class PositionKeeper implements AsyncDisposable {
   #flushed: { readonly timeline: number; readonly flushLsn: Lsn } | undefined
   #heard: ServerWord | undefined
   #serverTime: InstantMicros | undefined
+  /** The end of the log that the server has named on this connection: a keepalive says only what was sent, which may be less. */
+  #serverEndLsn: Lsn | undefined
+  #isCaughtUp = false
   /** A word that is not fulfilled yet; the next one waits, so that a busy server cannot put it off for ever. */
   #pending: ServerWord | undefined
   #caughtUpAt: InstantMicros | undefined
@@ -46,6 +49,11 @@ export class PositionKeeper implements AsyncDisposable {
     return this.#caughtUpAt
   }
 
+  /** Whether everything is held that the server had at some moment of this connection. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp
+  }
+
   /** Everything of the timeline before the position is durable. */
   flushed(timeline: number, flushLsn: Lsn): void {
     this.#flushed = { timeline, flushLsn }
@@ -54,7 +62,9 @@ export class PositionKeeper implements AsyncDisposable {
   }
 
   /** Only words about the timeline that is being written. */
-  heard(word: ServerWord): void {
+  heard({ serverEndLsn, serverTime }: ServerWord): void {
+    if (this.#serverEndLsn === undefined || serverEndLsn > this.#serverEndLsn) this.#serverEndLsn = serverEndLsn
+    const word = { serverEndLsn: this.#serverEndLsn, serverTime }
     this.#heard = word
     this.#serverTime = word.serverTime
     this.#pending ??= word
@@ -62,8 +72,13 @@ export class PositionKeeper implements AsyncDisposable {
     this.#schedule()
   }
 
-  /** A new connection: what was said on an older one, perhaps by another server, is no promise any more. */
-  forget(): void {
+  /**
+   * A new connection: what was said on an older one, perhaps by another server, is no promise any more.
+   * @param serverEndLsn the end of the server's log as it was when the connection began
+   */
+  forget(serverEndLsn?: Lsn): void {
+    this.#serverEndLsn = serverEndLsn
+    this.#isCaughtUp = false
     this.#pending = undefined
     this.#heard = undefined
   }
@@ -89,11 +104,16 @@ export class PositionKeeper implements AsyncDisposable {
     const flushLsn = this.#flushed?.flushLsn
     if (flushLsn === undefined) return
     if (this.#pending && this.#pending.serverEndLsn <= flushLsn) {
-      this.#caughtUpAt = this.#pending.serverTime
+      this.#fulfilled(this.#pending)
       this.#pending = undefined
     }
-    if (this.#heard && this.#heard.serverEndLsn <= flushLsn) this.#caughtUpAt = this.#heard.serverTime
+    if (this.#heard && this.#heard.serverEndLsn <= flushLsn) this.#fulfilled(this.#heard)
     else this.#pending ??= this.#heard
+  }
+
+  #fulfilled(word: ServerWord): void {
+    this.#caughtUpAt = word.serverTime
+    this.#isCaughtUp = true
   }
 
   #schedule(): void {

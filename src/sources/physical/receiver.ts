@@ -19,7 +19,7 @@ import { runWalSession } from './wal-session.ts'
 
 /** When a one-shot run ends by itself. */
 export type WalGoal =
-  /** Everything that the server had when the run connected. */
+  /** Everything that the server had when the run connected; the position then says until when everything is held. */
   { readonly kind: 'caught-up' } | { readonly kind: 'lsn'; readonly lsn: Lsn }
 
 export interface ReceiveWalOptions {
@@ -147,6 +147,7 @@ class Receiver {
         archive,
         position,
         goal: (identity) => this.#goal(identity),
+        untilCaughtUp: this.#options.until?.kind === 'caught-up',
         afterGap: this.#afterGap,
         stop: this.#stop,
         giveUp,

@@ -2,9 +2,11 @@
  * Turns the tail of a segment into its final object: read back, decoded for its landmarks, compressed, sealed, durable; only
  * then are the parts of the tail deleted. Done again after a crash, it finds its work and goes on (F5).
  */
-import { RetakeError } from '../../base/errors.ts'
+import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import { segmentName } from '../../postgres/lsn.ts'
+import { isCoveredByOneRecord } from '../../postgres/wal/long-record.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
+import { segmentName as objectName, type SegmentId } from '../../repository/wal-layout.ts'
 import { putSegment, readSegment, readSegmentMeta } from '../../repository/wal-segments.ts'
 import { deleteTail, readTail } from '../../repository/wal-tail.ts'
 import { SegmentScanner } from './segment-scanner.ts'
@@ -26,7 +28,8 @@ export class SegmentSealing {
   }
 
   /**
-   * @returns where the WAL of the segment does not decode, if it does not; it is stored nevertheless
+   * @returns where the WAL of the segment does not decode, if it does not (it is stored nevertheless); or that a damaged object
+   * has the segment's name, in which case the tail is kept
    * @throws RetakeError `wal.diverged` when the segment is stored with other content; `repo.damaged` when the tail lacks bytes
    */
   async seal(job: SealJob): Promise<RetakeError | undefined> {
@@ -42,17 +45,31 @@ export class SegmentSealing {
     if (validBytes > 0) {
       if (!this.#scanner.continuesAt(place)) await this.#lookBack(place)
       const source = this.#scanner.observe(place, tail.bytes)
-      await putSegment(this.#cluster, { ...place, validBytes, partial }, source, () => this.#scanner.findings)
+      try {
+        await putSegment(this.#cluster, { ...place, validBytes, partial }, source, () => this.#scanner.findings)
+      } catch (error) {
+        const { key } = objectName(this.#cluster.facts.name, job)
+        if (!isRetakeError(error, 'repo.damaged') || error.details.object !== key) throw error
+        // Nothing is overwritten; the tail stays, and is what holds these bytes.
+        return error
+      }
     }
     await deleteTail(this.#cluster, place)
     return validBytes > 0 ? this.#scanner.damage : undefined
   }
 
-  /** Reads the segment before, so that a record that crosses the border is not missed after a restart. */
+  /** Reads the segment before, and as many more as one record covers, so that a record that crosses the border is not missed after a restart. */
   async #lookBack(place: { readonly timeline: number; readonly segment: bigint }): Promise<void> {
-    const before = { timeline: place.timeline, segment: place.segment - 1n, partial: false }
-    if ((await readSegmentMeta(this.#cluster, before)) === undefined) return
-    for await (const _ of this.#scanner.observe(before, readSegment(this.#cluster, before)));
+    const { walSegmentSizeBytes } = this.#cluster.facts
+    const before: SegmentId[] = []
+    for (let segment = place.segment - 1n; segment >= 0n; segment -= 1n) {
+      const id = { timeline: place.timeline, segment, partial: false }
+      if ((await readSegmentMeta(this.#cluster, id)) === undefined) break
+      before.unshift(id)
+      const first = await firstPiece(readSegment(this.#cluster, id))
+      if (!first || !isCoveredByOneRecord(first, walSegmentSizeBytes)) break
+    }
+    for (const id of before) for await (const _ of this.#scanner.observe(id, readSegment(this.#cluster, id)));
   }
 
   async #assertSealed(job: SealJob): Promise<void> {
@@ -72,4 +89,9 @@ export class SegmentSealing {
       },
     )
   }
+}
+
+async function firstPiece(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
+  for await (const piece of pieces) return piece
+  return undefined
 }

@@ -30,6 +30,8 @@ export interface WalSessionOptions {
   readonly position: PositionKeeper
   /** Undefined: until stopped. */
   readonly goal: (identity: SystemIdentity) => Lsn | undefined
+  /** The goal is reached only when the server has said, on this connection, that nothing more was there. */
+  readonly untilCaughtUp: boolean
   /** The last attempt found that the server no longer has the WAL that is due. */
   readonly afterGap: boolean
   /** An orderly end: what was received is made durable and reported. */
@@ -70,15 +72,12 @@ export async function runWalSession(options: WalSessionOptions): Promise<WalSess
   await assertServerNotBehind(connection, { identity, place })
   const goal = options.goal(identity)
   await archive.continueAt(place)
-  options.position.forget()
-  if (goal !== undefined && place.startLsn >= goal) return { kind: 'reached' }
+  const isPresent = place.timeline === identity.timeline
+  options.position.forget(isPresent ? identity.flushLsn : undefined)
+  // On the present timeline the server is asked even so: its answer is what proves until when everything is held.
+  if (goal !== undefined && place.startLsn >= goal && !isPresent) return { kind: 'reached' }
   try {
-    return await stream(connection, {
-      ...options,
-      place,
-      goalLsn: goal,
-      isPresent: place.timeline === identity.timeline,
-    })
+    return await stream(connection, { ...options, place, goalLsn: goal, isPresent })
   } catch (error) {
     if (!isRetakeError(error, 'wal.gap') || giveUp.aborted) throw error
     options.logger.error(`${error.message} The gap will be recorded; no restore will cross it silently.`, {
@@ -123,8 +122,8 @@ async function stream(connection: ReplicationConnection, options: StreamOptions)
     signal: giveUp,
   })
   options.streaming(place)
-  using live = new LiveStream(wal, options)
-  const end = await wal.run((event) => live.handle(event, comparison))
+  using live = new LiveStream(wal, { ...options, comparison })
+  const end = await wal.run((event) => live.handle(event))
   await archive.settle()
   live.throwIfStopFailed()
   await options.position.save()
@@ -132,17 +131,24 @@ async function stream(connection: ReplicationConnection, options: StreamOptions)
   return { kind: live.reached ? 'reached' : 'stopped' }
 }
 
+interface LiveOptions extends StreamOptions {
+  readonly comparison: Comparison
+}
+
 /** What goes on beside the data: reports, questions, and the orderly end. */
 class LiveStream implements Disposable {
   readonly #wal: WalStream
-  readonly #options: StreamOptions
+  readonly #options: LiveOptions
   readonly #asking: NodeJS.Timeout
   readonly #onStop = () => this.#end()
   #ending = false
+  /** The goal is held, and the server was asked for its end of the log; then that it has answered. */
+  #asked = false
+  #answered = false
   #stopFailure: { readonly error: unknown } | undefined
   reached = false
 
-  constructor(wal: WalStream, options: StreamOptions) {
+  constructor(wal: WalStream, options: LiveOptions) {
     this.#wal = wal
     this.#options = options
     // A timeline that the server has left ends as soon as it is read; there is nothing to ask.
@@ -155,15 +161,17 @@ class LiveStream implements Disposable {
     else options.stop.addEventListener('abort', this.#onStop, { once: true })
   }
 
-  handle(event: WalStreamEvent, comparison: Comparison): void | Promise<void> {
-    const { archive, position } = this.#options
-    if (this.#options.isPresent) position.heard(event)
+  handle(event: WalStreamEvent): void | Promise<void> {
+    const { archive, position, comparison, isPresent } = this.#options
+    const rest = event.type === 'data' ? comparison.take(event.startLsn, event.bytes) : undefined
+    // Until its log has proved to be the one that is held, what a server says of it promises nothing.
+    if (comparison.isDone && isPresent) position.heard(event)
     if (event.type === 'keepalive') {
       if (event.replyRequested) this.report({})
-      return
+      if (comparison.isDone && this.#asked) this.#answered = true
     }
-    const rest = comparison.take(event.startLsn, event.bytes)
-    if (rest.bytes.length > 0) return archive.write(rest.startLsn, rest.bytes)
+    this.#approach()
+    if (rest && rest.bytes.length > 0) return archive.write(rest.startLsn, rest.bytes)
   }
 
   /** Tells the server what is durable. */
@@ -185,12 +193,27 @@ class LiveStream implements Disposable {
   }
 
   #flushed(): void {
-    const { goalLsn, archive, position } = this.#options
+    const { archive, position } = this.#options
     const flushed = archive.flushed
     if (flushed === undefined) return
     position.flushed(flushed.timeline, flushed.flushLsn)
     this.report({})
-    if (goalLsn === undefined || flushed.flushLsn < goalLsn) return
+    this.#approach()
+  }
+
+  /** With the goal held, the server is asked once more, so that the position says until when everything is held. */
+  #approach(): void {
+    const { goalLsn, archive, position, comparison, isPresent, untilCaughtUp } = this.#options
+    const flushLsn = archive.flushed?.flushLsn
+    if (goalLsn === undefined || flushLsn === undefined || flushLsn < goalLsn) return
+    if (isPresent) {
+      if (!comparison.isDone) return
+      if (!this.#asked) {
+        this.#asked = true
+        this.report({ requestReply: true })
+      }
+      if (!this.#answered || (untilCaughtUp && !position.isCaughtUp)) return
+    }
     this.reached = true
     this.#end()
   }
@@ -225,6 +248,10 @@ class Comparison {
     this.#held = held
     this.#place = place
     this.startLsn = (place.startLsn - BigInt(held.length)) as Lsn
+  }
+
+  get isDone(): boolean {
+    return this.#compared === this.#held.length
   }
 
   /** The part of the bytes that is new. @throws RetakeError `wal.diverged` */
