@@ -56,7 +56,13 @@ async function openNamed(
   if (!position) return undefined
   const content = await openPaddedSegment(cluster, position)
   if (content) return content
-  const { coverage } = await readHeldArchive(cluster)
+  const { coverage, damage } = await readHeldArchive(cluster)
+  // Where it is not known how far the archive goes, nothing is certainly absent.
+  const doubt = damage.find(
+    ({ what, timeline }) =>
+      what === 'position' || (timeline === position.timeline && (what === 'segment' || what === 'tail')),
+  )
+  if (doubt) throw doubt.error
   if (isCertainlyAbsent(position, { coverage, segmentSizeBytes })) return undefined
   throw new RetakeError(
     'wal.gap',

@@ -61,7 +61,9 @@ async function openHistory(cluster: ClusterRepository, timeline: number): Promis
 }
 
 function placeholder(timeline: number): Uint8Array {
-  return Buffer.from(`# The archived history of timeline ${timeline} is damaged; this file says that the timeline exists.\n`)
+  return Buffer.from(
+    `# The archived history of timeline ${timeline} is damaged; this file says that the timeline exists.\n`,
+  )
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -37,7 +37,8 @@ export async function proveWal(cluster: ClusterRepository, options: ProveWalOpti
   for (let segment = first; segment <= last; segment += 1n) {
     const timelines = timelinesOf(segment, { path: held.path, segmentSizeBytes })
     const timeline = timelines.find((one) => held.holds(one, segment))
-    if (timeline === undefined) throw missingFile(segmentName({ timeline: timelines[0] ?? 1, segment }, segmentSizeBytes))
+    if (timeline === undefined)
+      throw missingFile(segmentName({ timeline: timelines[0] ?? 1, segment }, segmentSizeBytes))
     await proveSegment(cluster, { timeline, segment, signal })
     onProgress?.({ phase: 'wal', done: Number(segment - first) + 1, total, unit: 'segments' })
   }

@@ -56,7 +56,8 @@ test('every stretch is read once and written exactly where it belongs; batches s
       const actual = batches.flatMap((batch) =>
         batch.frames.flatMap((frame) =>
           frame.writes.map(
-            (write) => `${write.shape.file}@${write.fileOffsetBytes}+${write.lengthBytes}=${batch.packId}/${frame.index}`,
+            (write) =>
+              `${write.shape.file}@${write.fileOffsetBytes}+${write.lengthBytes}=${batch.packId}/${frame.index}`,
           ),
         ),
       )

@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import '../../test/support/leaks.ts'
@@ -20,12 +21,14 @@ import { layOut, restore, stopServer } from '../../test/support/restore.ts'
 import { makeTemp } from '../../test/support/temp.ts'
 import { isRetakeError } from '../base/errors.ts'
 import { openSql } from '../postgres/connection/sql.ts'
+import { segmentName } from '../postgres/lsn.ts'
 import { serverAccount } from '../postgres/server/account.ts'
 import { LocalServer } from '../postgres/server/local-server.ts'
+import { readWalInventory } from '../repository/wal-archive.ts'
 import { receiveWal } from '../sources/physical/receiver.ts'
 import { applyRestore } from './apply.ts'
 import { type PlanRestoreOptions, planRestore } from './plan.ts'
-import type { RestorePlan } from './plan-types.ts'
+import { type RestorePlan, sealPlan } from './plan-types.ts'
 import { parseSettings } from './settings.ts'
 import { LOG_NAME, MARKER, SPOOL } from './target-directory.ts'
 import { parseTarget } from './targets.ts'
@@ -348,4 +351,66 @@ test('a restored server is protected again on its new timeline, and restored acr
   rmSync(history)
   await assert.rejects(plan('/nonexistent/retake'), { code: 'wal.history-missing' })
   writeFileSync(history, bytes)
+})
+
+test('without --port, a port that is taken is not planned, and the plan says so', async () => {
+  await using temp = makeTemp({ owner: serverAccount() })
+  const free = await plan(temp.join('free'))
+  assert.equal(free.server.anyPort, true)
+  const own = 5432
+  const occupier = createServer()
+  // Where something else has the port already, that is as good.
+  await new Promise<void>((resolve) => occupier.once('error', () => resolve()).listen(own, '127.0.0.1', resolve))
+  try {
+    const [one, two] = [await plan(temp.join('one')), await plan(temp.join('two'))]
+    for (const { server: planned, warnings, preflight } of [one, two]) {
+      assert.notEqual(planned.port, own)
+      assert.ok(warnings.some((text) => text.includes(`${own}, the cluster's own, is in use`)))
+      assert.ok(preflight.every(({ status }) => status !== 'failed'))
+    }
+    // The port of the first plan is taken by now as well: another one is used.
+    const second = {
+      ...two,
+      server: { ...two.server, port: own, settings: { ...two.server.settings, port: String(own) } },
+    }
+    const { hash: _old, ...unhashed } = second
+    const report = await applyRestore({ cluster: lab.cluster, plan: sealPlan(unhashed) })
+    assert.notEqual(report.server?.port, own)
+    assert.ok(report.server)
+    await stopServer(report.server.pid)
+  } finally {
+    occupier.close()
+  }
+})
+
+test('a moment just before now can be restored after a catch-up that had nothing to receive', async () => {
+  const [now] = await server.query<{ at: string }>(
+    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`,
+  )
+  await lab.catchUp()
+  await using temp = makeTemp({ owner: serverAccount() })
+  const made = await plan(temp.join('data'), { at: now?.at ?? '', start: false })
+  assert.match(made.stop.why, /the archive had everything/)
+})
+
+test('files that are not started are called ready only when their WAL has proved itself', async () => {
+  await using temp = makeTemp({ owner: serverAccount() })
+  const made = await plan(temp.join('data'), { start: false })
+  const report = await applyRestore({ cluster: lab.cluster, plan: made })
+  assert.ok(report.phases.some(({ name }) => name === 'wal'))
+  const { segments } = await readWalInventory(lab.cluster)
+  const size = lab.cluster.facts.walSegmentSizeBytes
+  const first = segments.find((one) => !one.partial && segmentName(one, size) === made.wal.firstSegment)
+  if (first === undefined) return assert.fail('no whole segment is held')
+  const bytes = Buffer.from((await lab.cluster.store.get(first.key)) ?? [])
+  const harmed = Buffer.from(bytes)
+  harmed[200] = (harmed[200] ?? 0) ^ 1
+  const other = await plan(temp.join('other'), { start: false })
+  await lab.cluster.store.replace(first.key, harmed)
+  try {
+    await assert.rejects(applyRestore({ cluster: lab.cluster, plan: other }), { code: 'repo.damaged' })
+    assert.equal(existsSync(temp.join('other')), false, 'nothing was laid out')
+  } finally {
+    await lab.cluster.store.replace(first.key, bytes)
+  }
 })

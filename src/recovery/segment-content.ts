@@ -61,10 +61,15 @@ function* zeros(length: number): Generator<Uint8Array> {
 }
 
 async function openLongest(cluster: ClusterRepository, place: SegmentPlace): Promise<SegmentContent | undefined> {
-  const partial = await openStored(cluster, { ...place, partial: true })
+  const partial = await openStored(cluster, { ...place, partial: true }).catch((error: unknown) => {
+    if (isRetakeError(error, 'repo.damaged')) return error
+    throw error
+  })
   const settled = await readSettledTail(cluster, place, (found) => found)
   if (settled?.kind === 'stored') return await openStored(cluster, settled.id)
   const tail = settled && { ...settled.value, bytes: tailBytes(cluster, place, settled.value) }
+  // A tail that was kept because the partial segment cannot be read is what holds its bytes.
+  if (partial instanceof Error) return tail ?? Promise.reject(partial)
   if (partial && tail) return tail.validBytes > partial.validBytes ? tail : partial
   return partial ?? (tail && tail.validBytes > 0 ? tail : undefined)
 }

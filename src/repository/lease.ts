@@ -5,7 +5,7 @@
  */
 
 import { type Clock, systemClock } from '../base/clock.ts'
-import { abortedError, isRetakeError, RetakeError } from '../base/errors.ts'
+import { abortedError, isRetakeError, RetakeError, toRetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import { currentProcess } from '../base/process-identity.ts'
 import { type Logger, silentLogger } from '../base/progress.ts'
@@ -158,7 +158,8 @@ class HeldLease implements Lease {
       this.#record = record
       this.#renewedMonotonicMs = begunMs
     } catch (error) {
-      if (this.#isExpired()) return this.#lose('it could not be renewed in time', error)
+      if (this.#isExpired())
+        return this.#lose(`it could not be renewed in time (${toRetakeError(error).message})`, error)
       logger.warn('a lease could not be renewed; it will be tried again', { role, error: String(error) })
     }
     if (!this.#released) this.#schedule()

@@ -12,7 +12,7 @@ import { parseKeyText } from './keys/key-text.ts'
 import { renderRecoveryKit } from './keys/recovery-kit.ts'
 import { REPOSITORY_KEY } from './layout.ts'
 import { createRepository, isRepository, openRepository } from './repository.ts'
-import { CHEAP_SCRYPT, exampleFacts } from './testing/example-repository.ts'
+import { CHEAP_SCRYPT, createExampleRepository, exampleFacts } from './testing/example-repository.ts'
 
 const code = (expected: string) => (error: unknown) => isRetakeError(error) && error.code === expected
 
@@ -122,4 +122,22 @@ test('two registrations at once agree on one data key', async () => {
     repository.registerCluster(exampleFacts),
   ])
   assert.deepEqual(clusters[0]?.sealing.contentKey, clusters[1]?.sealing.contentKey)
+})
+
+test('a damaged retake.json says what it is and how to go on, not to run what cannot start', async () => {
+  const store = createMemoryStore()
+  const { key } = await createExampleRepository(store)
+  const original = Buffer.from((await store.get('retake.json')) ?? [])
+  for (const bytes of [original.subarray(0, 20), Buffer.from(original.toString().replace('Z"', 'z"'))]) {
+    await store.replace('retake.json', bytes)
+    await assert.rejects(openRepository(store, key), (error) => {
+      assert.ok(isRetakeError(error, 'repo.damaged'))
+      assert.match(error.message, /retake\.json is damaged.*backups and WAL/)
+      assert.match(error.hint ?? '', /back from a copy/)
+      assert.equal(error.details.object, 'retake.json')
+      return true
+    })
+  }
+  await store.replace('retake.json', original)
+  await openRepository(store, key)
 })

@@ -194,8 +194,7 @@ export async function readRepositoryFile(store: ObjectReader & { readonly url: s
   }
   const value = decodeCanonical(bytes)
   const frame = frameSchema.safeParse(value)
-  if (!frame.success || !isUnharmed(value, frame.data.check))
-    throw damagedFile('it is not what was written')
+  if (!frame.success || !isUnharmed(value, frame.data.check)) throw damagedFile('it is not what was written')
   if (frame.data.version > FORMAT_VERSION) {
     throw new RetakeError(
       'repo.version',

@@ -26,18 +26,21 @@ export async function readSettledTail<T>(
   for (;;) {
     const before = await partKeys(cluster, place)
     let failure: unknown
+    let found: SettledTail<T> | undefined
     try {
       const tail = await readTail(cluster, place)
-      if (tail) return { kind: 'tail', value: await read(tail) }
+      if (tail) found = { kind: 'tail', value: await read(tail) }
     } catch (error) {
       if (!isRetakeError(error, 'repo.damaged')) throw error
       failure = error
     }
     // Listed before the segment is looked for: a tail is deleted only after its segment is stored.
     const after = await partKeys(cluster, place)
-    const stored = await findStored(cluster, { place, partialToo: after === '' })
+    // A part that vanishes while it is read ends early, which looks like a torn end: what was found counts only if all stayed.
+    if (found && before.every((key) => after.includes(key))) return found
+    const stored = await findStored(cluster, { place, partialToo: after.length === 0 })
     if (stored) return stored
-    if (before !== after) continue
+    if (found || before.join() !== after.join()) continue
     if (failure) throw failure
     return undefined
   }
@@ -59,7 +62,7 @@ async function findStored(
   return meta && { kind: 'stored', id: partial, validBytes: meta.validBytes }
 }
 
-async function partKeys(cluster: ClusterRepository, place: TailId): Promise<string> {
+async function partKeys(cluster: ClusterRepository, place: TailId): Promise<string[]> {
   const parts = await listTailParts(cluster, place)
-  return parts.map((part) => tailPartKey(cluster.facts.name, part)).join('\n')
+  return parts.map((part) => tailPartKey(cluster.facts.name, part))
 }

@@ -51,7 +51,10 @@ export async function readWalInventory(
   options: WalInventoryOptions = {},
 ): Promise<WalInventory> {
   const { name, walSegmentSizeBytes } = cluster.facts
-  const attempt = async <T>(object: Omit<DamagedWalObject, 'error'>, read: () => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(
+    object: Omit<DamagedWalObject, 'error'>,
+    read: () => Promise<T>,
+  ): Promise<T | undefined> => {
     try {
       return await read()
     } catch (error) {
@@ -72,7 +75,8 @@ export async function readWalInventory(
       const validBytes = partial
         ? await attempt({ key, what: parsed }, async () => (await readSegmentMeta(cluster, parsed))?.validBytes)
         : walSegmentSizeBytes
-      if (validBytes !== undefined) segments.push({ timeline, segment, partial, key, storedBytes: sizeBytes, validBytes })
+      if (validBytes !== undefined)
+        segments.push({ timeline, segment, partial, key, storedBytes: sizeBytes, validBytes })
     } else if (parsed?.type === 'range') {
       const range = await attempt({ key, what: parsed }, () => readRange(cluster, key))
       if (range) ranges.push(range)

@@ -91,7 +91,16 @@ async function openPart(
   const { epoch } = sealing
   const objectKey = deriveObjectKey(sealing, { kind: 'walTail', key, epoch, salt })
   const header = sealTailHeader(objectKey, { epoch, salt })
-  if (store.openAppender) return growingPart(objectKey, { appender: await store.openAppender(key), header })
+  if (store.openAppender) {
+    const appender = await store.openAppender(key)
+    try {
+      return await growingPart(objectKey, { appender, header })
+    } catch (error) {
+      // A part without a whole header would look damaged. It holds nothing; on a full disk a deletion still works.
+      await store.delete(key).catch(() => {})
+      throw error
+    }
+  }
   const pieces: Uint8Array[] = [header]
   const part: OpenPart = {
     ...emptyPart(objectKey),

@@ -119,6 +119,21 @@ describe('finding the server', () => {
     assert.equal(replication.mode, 'physical')
   })
 
+  test('a target made by hand shows as retake, in SQL and as a walsender', async () => {
+    const config = { host: '127.0.0.1', port: server.server.port, user: 'postgres', database: 'postgres' }
+    const target = { config, display: 'by hand' }
+    await using sql = await openSql(target)
+    await using _replication = await openReplication(target)
+    const rows = await sql.query(
+      `select backend_type, application_name from pg_stat_activity
+       where pid = pg_backend_pid() or backend_type = 'walsender' order by backend_type`,
+    )
+    assert.deepEqual(rows, [
+      { backend_type: 'client backend', application_name: 'retake' },
+      { backend_type: 'walsender', application_name: 'retake' },
+    ])
+  })
+
   test('the next host is tried when one cannot be reached or does not answer', async () => {
     const text = `host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,${mutePort()},${server.server.port} user=postgres`
     await using sql = await openSql(resolveConnection(text, env), { connectTimeoutMs: 300 })

@@ -4,7 +4,12 @@ import { isRetakeError, type RetakeError } from '../../base/errors.ts'
 import { computeCoverage, type HeldPiece } from '../../catalog/coverage.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
-import { type DamagedWalObject, rangesOfDamage, readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
+import {
+  type DamagedWalObject,
+  rangesOfDamage,
+  readWalInventory,
+  type WalInventory,
+} from '../../repository/wal-archive.ts'
 import { readTail } from '../../repository/wal-tail.ts'
 import type { HeldTimeline } from './resume.ts'
 

@@ -68,6 +68,9 @@ export async function receiveWal(options: ReceiveWalOptions): Promise<ReceivedWa
   return await receiver.run()
 }
 
+/** A connection that held for so long counts as a success, also when the server had nothing to send. */
+const STEADY_MS = 30_000
+
 class Receiver {
   readonly #options: ReceiveWalOptions
   readonly #logger: Logger
@@ -75,6 +78,7 @@ class Receiver {
   readonly #lease: Lease
   readonly #stop: AbortSignal
   #failures = 0
+  #streamingSinceMs = Number.POSITIVE_INFINITY
   #afterGap = false
   #sealedSegments = 0
   #goalLsn: Lsn | undefined
@@ -153,7 +157,7 @@ class Receiver {
         giveUp,
         logger: this.#logger,
         streaming: ({ timeline, startLsn }) => {
-          this.#failures = 0
+          this.#streamingSinceMs = this.#clock.monotonicMs()
           this.#afterGap = false
           this.#say('info', `Receiving WAL from ${formatLsn(startLsn)} on timeline ${timeline}.`)
         },
@@ -162,11 +166,14 @@ class Receiver {
       this.#afterGap = end.kind === 'gap'
       return end.kind === 'stopped' || end.kind === 'reached'
     } catch (error) {
+      // Streaming alone is no success: an archive that cannot be written connects well and fails at the first byte.
+      const streamedMs = this.#clock.monotonicMs() - this.#streamingSinceMs
+      if (archive.flushed?.flushLsn !== before || streamedMs >= STEADY_MS) this.#failures = 0
+      this.#streamingSinceMs = Number.POSITIVE_INFINITY
       if (giveUp.aborted) throw giveUp.reason
       if (this.#stop.aborted && isRetakeError(error, 'aborted')) return true
       // Only the connection is lost; the archive goes on where it is.
       if (!toRetakeError(error).code.startsWith('postgres.')) throw error
-      if (archive.flushed?.flushLsn !== before) this.#failures = 0
       await this.#waitOrThrow(error)
       return this.#stop.aborted
     }
