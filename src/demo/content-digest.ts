@@ -32,6 +32,11 @@ export interface DigestDifference {
 
 /** PostgreSQL logs a sequence's value 32 steps ahead, so after any recovery it may have jumped that far; never back. */
 const SEQUENCE_LOG_AHEAD = 32n
+/**
+ * Steps that transactions may have taken that were under way at the target. Sequences are not transactional: a step counts as
+ * soon as it is logged, and replay goes on to the end of the last transaction before the target, past what others log meanwhile.
+ */
+export const STEPS_UNDER_WAY = 64n
 
 /** Settings under which the text of a value is the same on every server. */
 const TEXT_SETTINGS = `
@@ -113,15 +118,23 @@ async function digestRows(sql: Queryable, table: string, text: string): Promise<
   return { rows: Number(row?.rows), hash: `${row?.a ?? 0}/${row?.b ?? 0}` }
 }
 
-/** What differs; empty when the contents are equal. A sequence may stand up to 32 values (times its increment) further on. */
-export function compareDigests(expected: DatabaseDigest, actual: DatabaseDigest): DigestDifference[] {
+/**
+ * What differs; empty when the contents are equal. A sequence may stand up to 32 values (times its increment) further on.
+ * @param options `stepsUnderWay`: how many more, because others were at work at the target; default none
+ */
+export function compareDigests(
+  expected: DatabaseDigest,
+  actual: DatabaseDigest,
+  options: { readonly stepsUnderWay?: bigint } = {},
+): DigestDifference[] {
+  const allowedSteps = SEQUENCE_LOG_AHEAD + (options.stepsUnderWay ?? 0n)
   const differences: DigestDifference[] = []
   for (const name of union(expected.tables, actual.tables)) {
     const problem = compareTables(expected.tables[name], actual.tables[name])
     if (problem !== undefined) differences.push({ object: name, problem })
   }
   for (const name of union(expected.sequences, actual.sequences)) {
-    const problem = compareSequences(expected.sequences[name], actual.sequences[name])
+    const problem = compareSequences(expected.sequences[name], actual.sequences[name], allowedSteps)
     if (problem !== undefined) differences.push({ object: name, problem })
   }
   return differences
@@ -134,12 +147,16 @@ function compareTables(expected: TableDigest | undefined, actual: TableDigest | 
   return expected.hash === actual.hash ? undefined : `has ${actual.rows} rows as expected, but not the same content`
 }
 
-function compareSequences(expected: SequenceState | undefined, actual: SequenceState | undefined): string | undefined {
+function compareSequences(
+  expected: SequenceState | undefined,
+  actual: SequenceState | undefined,
+  allowedSteps: bigint,
+): string | undefined {
   if (expected === undefined) return 'should not exist'
   if (actual === undefined) return 'is missing'
   const steps = (actual.lastValue - expected.lastValue) / expected.increment
-  if (steps >= 0n && steps <= SEQUENCE_LOG_AHEAD) return undefined
-  return `stands at ${actual.lastValue} instead of ${expected.lastValue} (or up to ${SEQUENCE_LOG_AHEAD} steps further)`
+  if (steps >= 0n && steps <= allowedSteps) return undefined
+  return `stands at ${actual.lastValue} instead of ${expected.lastValue} (or up to ${allowedSteps} steps further)`
 }
 
 function union(a: object, b: object): string[] {

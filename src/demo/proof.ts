@@ -2,7 +2,13 @@
 import type { SqlConnection } from '../postgres/connection/sql-connection.ts'
 import { cineTrackTables } from './cinetrack/tiers.ts'
 import { readMarks, type Traffic } from './cinetrack/traffic.ts'
-import { compareDigests, type DatabaseDigest, type DigestDifference, digestDatabase } from './content-digest.ts'
+import {
+  compareDigests,
+  type DatabaseDigest,
+  type DigestDifference,
+  digestDatabase,
+  STEPS_UNDER_WAY,
+} from './content-digest.ts'
 import type { Disaster } from './disasters.ts'
 import { renderColumns } from './story.ts'
 
@@ -33,7 +39,7 @@ export async function compareWithBefore(
   return {
     expected: disaster.before,
     found,
-    differences: compareDigests(disaster.before, found),
+    differences: compareDigests(disaster.before, found, { stepsUnderWay: STEPS_UNDER_WAY }),
     acknowledged: acknowledged.length,
     lost: lost.length,
     rpoMs: lost.length === 0 ? 0 : Date.parse(disaster.at) - firstLostMs,

@@ -3,7 +3,7 @@ import { sleep } from '../../src/base/abort.ts'
 import { installCineTrack } from '../../src/demo/cinetrack/install.ts'
 import { Random } from '../../src/demo/cinetrack/random.ts'
 import { startTraffic } from '../../src/demo/cinetrack/traffic.ts'
-import { compareDigests, digestDatabase } from '../../src/demo/content-digest.ts'
+import { compareDigests, digestDatabase, STEPS_UNDER_WAY } from '../../src/demo/content-digest.ts'
 import { amcheck } from '../support/amcheck.ts'
 import { digestSchema } from '../support/digest.ts'
 import { type Protection, protect, waitArchived } from '../support/lab.ts'
@@ -90,9 +90,9 @@ async function restoreAndCompare(
   const { moment, kind, schema } = wanted
   const at = moment.targets[kind]
   await using restored = await restore(protection, { at })
-  const problems = compareDigests(moment.contentAt(kind), await digestDatabase(restored)).map(
-    ({ object, problem }) => `${at}: ${object} ${problem}`,
-  )
+  const problems = compareDigests(moment.contentAt(kind), await digestDatabase(restored), {
+    stepsUnderWay: STEPS_UNDER_WAY,
+  }).map(({ object, problem }) => `${at}: ${object} ${problem}`)
   const found = await digestSchema(restored)
   for (const name of new Set([...Object.keys(schema), ...Object.keys(found)])) {
     if (schema[name] !== found[name]) problems.push(`${at}: definition of ${name} differs`)
