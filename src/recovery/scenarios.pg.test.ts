@@ -20,6 +20,7 @@ import { startTestServer, type TestServer } from '../../test/support/postgres.ts
 import { layOut, restore, stopServer } from '../../test/support/restore.ts'
 import { makeTemp } from '../../test/support/temp.ts'
 import { isRetakeError } from '../base/errors.ts'
+import type { Progress } from '../base/progress.ts'
 import { openSql } from '../postgres/connection/sql.ts'
 import { segmentName } from '../postgres/lsn.ts'
 import { serverAccount } from '../postgres/server/account.ts'
@@ -179,6 +180,16 @@ test('an idle database can be restored to a moment after its last transaction', 
   assert.deepEqual(compareDigests(content, await digestDatabase(restored)), [])
 })
 
+test('a moment just before now can be restored after a catch-up that had nothing to receive', async () => {
+  const [now] = await server.query<{ at: string }>(
+    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`,
+  )
+  await lab.catchUp()
+  await using temp = makeTemp({ owner: serverAccount() })
+  const made = await plan(temp.join('data'), { at: now?.at ?? '', start: false })
+  assert.match(made.stop.why, /the archive had everything/)
+})
+
 test('what cannot be reached is refused, each with its own code', async () => {
   const [backup] = await server.query<{ xid: string }>('select txid_current()::text as xid')
   const future = new Date(Date.now() + 3_600_000).toISOString()
@@ -251,7 +262,10 @@ test('an aborted restore leaves nothing that starts, and applying the plan again
   const directory = temp.join('data')
   const made = await plan(directory, { start: false })
   const stop = new AbortController()
-  const onProgress = () => stop.abort()
+  // Not while the WAL is proved, which comes before anything is laid out.
+  const onProgress = ({ phase }: Progress) => {
+    if (phase === 'files') stop.abort()
+  }
   await assert.rejects(
     applyRestore({ cluster: lab.cluster, plan: made, signal: stop.signal, onProgress, workers: 0 }),
     {
@@ -381,16 +395,6 @@ test('without --port, a port that is taken is not planned, and the plan says so'
   } finally {
     occupier.close()
   }
-})
-
-test('a moment just before now can be restored after a catch-up that had nothing to receive', async () => {
-  const [now] = await server.query<{ at: string }>(
-    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`,
-  )
-  await lab.catchUp()
-  await using temp = makeTemp({ owner: serverAccount() })
-  const made = await plan(temp.join('data'), { at: now?.at ?? '', start: false })
-  assert.match(made.stop.why, /the archive had everything/)
 })
 
 test('files that are not started are called ready only when their WAL has proved itself', async () => {
