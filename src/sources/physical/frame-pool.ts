@@ -160,6 +160,8 @@ class WorkerPool implements FramePool {
   }
 
   #dispatch(): void {
+    // A frame that came after the close would begin a pack that nobody removes.
+    if (this.#closing) return
     while (this.#waiting.length > 0) {
       const hand = this.#hands.reduce((least, other) => (other.busy < least.busy ? other : least))
       if (hand.busy >= JOBS_PER_WORKER) return
