@@ -33,7 +33,7 @@ export function archiveSource(
       if (answer.kind === 'history') {
         // One that is not on the path says only that its number is taken; PostgreSQL does not read it.
         const isDamaged = damagedHistory(held, answer.timeline) !== undefined
-        return isDamaged ? once(placeholder(answer.timeline)) : await openHistory(cluster, answer.timeline)
+        return isDamaged ? once(historyOfTakenTimeline(answer.timeline)) : await openHistory(cluster, answer.timeline)
       }
       return (await openPaddedSegment(cluster, answer)) ?? Promise.reject(missingFile(name))
     },
@@ -60,7 +60,7 @@ async function openHistory(cluster: ClusterRepository, timeline: number): Promis
   return once(content)
 }
 
-function placeholder(timeline: number): Uint8Array {
+function historyOfTakenTimeline(timeline: number): Uint8Array {
   return Buffer.from(
     `# The archived history of timeline ${timeline} is damaged; this file says that the timeline exists.\n`,
   )

@@ -90,9 +90,11 @@ async function restoreAndCompare(
   const { moment, kind, schema } = wanted
   const at = moment.targets[kind]
   await using restored = await restore(protection, { at })
-  const problems = compareDigests(moment.contentAt(kind), await digestDatabase(restored), {
-    stepsUnderWay: STEPS_UNDER_WAY,
-  }).map(({ object, problem }) => `${at}: ${object} ${problem}`)
+  // A time is the only target that replay passes: on to the next commit, over what the traffic logs after the pause.
+  const stepsUnderWay = kind === 'time' ? STEPS_UNDER_WAY : 0n
+  const problems = compareDigests(moment.contentAt(kind), await digestDatabase(restored), { stepsUnderWay }).map(
+    ({ object, problem }) => `${at}: ${object} ${problem}`,
+  )
   const found = await digestSchema(restored)
   for (const name of new Set([...Object.keys(schema), ...Object.keys(found)])) {
     if (schema[name] !== found[name]) problems.push(`${at}: definition of ${name} differs`)
