@@ -2,10 +2,11 @@
 import { writeSync } from 'node:fs'
 import { releaseMemory } from '../base/memory.ts'
 import type { ServerAccount } from '../postgres/server/account.ts'
+import { damaged } from '../repository/container.ts'
 import { contentId, importSealing, type SealingData } from '../repository/sealing.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { OpenFiles } from './open-files.ts'
-import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
+import { frameDamaged, openPackFrame, type PackKey, packKeyOf } from './pack-frames.ts'
 import { type FrameGroup, type FrameRead, groupAdjacent, type RestoreBatch } from './restore-batches.ts'
 
 const GROUPING = { maxGapBytes: 64 * 1024, maxGroupBytes: 4 * 1024 * 1024 }
@@ -28,7 +29,7 @@ export class BatchRestorer {
 
   /** @throws RetakeError `repo.damaged` naming the pack, `storage.full` */
   async restore(batch: RestoreBatch): Promise<void> {
-    const pack = await this.#pack(batch)
+    const pack = this.#pack(batch)
     const groups = groupAdjacent(batch.frames, GROUPING)
     let next = this.#fetch(pack, groups[0])
     for (const [index, group] of groups.entries()) {
@@ -47,10 +48,10 @@ export class BatchRestorer {
     this.#files.closeAll()
   }
 
-  async #pack(batch: RestoreBatch): Promise<PackKey> {
+  #pack(batch: RestoreBatch): PackKey {
     const known = this.#packs.get(batch.packId)
     if (known) return known
-    const pack = await readPackKey({ store: this.#store, sealing: this.#sealing }, batch)
+    const pack = packKeyOf(this.#sealing, batch)
     if (this.#packs.size > 1000) this.#packs.clear()
     this.#packs.set(batch.packId, pack)
     return pack
@@ -60,7 +61,8 @@ export class BatchRestorer {
     if (!group) return new Uint8Array(0)
     const { offsetBytes, lengthBytes, frames } = group
     const bytes = await this.#store.get(pack.key, { offsetBytes, lengthBytes })
-    if (bytes?.length !== lengthBytes) throw frameDamaged(pack, frames.at(-1) ?? { index: 0 })
+    if (!bytes) throw damaged(pack, 'it is missing')
+    if (bytes.length !== lengthBytes) throw frameDamaged(pack, frames.at(-1) ?? { index: 0 })
     return bytes
   }
 

@@ -1,14 +1,15 @@
 /** Reads single frames of a backup's packs; for the few small files that are looked at before a restore. Bulk goes through workers. */
 import { RetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
+import { damaged } from '../repository/container.ts'
 import type { FileEntry, FrameRef, PackEntry } from '../repository/manifest.ts'
 import { contentId } from '../repository/sealing.ts'
-import { frameDamaged, openPackFrame, type PackKey, readPackKey } from './pack-frames.ts'
+import { frameDamaged, openPackFrame, type PackKey, packKeyOf } from './pack-frames.ts'
 
 export class FrameSource {
   readonly #cluster: ClusterRepository
   readonly #packs: readonly PackEntry[]
-  readonly #keys = new Map<number, Promise<PackKey>>()
+  readonly #keys = new Map<number, PackKey>()
 
   constructor(cluster: ClusterRepository, packs: readonly PackEntry[]) {
     this.#cluster = cluster
@@ -31,11 +32,11 @@ export class FrameSource {
     const entry = this.#packs[frame.pack]
     if (!entry)
       throw new RetakeError('repo.damaged', `The manifest refers to pack ${frame.pack}, which it does not declare.`)
-    const key = this.#keys.get(frame.pack) ?? readPackKey({ store, sealing }, entry)
-    this.#keys.set(frame.pack, key)
-    const pack = await key
+    const pack = this.#keys.get(frame.pack) ?? packKeyOf(sealing, entry)
+    this.#keys.set(frame.pack, pack)
     const stored = await store.get(pack.key, { offsetBytes: frame.offsetBytes, lengthBytes: frame.storedBytes })
-    const plain = stored && openPackFrame(pack, frame, stored)
+    if (!stored) throw damaged(pack, 'it is missing')
+    const plain = openPackFrame(pack, frame, stored)
     if (!plain || contentId(sealing, plain) !== frame.contentId) throw frameDamaged(pack, frame)
     return plain
   }

@@ -1,11 +1,9 @@
 /** Frames of packs, opened one by one with range reads. Shared by the plan's single reads and the restore's workers. */
 import type { RetakeError } from '../base/errors.ts'
 import { damaged } from '../repository/container.ts'
-import { decodeHeader, HEADER_BYTES } from '../repository/container-layout.ts'
 import { packKey } from '../repository/layout.ts'
 import type { FrameRef, PackEntry } from '../repository/manifest.ts'
 import { deriveObjectKey, openFrameSync, type Sealing } from '../repository/sealing.ts'
-import type { ObjectReader } from '../storage/object-store.ts'
 
 export interface PackKey {
   /** The object's key in the store. */
@@ -15,22 +13,16 @@ export interface PackKey {
 }
 
 /**
- * Derives the key that opens a pack's frames. The header says which epoch sealed it; a header that was tampered with leads
- * to a key that opens nothing.
- * @throws RetakeError `repo.damaged` when the pack is missing or its header is not the one the manifest knows
+ * Derives the key that opens a pack's frames from what the manifest says of it; nothing is read. A manifest is authentic, so
+ * a pack that is not the one it names opens nothing.
+ * @throws RetakeError `repo.damaged` when the key of that epoch is not in the repository
  */
-export async function readPackKey(
-  place: { readonly store: ObjectReader; readonly sealing: Sealing },
-  entry: Pick<PackEntry, 'packId' | 'salt'>,
-): Promise<PackKey> {
+export function packKeyOf(sealing: Sealing, entry: Pick<PackEntry, 'packId' | 'salt' | 'epoch'>): PackKey {
   const key = packKey(entry.packId)
-  const bytes = await place.store.get(key, { offsetBytes: 0, lengthBytes: HEADER_BYTES })
-  if (!bytes) throw damaged({ key }, 'it is missing')
-  const header = decodeHeader(bytes)
   const salt = Buffer.from(entry.salt, 'base64url')
-  if (header?.kind !== 'pack' || !salt.equals(header.salt))
-    throw damaged({ key }, 'its header is not the one the manifest knows')
-  return { key, objectKey: deriveObjectKey(place.sealing, { kind: 'pack', key, epoch: header.epoch, salt }) }
+  if (!sealing.holds(entry.epoch))
+    throw damaged({ key }, `the key of its epoch ${entry.epoch} is not in the repository`)
+  return { key, objectKey: deriveObjectKey(sealing, { kind: 'pack', key, epoch: entry.epoch, salt }) }
 }
 
 /** The plaintext of a frame, or undefined when the stored bytes are not what was written. */

@@ -44,7 +44,8 @@ test('every stretch is read once and written exactly where it belongs; batches s
     fc.property(layout, (shape) => {
       const files = build(shape)
       const builder = new BatchBuilder()
-      for (const index of shape.packs.keys()) builder.addPack({ type: 'pack', packId: `p${index}`, salt: 's' })
+      for (const index of shape.packs.keys())
+        builder.addPack({ type: 'pack', packId: `p${index}`, salt: 's', epoch: 1 })
       const batches: RestoreBatch[] = []
       for (const file of files) batches.push(...builder.addFile(file, shapeOf(file)))
       batches.push(...builder.flush())
@@ -80,7 +81,8 @@ test('groups hold every frame once, in order, and are no longer than asked', () 
   fc.assert(
     fc.property(layout, (shape) => {
       const builder = new BatchBuilder()
-      for (const index of shape.packs.keys()) builder.addPack({ type: 'pack', packId: `p${index}`, salt: 's' })
+      for (const index of shape.packs.keys())
+        builder.addPack({ type: 'pack', packId: `p${index}`, salt: 's', epoch: 1 })
       for (const file of build(shape)) {
         for (const batch of [...builder.addFile(file, shapeOf(file)), ...builder.flush()]) {
           const groups = groupAdjacent(batch.frames, { maxGapBytes: 1000, maxGroupBytes: 4_000_000 })

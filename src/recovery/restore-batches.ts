@@ -28,6 +28,7 @@ export interface FrameRead extends Omit<FrameRef, 'pack'> {
 export interface RestoreBatch {
   readonly packId: string
   readonly salt: string
+  readonly epoch: number
   readonly frames: readonly FrameRead[]
   readonly plainBytes: number
   readonly storedBytes: number
@@ -96,6 +97,7 @@ export class BatchBuilder {
     return {
       packId: pending.pack.packId,
       salt: pending.pack.salt,
+      epoch: pending.pack.epoch,
       frames,
       plainBytes,
       storedBytes: pending.storedBytes,

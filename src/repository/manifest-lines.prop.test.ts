@@ -62,7 +62,7 @@ const entry: fc.Arbitrary<ManifestEntry> = fc.oneof(
   file,
   fc.record({ type: fc.constant('directory' as const), path, mode }),
   fc.record({ type: fc.constant('link' as const), path, target: fc.string() }),
-  fc.record({ type: fc.constant('pack' as const), packId: hex, salt: fc.constant('A'.repeat(43)) }),
+  fc.record({ type: fc.constant('pack' as const), packId: hex, salt: fc.constant('A'.repeat(43)), epoch: fc.nat() }),
 )
 
 test('every entry survives its line, which is one line', () => {

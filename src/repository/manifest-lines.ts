@@ -10,7 +10,7 @@ import { MAX_FRAME_BYTES } from './sealing.ts'
 export function encodeEntry(entry: ManifestEntry, packCount: number): string {
   switch (entry.type) {
     case 'pack':
-      return JSON.stringify(['p', entry.packId, entry.salt])
+      return JSON.stringify(['p', entry.packId, entry.salt, entry.epoch])
     case 'directory':
       return JSON.stringify(['d', entry.path, entry.mode])
     case 'link':
@@ -46,13 +46,13 @@ function encodeRun(run: FileRun): unknown {
 export function decodeEntry(line: string, packCount: number): ManifestEntry | undefined {
   const value = parse(line)
   if (!Array.isArray(value)) return undefined
-  const [type, first, second] = value as unknown[]
+  const [type, first, second, third] = value as unknown[]
   if (typeof first !== 'string') return undefined
   switch (type) {
     case 'p':
-      if (value.length !== 3 || !/^[0-9a-f]{32}$/.test(first) || !isText(second) || second.length !== 43)
+      if (value.length !== 4 || !/^[0-9a-f]{32}$/.test(first) || !isText(second) || second.length !== 43)
         return undefined
-      return { type: 'pack', packId: first, salt: second }
+      return isCount(third) ? { type: 'pack', packId: first, salt: second, epoch: third } : undefined
     case 'd':
       return value.length === 3 && isPath(first) && isMode(second)
         ? { type: 'directory', path: first, mode: second }

@@ -83,7 +83,7 @@ test('entries that break the format are a defect of the writer', async () => {
   const file = { type: 'file', path: 'a', sizeBytes: 10, mode: 0, modifiedMs: 0 } as const
   const run = { offsetBytes: 0, lengthBytes: 10, frame, frameOffsetBytes: 0 }
   await assert.rejects(writer.add({ ...file, runs: [run] }), /pack 0 was not declared/)
-  await writer.add({ type: 'pack', packId: '0'.repeat(32), salt: 'A'.repeat(43) })
+  await writer.add({ type: 'pack', packId: '0'.repeat(32), salt: 'A'.repeat(43), epoch: 1 })
   await writer.add({ ...file, runs: [run] })
   await assert.rejects(writer.add({ ...file, sizeBytes: 11, runs: [run] }), /they end at 10/)
   await assert.rejects(writer.add({ ...file, runs: [{ ...run, offsetBytes: 1 }] }), /begins at 1/)

@@ -36,8 +36,10 @@ export type ManifestEntry = PackEntry | DirectoryEntry | LinkEntry | FileEntry
 export interface PackEntry {
   readonly type: 'pack'
   readonly packId: string
-  /** The salt in the pack's header, base64url: a reader needs no extra read to derive the key. */
+  /** The salt in the pack's header, base64url. With it and the epoch a reader derives the key without an extra read. */
   readonly salt: string
+  /** Which data key of the cluster sealed the pack. */
+  readonly epoch: number
 }
 
 /** Paths are relative to PGDATA, `/`-separated; a tablespace's content is found under `pg_tblspc/<oid>/`. */

@@ -89,7 +89,7 @@ async function backUpPages(
   const frame = { ...(await pack.writeFrame(plain, { contentId: id })), pack: 0, contentId: id }
   await pack.commit({})
   await using manifest = await ManifestWriter.open(cluster, backupId)
-  await manifest.add({ type: 'pack', packId, salt: Buffer.from(pack.salt).toString('base64url') })
+  await manifest.add({ type: 'pack', packId, salt: Buffer.from(pack.salt).toString('base64url'), epoch: 1 })
   let frameOffsetBytes = 3
   for (const { path, content, tornBlocks } of files) {
     const runs = [{ offsetBytes: 0, lengthBytes: content.length, frame, frameOffsetBytes }]

@@ -107,7 +107,7 @@ export async function writeExampleBackup(cluster: ClusterRepository, options: Ex
   }
   await using writer = await ManifestWriter.open(cluster, backupId)
   for (const [index, packId] of packIds.entries())
-    await writer.add({ type: 'pack', packId, salt: salts[index] as string })
+    await writer.add({ type: 'pack', packId, salt: salts[index] as string, epoch: cluster.sealing.epoch })
   for (const path of ['base', 'base/5', 'global', 'pg_wal']) await writer.add({ type: 'directory', path, mode: 0o700 })
   await writer.add({ type: 'link', path: 'link', target: '/elsewhere' })
   for (const entry of entries) await writer.add(entry)

@@ -67,6 +67,7 @@ async function checkManifest(
       const use = shared.packs.get(entry.packId) ?? {
         packId: entry.packId,
         salt: entry.salt,
+        epoch: entry.epoch,
         cluster: summary.cluster,
         backups: [],
       }
@@ -74,10 +75,10 @@ async function checkManifest(
       use.backups.push(summary.backupId)
       declared.push(use)
       const pack = await shared.footers.get(use)
-      if (pack && Buffer.from(pack.salt).toString('base64url') !== entry.salt) {
+      if (pack && (Buffer.from(pack.salt).toString('base64url') !== entry.salt || pack.epoch !== entry.epoch)) {
         reportPack(context, use, {
           backupId: summary.backupId,
-          problem: 'its salt is not the one that the manifest names',
+          problem: 'its salt or its epoch is not the one that the manifest names',
         })
       }
     } else if (entry.type === 'file') {

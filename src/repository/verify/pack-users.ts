@@ -15,6 +15,7 @@ export interface PackUse {
   readonly packId: string
   /** Of the manifest that declared it. */
   readonly salt: string
+  readonly epoch: number
   readonly cluster: string
   readonly backups: string[]
 }

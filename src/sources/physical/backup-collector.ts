@@ -132,7 +132,7 @@ export class BackupCollector {
 
   packOpened(pack: PackFacts): void {
     this.#packNumbers.set(pack.packId, this.totals.packCount++)
-    const entry: PackEntry = { type: 'pack', packId: pack.packId, salt: pack.salt }
+    const entry: PackEntry = { type: 'pack', packId: pack.packId, salt: pack.salt, epoch: pack.epoch }
     this.#add(entry)
   }
 

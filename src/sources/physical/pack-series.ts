@@ -30,6 +30,7 @@ export interface PackFacts {
   readonly packId: string
   /** base64url */
   readonly salt: string
+  readonly epoch: number
 }
 
 /** A frame in a pack that is known by its id; the manifest later refers to it by number. */
@@ -104,7 +105,7 @@ export class PackSeries implements AsyncDisposable {
     const { store, sealing, backupId } = this.#options
     const packId = backupId.slice(-8) + randomId(12)
     const writer = await ContainerWriter.open(store, sealing, { key: packKey(packId), kind: 'pack' })
-    const facts = { packId, salt: Buffer.from(writer.salt).toString('base64url') }
+    const facts = { packId, salt: Buffer.from(writer.salt).toString('base64url'), epoch: sealing.epoch }
     this.#opened(facts)
     return { ...facts, writer }
   }
