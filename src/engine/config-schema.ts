@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Config, type ConfigOptionName, optionEntries, type ValueRule } from './config-options.ts'
 
 /** The schema of a configuration file: every option that may stand in one, and nothing else. */

@@ -26,6 +26,7 @@ import { type RestorePlan, readPlan } from './plan-types.ts'
 import { isPortFree } from './preflight.ts'
 import { proveWal, segmentRange } from './prove-wal.ts'
 import type { RestorePhase, RestoreReport } from './report.ts'
+import { RestorePool } from './restore-pool.ts'
 import { type RecoveredServer, type RunServerOptions, runRecovery } from './run-server.ts'
 import { quoteShell, recoverySettings } from './settings.ts'
 import {
@@ -40,6 +41,7 @@ import {
   SPOOL,
   writeMarker,
 } from './target-directory.ts'
+import { WriteBack } from './write-back.ts'
 
 export interface ApplyRestoreOptions {
   readonly cluster: ClusterRepository
@@ -69,14 +71,18 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
   const { cluster, clock = systemClock, signal } = options
   const plan = readPlan(options.plan)
   const stages = new Stages(clock)
+  const account = serverAccount(plan.place.targetDirectory)
+  // Threads need a while to start; meanwhile the plan is confirmed.
+  const writeBack = new WriteBack(treesOf(plan))
+  await using pool = openPool(options, { plan, account, writeBack })
   const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
   // A server that is started proves its WAL by replaying it; otherwise nobody would have, when the files are called ready.
   if (!plan.server.start) {
     await stages.run('wal', () => proveWal(cluster, { plan, held, signal, onProgress: options.onProgress }))
   }
-  const account = await prepareTarget(cluster, plan, clock)
+  await prepareTarget(cluster, { plan, account, clock })
   try {
-    return await execute({ ...options, plan, clock, account, survey, held, stages })
+    return await execute({ ...options, plan, clock, account, pool, writeBack, survey, held, stages })
   } catch (error) {
     await disown(plan, clock)
     throw error
@@ -86,14 +92,41 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
 interface Execution extends ApplyRestoreOptions, ConfirmedPlan {
   readonly clock: Clock
   readonly account: ServerAccount | undefined
+  readonly pool: RestorePool
+  readonly writeBack: WriteBack
   readonly stages: Stages
 }
 
+interface Prepared {
+  readonly plan: RestorePlan
+  /** Owns what is written; undefined: this process. */
+  readonly account: ServerAccount | undefined
+}
+
+function openPool(
+  options: ApplyRestoreOptions,
+  { plan, account, writeBack }: Prepared & { readonly writeBack: WriteBack },
+): RestorePool {
+  const { cluster, workers, signal, onProgress } = options
+  const { writtenBytes } = plan.files
+  return new RestorePool({
+    cluster,
+    account,
+    workers,
+    expectedBytes: writtenBytes,
+    signal,
+    onProgress: ({ plainBytes }) => {
+      writeBack.wrote(plainBytes)
+      onProgress?.({ phase: 'files', done: plainBytes, total: writtenBytes, unit: 'bytes' })
+    },
+  })
+}
+
 async function execute(options: Execution): Promise<RestoreReport> {
-  const { plan, clock, account, survey, stages, logger = silentLogger } = options
+  const { plan, clock, account, survey, stages, writeBack, logger = silentLogger } = options
   const { targetDirectory } = plan.place
   const laidOut = await stages.run('files', () => layOut(options))
-  const notes = await stages.run('durable', () => makeComplete({ plan, survey, account, laidOut, clock }))
+  const notes = await stages.run('durable', () => makeComplete({ plan, survey, account, laidOut, clock, writeBack }))
   const warnings = [...plan.warnings, ...notes, ...skippedLinks(laidOut)]
   logger.info('restored files are durable', { targetDirectory, writtenBytes: laidOut.writtenBytes })
   if (!plan.server.start) return reportOf({ plan, laidOut, stages, warnings })
@@ -104,13 +137,11 @@ async function execute(options: Execution): Promise<RestoreReport> {
 /** Everything that may be refused has been; from here on things change. */
 async function prepareTarget(
   cluster: ClusterRepository,
-  plan: RestorePlan,
-  clock: Clock,
-): Promise<ServerAccount | undefined> {
+  { plan, account, clock }: Prepared & { readonly clock: Clock },
+): Promise<void> {
   const { targetDirectory, tablespaces } = plan.place
   const found = await inspectTarget(targetDirectory, cluster.facts)
   if (found.state === 'occupied') throw occupiedError(targetDirectory, found.why)
-  const account = serverAccount(targetDirectory)
   if (found.state === 'leftover') await removeLeftover(targetDirectory, found.marker)
   for (const { location } of tablespaces) {
     const own = await inspectTarget(location, cluster.facts)
@@ -118,7 +149,6 @@ async function prepareTarget(
   }
   await makeOwnedDirectory(targetDirectory, account)
   await claimTarget(targetDirectory, markerOf(plan, { phase: 'files', clock, process: currentProcess() }))
-  return account
 }
 
 async function makeComplete(options: {
@@ -127,17 +157,24 @@ async function makeComplete(options: {
   readonly account: ServerAccount | undefined
   readonly laidOut: LaidOut
   readonly clock: Clock
+  readonly writeBack: WriteBack
 }): Promise<string[]> {
-  const { plan, survey, account, laidOut, clock } = options
-  const { targetDirectory, tablespaces } = plan.place
+  const { plan, survey, account, laidOut, clock, writeBack } = options
+  const { targetDirectory } = plan.place
   const recovery = plan.server.start ? undefined : laterRecovery(plan)
   const notes = await writeConfiguration({ plan, survey, account, recovery })
   const { start } = plan.server
   await mark(plan, start ? { phase: 'recovering', clock, process: currentProcess() } : { phase: 'complete', clock })
-  await syncTrees([targetDirectory, ...tablespaces.map((one) => one.location)])
+  await writeBack.settle()
+  await syncTrees(treesOf(plan))
   // Only now is there something that could start.
   await replaceFile(path.join(targetDirectory, CONTROL_FILE), laidOut.controlFile, { account })
   return notes
+}
+
+/** Where files are laid out. */
+function treesOf({ place }: RestorePlan): string[] {
+  return [place.targetDirectory, ...place.tablespaces.map((one) => one.location)]
 }
 
 /** The settings for a server that somebody starts later, without Retake serving it. */

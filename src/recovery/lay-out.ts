@@ -4,7 +4,6 @@ import { chmod, chown, lchown, mkdir, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { throwIfAborted } from '../base/abort.ts'
 import { RetakeError } from '../base/errors.ts'
-import type { ProgressListener } from '../base/progress.ts'
 import type { ServerAccount } from '../postgres/server/account.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import type { DirectoryEntry, FileEntry, LinkEntry, PackEntry } from '../repository/manifest.ts'
@@ -14,7 +13,7 @@ import { FrameSource } from './frame-source.ts'
 import { makeFile } from './open-files.ts'
 import type { PlanPlace, RestorePlan } from './plan-types.ts'
 import { BatchBuilder, type FileShape } from './restore-batches.ts'
-import { RestorePool } from './restore-pool.ts'
+import type { RestorePool } from './restore-pool.ts'
 import { LOG_NAME, MARKER, SPOOL } from './target-directory.ts'
 import { writeError } from './write-error.ts'
 
@@ -23,9 +22,9 @@ export interface LayOutOptions {
   readonly plan: RestorePlan
   /** Owns what is written; undefined: this process. */
   readonly account: ServerAccount | undefined
-  readonly workers?: number | undefined
+  /** Empty; whoever made it disposes it. */
+  readonly pool: RestorePool
   readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ProgressListener | undefined
 }
 
 export interface LaidOut {
@@ -59,26 +58,14 @@ function isLeftOut(entryPath: string): boolean {
 }
 
 export async function layOut(options: LayOutOptions): Promise<LaidOut> {
-  const { cluster, plan, account, signal, onProgress } = options
-  const { place, backup, files } = plan
+  const { cluster, plan, account, pool, signal } = options
+  const { place, backup } = plan
   const writer = new TreeWriter(place, account)
   await writer.makeTablespaces()
-  const done = { fileCount: 0, writtenBytes: 0, fetchedBytes: 0 }
   const batches = new BatchBuilder()
   const packs: PackEntry[] = []
   let control: FileEntry | undefined
-  await using pool = new RestorePool({
-    cluster,
-    account,
-    workers: options.workers,
-    expectedBytes: files.writtenBytes,
-    signal,
-    onDone: ({ plainBytes, storedBytes }) => {
-      done.writtenBytes += plainBytes
-      done.fetchedBytes += storedBytes
-      onProgress?.({ phase: 'files', done: done.writtenBytes, total: files.writtenBytes, unit: 'bytes' })
-    },
-  })
+  let fileCount = 0
   for await (const entry of readEntries(cluster, backup.backupId)) {
     throwIfAborted(signal)
     if (entry.type === 'pack') {
@@ -90,7 +77,7 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
     else if (entry.type === 'link') await writer.makeLink(entry)
     else {
       const shape = writer.shapeFile(entry)
-      done.fileCount += 1
+      fileCount += 1
       for (const batch of batches.addFile(entry, shape)) await pool.submit(batch)
     }
   }
@@ -99,7 +86,8 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
   if (!control)
     throw new RetakeError('repo.damaged', `Backup ${backup.backupId} has no control file, so it cannot be restored.`)
   const controlFile = await new FrameSource(cluster, packs).readFile(control)
-  return { ...done, controlFile, skippedLinks: writer.skippedLinks }
+  const { plainBytes: writtenBytes, storedBytes: fetchedBytes } = pool.done
+  return { fileCount, writtenBytes, fetchedBytes, controlFile, skippedLinks: writer.skippedLinks }
 }
 
 /** Makes directories and links, and the files that hold nothing; the others are made by the thread that first writes to them. */

@@ -19,8 +19,16 @@ export interface RestorePoolOptions {
   readonly workers?: number | undefined
   /** How much will be written; starting a thread for little is not worth its while. */
   readonly expectedBytes: number
-  readonly onDone: (done: { readonly plainBytes: number; readonly storedBytes: number }) => void
+  /** After each batch; the amounts are those of all batches so far. */
+  readonly onProgress?: ((done: RestoredBytes) => void) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+export interface RestoredBytes {
+  /** Written into files. */
+  readonly plainBytes: number
+  /** Fetched from the repository. */
+  readonly storedBytes: number
 }
 
 /** Each worker has one batch in work and one in its inbox. */
@@ -33,6 +41,7 @@ export class RestorePool implements AsyncDisposable {
   readonly #options: RestorePoolOptions
   readonly #workers: { readonly worker: Worker; queued: number; readonly exited: Promise<void> }[] = []
   readonly #inline: BatchRestorer | undefined
+  #done: RestoredBytes = { plainBytes: 0, storedBytes: 0 }
   #failure: RetakeError | undefined
   #wake = Promise.withResolvers<void>()
 
@@ -44,6 +53,10 @@ export class RestorePool implements AsyncDisposable {
     if (count === 0) this.#inline = new BatchRestorer(cluster.store, data)
     for (let index = 0; index < count; index += 1) this.#startWorker(data)
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get done(): RestoredBytes {
+    return this.#done
   }
 
   /** @throws RetakeError the first failure of any batch */
@@ -85,7 +98,13 @@ export class RestorePool implements AsyncDisposable {
     } catch (error) {
       throw writeError(error)
     }
-    this.#options.onDone(batch)
+    this.#count(batch)
+  }
+
+  #count({ plainBytes, storedBytes }: RestoredBytes): void {
+    const before = this.#done
+    this.#done = { plainBytes: before.plainBytes + plainBytes, storedBytes: before.storedBytes + storedBytes }
+    this.#options.onProgress?.(this.#done)
   }
 
   #startWorker(data: RestoreWorkerData): void {
@@ -96,7 +115,7 @@ export class RestorePool implements AsyncDisposable {
     worker.on('message', (reply: RestoreReply) => {
       entry.queued -= 1
       if (reply.type === 'failed') this.#fail(reviveError(reply.error))
-      else this.#options.onDone(reply)
+      else this.#count(reply)
       this.#signalProgress()
     })
     worker.on('error', (error) => this.#fail(toRetakeError(error)))

@@ -1,6 +1,6 @@
 /** One cluster in a repository: who it is, and the data keys that seal its objects. */
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { RetakeError } from '../base/errors.ts'
 import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { hasCertainlyEnded, type ProcessIdentity } from '../base/process-identity.ts'
 
 /** Who holds a lease, and until when. */

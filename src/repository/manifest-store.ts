@@ -1,5 +1,5 @@
 /** Manifests: written as a stream with bounded memory, made visible in one step, read back entry by entry. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { assert, RetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { type Container, ContainerWriter, damaged, openContainer, readFrames } from './container.ts'

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { damaged } from './container.ts'
 
 /** Checks the shape of data that came out of an authentic object. @throws RetakeError `repo.damaged` naming it */

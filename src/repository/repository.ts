@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'

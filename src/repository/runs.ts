@@ -2,7 +2,7 @@
  * A backup says that it has begun before it writes its first pack, and that it is done after its manifest exists. What lies
  * between tells an interrupted backup, whose packs can go, from one whose manifest was lost, which is damage.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ObjectReader } from '../storage/object-store.ts'
 import { type ClusterRepository, listClusterNames } from './cluster.ts'
 import { getSmall, putSmall } from './container.ts'

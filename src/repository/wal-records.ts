@@ -1,5 +1,5 @@
 /** The small objects of the WAL archive: ranges, history files, the position. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { RetakeError } from '../base/errors.ts'
 import { historyName, parseLsn } from '../postgres/lsn.ts'
 import type { ClusterRepository } from './cluster.ts'

@@ -1,5 +1,5 @@
 /** Finished WAL segments: one container each, with what happened in it as its data. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { assert, RetakeError } from '../base/errors.ts'
 import { segmentName as fileName } from '../postgres/lsn.ts'
 import type { ClusterRepository } from './cluster.ts'

@@ -1,6 +1,6 @@
 /** One key holder: the repository key, wrapped so that this holder's key or passphrase opens it. No I/O here. */
 import { createHash, createHmac, hkdfSync, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { RetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
 import { deriveKey, nonceOf, seal, unseal } from '../sealing.ts'

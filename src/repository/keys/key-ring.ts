@@ -1,6 +1,6 @@
 /** The key holders of a repository: files under `keys/`, each with a receipt that the repository key seals. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { RetakeError } from '../../base/errors.ts'
 import type { ObjectReader, ObjectStore } from '../../storage/object-store.ts'
 import { damaged, getSmall, putSmall } from '../container.ts'
