@@ -1,6 +1,7 @@
 /** The one shape of everything sealed: header, frames, footer, trailer. See `docs/design/repository-format.md`. */
 import { randomBytes } from 'node:crypto'
 import { assert, RetakeError } from '../base/errors.ts'
+import { releaseBackingMemory, releaseMemory } from '../base/memory.ts'
 import type { ObjectReader, ObjectStore, ObjectWriter } from '../storage/object-store.ts'
 import {
   decodeFooter,
@@ -84,7 +85,9 @@ export class ContainerWriter implements AsyncDisposable {
   /** Seals and appends a frame. */
   async writeFrame(plain: Uint8Array, options: WriteFrameOptions = {}): Promise<FrameLocation> {
     const sealed = sealFrame(this.objectKey, { index: this.reserveFrame(), plain }, options)
-    return await this.appendSealed(sealed, { contentId: options.contentId })
+    const location = await this.appendSealed(sealed, { contentId: options.contentId })
+    for (const piece of sealed.bytes) releaseBackingMemory(piece)
+    return location
   }
 
   /** Takes the next index, for a frame that is sealed elsewhere with {@link objectKey}. Each must be appended before the commit. */
@@ -209,7 +212,9 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
     async readFrame(index) {
       const frame = footer.frames[index]
       assert(frame, `the container has a frame ${index}`)
-      const plain = openFrameSync(objectKey, frame, await read(frame.offsetBytes, frame.storedBytes))
+      const stored = await read(frame.offsetBytes, frame.storedBytes)
+      const plain = openFrameSync(objectKey, frame, stored)
+      releaseMemory(stored)
       if (plain === undefined) throw damaged(name, `its frame ${index} is not authentic`)
       return plain
     },

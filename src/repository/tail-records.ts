@@ -1,4 +1,5 @@
 /** The bytes of a tail part: header, then records `length u32 · index u32 · durable u32 · ciphertext · tag`. */
+import { releaseBackingMemory, releaseMemory } from '../base/memory.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { damaged, keyOfObject } from './container.ts'
 import { type ContainerHeader, decodeHeader, encodeHeader, HEADER_BYTES } from './container-layout.ts'
@@ -6,8 +7,8 @@ import { MAX_FRAME_BYTES, nonceOf, nonceUses, seal, TAG_BYTES, unseal } from './
 import { type TailPartId, tailPartKey } from './wal-layout.ts'
 
 const RECORD_HEADER_BYTES = 12
-/** One read of the storage; any record fits. */
-const READ_BYTES = 2 * MAX_FRAME_BYTES
+/** One read of the storage. Any record fits; what is left of the last one is read again, so it holds several of the largest. */
+const READ_BYTES = 8 * MAX_FRAME_BYTES
 
 export interface TailRecord {
   readonly index: number
@@ -82,6 +83,7 @@ export async function readPart(cluster: ClusterRepository, part: TailPartId): Pr
     recordCount += 1
     endBytes += record.plain.length
     position = record.endPosition
+    releaseMemory(record.plain)
   }
   const rest = await cluster.store.get(key, {
     offsetBytes: position,
@@ -134,6 +136,7 @@ async function* records(
       yield { ...record, endPosition: offsetBytes + position }
       index += 1
     }
+    releaseBackingMemory(window)
     if (position === 0) return
     offsetBytes += position
   }

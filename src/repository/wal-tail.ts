@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { assert, RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
+import { releaseBackingMemory } from '../base/memory.ts'
 import type { ObjectAppender } from '../storage/object-store.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { deriveObjectKey, MAX_FRAME_BYTES, SALT_BYTES } from './sealing.ts'
@@ -134,7 +135,10 @@ async function growingPart(
   }
   return {
     ...emptyPart(objectKey),
-    append: (pieces) => appender.append(pieces),
+    async append(pieces) {
+      await appender.append(pieces)
+      for (const piece of pieces) releaseBackingMemory(piece)
+    },
     sync: () => appender.sync(),
     close: async () => appender[Symbol.asyncDispose](),
   }

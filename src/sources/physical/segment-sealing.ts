@@ -3,6 +3,7 @@
  * then are the parts of the tail deleted. Done again after a crash, it finds its work and goes on (F5).
  */
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
+import { releaseMemory } from '../../base/memory.ts'
 import { segmentName } from '../../postgres/lsn.ts'
 import { isCoveredByOneRecord } from '../../postgres/wal/long-record.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
@@ -44,7 +45,7 @@ export class SegmentSealing {
     if (!partial && validBytes !== this.#cluster.facts.walSegmentSizeBytes) throw this.#incomplete(job, validBytes)
     if (validBytes > 0) {
       if (!this.#scanner.continuesAt(place)) await this.#lookBack(place)
-      const source = this.#scanner.observe(place, tail.bytes)
+      const source = this.#scanner.observe(place, eachReleased(tail.bytes))
       try {
         await putSegment(this.#cluster, { ...place, validBytes, partial }, source, () => this.#scanner.findings)
       } catch (error) {
@@ -88,6 +89,14 @@ export class SegmentSealing {
         details: { segment: name, validBytes },
       },
     )
+  }
+}
+
+/** A record's memory is given back when the next one is asked for: nobody has kept it. */
+async function* eachReleased(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    yield piece
+    releaseMemory(piece)
   }
 }
 
