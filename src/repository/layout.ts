@@ -34,7 +34,15 @@ export const runsPrefix = (cluster: string) => `clusters/${cluster}/runs/`
 export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done') =>
   `${runsPrefix(cluster)}${backupId}.${what}`
 export const backupsPrefix = (cluster: string) => `clusters/${cluster}/backups/`
-export const manifestKey = (cluster: string, backupId: string) => `${backupsPrefix(cluster)}${backupId}`
+/** Revision 0 is what the backup wrote; later ones are rewrites of it, of which the highest counts. */
+export const manifestKey = (cluster: string, backupId: string, revision = 0) =>
+  `${backupsPrefix(cluster)}${backupId}${revision === 0 ? '' : `.${hex(revision, 8)}`}`
+export const rewriteRunKey = (cluster: string, runId: string) => `${runsPrefix(cluster)}${runId}.rewrite`
+export const condemnedPrefix = (cluster: string) => `clusters/${cluster}/condemned/`
+export const holdsPrefix = (cluster: string) => `clusters/${cluster}/holds/`
+export const verifiedPrefix = (cluster: string) => `clusters/${cluster}/verified/`
+export const verifiedKey = (cluster: string, backupId: string) => `${verifiedPrefix(cluster)}${backupId}`
+export const readersPrefix = (cluster: string) => `clusters/${cluster}/readers/`
 export const leasePrefix = (cluster: string, role: string) => `clusters/${cluster}/leases/${role}/`
 
 export const PACKS_PREFIX = 'packs/'
@@ -52,6 +60,15 @@ export function packKey(packId: string): string {
 export function parsePackKey(key: string): string | undefined {
   const packId = /^packs\/[0-9a-f]{2}\/([0-9a-f]{32})$/.exec(key)?.[1]
   return packId !== undefined && packKey(packId) === key ? packId : undefined
+}
+
+/** What the name of an object below `backups/` says, or undefined when it is none of Retake's. */
+export function parseManifestName(name: string): { readonly backupId: string; readonly revision: number } | undefined {
+  const [backupId = '', digits, ...rest] = name.split('.')
+  if (!isBackupId(backupId) || rest.length > 0) return undefined
+  if (digits === undefined) return { backupId, revision: 0 }
+  const revision = /^[0-9A-F]{8}$/.test(digits) ? Number.parseInt(digits, 16) : 0
+  return revision > 0 ? { backupId, revision } : undefined
 }
 
 /** Upper-case hexadecimal, padded: the order of the keys is the order of the numbers. */

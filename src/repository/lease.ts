@@ -15,7 +15,10 @@ import { hex, leasePrefix } from './layout.ts'
 import { evaluateLease, type LeaseRecord, leaseRecordSchema } from './lease-record.ts'
 import { decodeMeta } from './meta.ts'
 
-export type LeaseRole = 'backup' | 'wal'
+/** `prune` guards everything that rewrites or deletes what is stored: pruning, repacking, re-encryption. */
+export const leaseRoles = ['backup', 'wal', 'prune'] as const
+
+export type LeaseRole = (typeof leaseRoles)[number]
 
 export interface LeaseOptions {
   readonly role: LeaseRole
@@ -198,7 +201,8 @@ interface Context {
   readonly observer: ReturnType<typeof currentProcess>
 }
 
-const words = { backup: 'backup', wal: 'WAL' } as const
+const words = { backup: 'backup', wal: 'WAL', prune: 'pruning' } as const
+const workers = { backup: 'backup', wal: 'WAL receiver', prune: 'pruning' } as const
 
 function contextOf(
   cluster: ClusterRepository,
@@ -240,7 +244,7 @@ async function readLeases(context: Context): Promise<StoredLease[]> {
 
 /** Nobody can tell whose it was; that is for a person to find out. */
 function unreadable(context: Context, lease: { readonly key: string; readonly cause: RetakeError }): RetakeError {
-  const what = context.role === 'backup' ? 'backup' : 'WAL receiver'
+  const what = workers[context.role]
   return new RetakeError('repo.damaged', lease.cause.message, {
     hint: `If no ${what} of "${context.cluster.facts.name}" is running anywhere, delete ${lease.key} from ${context.cluster.store.url}.`,
     details: lease.cause.details,
@@ -267,7 +271,7 @@ function locked(
   const who = record
     ? `${record.holder} (process ${record.process.pid} on ${record.process.host}, since ${record.acquiredAt})`
     : 'another process'
-  const what = role === 'backup' ? 'A backup' : 'A WAL receiver'
+  const what = role === 'prune' ? 'Pruning or re-encryption' : `A ${workers[role]}`
   return new RetakeError('repo.locked', `${what} of "${cluster.facts.name}" is running already: ${who}.`, {
     hint: `Wait until it has ended. If it is dead, its claim ends by itself within ${Math.ceil(held.freeInMs / 1000)} s.`,
     details: {

@@ -3,9 +3,10 @@ import * as z from 'zod'
 import { assert, RetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { type Container, ContainerWriter, damaged, openContainer, readFrames } from './container.ts'
-import { assertBackupId, backupsPrefix, isBackupId, manifestKey } from './layout.ts'
+import { assertBackupId, isBackupId, manifestKey } from './layout.ts'
 import type { BackupSummary, ManifestEntry } from './manifest.ts'
 import { decodeEntry, encodeEntry } from './manifest-lines.ts'
+import { listNewestManifests, newestRevision } from './manifest-revisions.ts'
 import { decodeMeta } from './meta.ts'
 import { finishRun } from './runs.ts'
 import { MAX_FRAME_BYTES } from './sealing.ts'
@@ -39,29 +40,40 @@ const summarySchema = z.object({
 })
 const manifestSchema = z.object({ summary: summarySchema, entryCount: count })
 
-const nameOf = (cluster: ClusterRepository, backupId: string) =>
-  ({ key: manifestKey(cluster.facts.name, backupId), kind: 'manifest' }) as const
+const nameOf = (cluster: ClusterRepository, backupId: string, revision: number) =>
+  ({ key: manifestKey(cluster.facts.name, backupId, revision), kind: 'manifest' }) as const
 
 /** Writes a manifest. Nothing is visible before {@link commit}: the manifest is the commit of the backup. */
 export class ManifestWriter implements AsyncDisposable {
   readonly #cluster: ClusterRepository
   readonly #backupId: string
+  readonly #revision: number
   readonly #container: ContainerWriter
   readonly #buffer = Buffer.allocUnsafe(MAX_FRAME_BYTES)
   #length = 0
   #packCount = 0
   #entryCount = 0
 
-  private constructor(cluster: ClusterRepository, backupId: string, container: ContainerWriter) {
+  private constructor(
+    cluster: ClusterRepository,
+    place: { readonly backupId: string; readonly revision: number },
+    container: ContainerWriter,
+  ) {
     this.#cluster = cluster
-    this.#backupId = backupId
+    this.#backupId = place.backupId
+    this.#revision = place.revision
     this.#container = container
   }
 
-  static async open(cluster: ClusterRepository, backupId: string): Promise<ManifestWriter> {
+  /** @param revision 0 (default) for a new backup; above, for a rewrite of one that is committed */
+  static async open(
+    cluster: ClusterRepository,
+    backupId: string,
+    { revision = 0 }: { readonly revision?: number | undefined } = {},
+  ): Promise<ManifestWriter> {
     assertBackupId(backupId)
-    const container = await ContainerWriter.open(cluster.store, cluster.sealing, nameOf(cluster, backupId))
-    return new ManifestWriter(cluster, backupId, container)
+    const container = await ContainerWriter.open(cluster.store, cluster.sealing, nameOf(cluster, backupId, revision))
+    return new ManifestWriter(cluster, { backupId, revision }, container)
   }
 
   /** Index that the next pack entry will have in `FrameRef.pack`. */
@@ -83,8 +95,8 @@ export class ManifestWriter implements AsyncDisposable {
   }
 
   /**
-   * Makes the backup exist, then writes the receipt of it. Every pack must be durable before.
-   * @throws RetakeError `repo.conflict` when there already is a backup with this id
+   * Makes the backup exist, then writes the receipt of it; a rewrite has one already. Every pack must be durable before.
+   * @throws RetakeError `repo.conflict` when there already is a backup with this id, or this revision of it
    */
   async commit(summary: BackupSummary): Promise<void> {
     assert(
@@ -98,7 +110,7 @@ export class ManifestWriter implements AsyncDisposable {
         details: { object: this.#container.name.key },
       })
     }
-    await finishRun(this.#cluster, this.#backupId)
+    if (this.#revision === 0) await finishRun(this.#cluster, this.#backupId)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -115,19 +127,41 @@ export class ManifestWriter implements AsyncDisposable {
 /** What a manifest says without its entries. */
 export interface ManifestHead {
   readonly summary: BackupSummary
+  /** How often the manifest was rewritten. */
+  readonly revision: number
   readonly entryCount: number
   readonly container: Container
 }
 
-/** @returns undefined when there is no such backup @throws RetakeError `repo.damaged` */
+/**
+ * Opens what a backup is now: the highest revision of its manifest, also while the backup is condemned.
+ * @returns undefined when there is no such backup @throws RetakeError `repo.damaged`
+ */
 export async function openManifest(cluster: ClusterRepository, backupId: string): Promise<ManifestHead | undefined> {
-  const name = nameOf(cluster, backupId)
+  for (let known = -1; ; ) {
+    const revision = await newestRevision(cluster, backupId)
+    if (revision === undefined) return undefined
+    const manifest = await openRevision(cluster, { backupId, revision })
+    if (manifest !== undefined) return manifest
+    // Replaced since it was listed; what replaced it is listed now.
+    if (revision === known) return undefined
+    known = revision
+  }
+}
+
+/** One revision of a manifest. @returns undefined when it is not stored @throws RetakeError `repo.damaged` */
+export async function openRevision(
+  cluster: ClusterRepository,
+  place: { readonly backupId: string; readonly revision: number },
+): Promise<ManifestHead | undefined> {
+  const { backupId, revision } = place
+  const name = nameOf(cluster, backupId, revision)
   const container = await openContainer(cluster.store, cluster.sealing, name)
   if (container === undefined) return undefined
   const { summary, entryCount } = decodeMeta(manifestSchema, container.meta, name)
   if (summary.backupId !== backupId || summary.cluster !== cluster.facts.name)
     throw damaged(name, 'it is the manifest of another backup')
-  return { summary, entryCount, container }
+  return { summary, revision, entryCount, container }
 }
 
 export interface ListBackupsOptions {
@@ -143,33 +177,31 @@ export async function listBackups(
   cluster: ClusterRepository,
   options: ListBackupsOptions = {},
 ): Promise<BackupSummary[]> {
-  const ids = await listBackupIds(cluster)
+  const newest = [...(await listNewestManifests(cluster))]
   const summaries: BackupSummary[] = []
-  for (let start = 0; start < ids.length; start += LIST_BATCH) {
-    const batch = ids.slice(start, start + LIST_BATCH).map((id) => readOrReport(cluster, id, options))
+  for (let start = 0; start < newest.length; start += LIST_BATCH) {
+    const batch = newest
+      .slice(start, start + LIST_BATCH)
+      .map(([backupId, revision]) => readOrReport(cluster, { backupId, revision }, options))
     for (const summary of await Promise.all(batch)) if (summary) summaries.push(summary)
   }
   return summaries.sort((left, right) => (left.backupId < right.backupId ? -1 : 1))
 }
 
-/** The ids of all backups; their order is that of time. */
+/** The ids of all backups that are not condemned; their order is that of time. */
 export async function listBackupIds(cluster: ClusterRepository): Promise<string[]> {
-  const prefix = backupsPrefix(cluster.facts.name)
-  const ids: string[] = []
-  for await (const { key } of cluster.store.list(prefix)) {
-    const id = key.slice(prefix.length)
-    if (isBackupId(id)) ids.push(id)
-  }
-  return ids
+  return [...(await listNewestManifests(cluster)).keys()]
 }
 
 async function readOrReport(
   cluster: ClusterRepository,
-  backupId: string,
+  place: { readonly backupId: string; readonly revision: number },
   options: ListBackupsOptions,
 ): Promise<BackupSummary | undefined> {
+  const { backupId } = place
   try {
-    return (await openManifest(cluster, backupId))?.summary
+    const manifest = (await openRevision(cluster, place)) ?? (await openManifest(cluster, backupId))
+    return manifest?.summary
   } catch (error) {
     if (!(error instanceof RetakeError) || error.code !== 'repo.damaged' || !options.onDamage) throw error
     options.onDamage(error, backupId)

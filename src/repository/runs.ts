@@ -10,13 +10,14 @@ import {
   assertBackupId,
   backupsPrefix,
   isBackupId,
-  manifestKey,
   PACKS_PREFIX,
   packIdPrefix,
   parsePackKey,
+  rewriteRunKey,
   runKey,
   runsPrefix,
 } from './layout.ts'
+import { listManifests } from './manifest-revisions.ts'
 import { decodeMeta } from './meta.ts'
 
 const runSchema = z.object({ backupId: z.string() })
@@ -31,18 +32,37 @@ export async function finishRun(cluster: ClusterRepository, backupId: string): P
   await putRun(cluster, backupId, 'done')
 }
 
+/**
+ * Records that packs are about to be rewritten, under an id as backups have them: it begins the ids of the new packs, so that
+ * verification can tell them from forgotten ones. Must be durable before the first pack; the caller holds the lease `prune`.
+ */
+export async function beginRewrite(cluster: ClusterRepository, runId: string): Promise<void> {
+  assertBackupId(runId)
+  const key = rewriteRunKey(cluster.facts.name, runId)
+  await putSmall(cluster.store, cluster.sealing, { key, kind: 'runBegun', meta: { backupId: runId } })
+}
+
+/** The packs of the rewrite are referred to now, or are condemned. */
+export async function endRewrite(cluster: ClusterRepository, runId: string): Promise<void> {
+  await cluster.store.delete(rewriteRunKey(cluster.facts.name, runId))
+}
+
 async function putRun(cluster: ClusterRepository, backupId: string, what: 'begun' | 'done'): Promise<void> {
   assertBackupId(backupId)
   await putSmall(cluster.store, cluster.sealing, { ...runName(cluster, backupId, what), meta: { backupId } })
 }
 
-function runName(cluster: ClusterRepository, backupId: string, what: 'begun' | 'done') {
+type RunRecord = 'begun' | 'done' | 'rewrite'
+
+function runName(cluster: ClusterRepository, backupId: string, what: RunRecord) {
+  const { name } = cluster.facts
+  if (what === 'rewrite') return { key: rewriteRunKey(name, backupId), kind: 'runBegun' } as const
   const kind = what === 'begun' ? 'runBegun' : 'runDone'
-  return { key: runKey(cluster.facts.name, backupId, what), kind } as const
+  return { key: runKey(name, backupId, what), kind } as const
 }
 
 /** Authenticates a run's record. @throws RetakeError `repo.damaged` */
-export async function readRun(cluster: ClusterRepository, backupId: string, what: 'begun' | 'done'): Promise<boolean> {
+export async function readRun(cluster: ClusterRepository, backupId: string, what: RunRecord): Promise<boolean> {
   const name = runName(cluster, backupId, what)
   const meta = await getSmall(cluster.store, cluster.sealing, name)
   return meta !== undefined && decodeMeta(runSchema, meta, name).backupId === backupId
@@ -51,17 +71,23 @@ export async function readRun(cluster: ClusterRepository, backupId: string, what
 export interface Runs {
   readonly begun: ReadonlySet<string>
   readonly done: ReadonlySet<string>
+  /** Rewrites of packs (repacking, a new data key) that are under way or were interrupted. */
+  readonly rewrites: ReadonlySet<string>
 }
 
 export async function listRuns(cluster: ClusterRepository): Promise<Runs> {
   const begun = new Set<string>()
   const done = new Set<string>()
+  const rewrites = new Set<string>()
   const prefix = runsPrefix(cluster.facts.name)
   for await (const { key } of cluster.store.list(prefix)) {
     const [id = '', what] = key.slice(prefix.length).split('.')
-    if (isBackupId(id)) (what === 'done' ? done : begun).add(id)
+    if (!isBackupId(id)) continue
+    if (what === 'done') done.add(id)
+    else if (what === 'begun') begun.add(id)
+    else if (what === 'rewrite') rewrites.add(id)
   }
-  return { begun, done }
+  return { begun, done, rewrites }
 }
 
 export interface CleanedRuns {
@@ -79,10 +105,12 @@ export interface CleanedRuns {
 export async function cleanInterruptedRuns(cluster: ClusterRepository): Promise<CleanedRuns> {
   const { store, facts } = cluster
   const runs = await listRuns(cluster)
+  // Of any revision: the one that the backup wrote may have been replaced before its receipt was written.
+  const manifests = await listManifests(cluster)
   const interrupted: string[] = []
   for (const backupId of runs.begun) {
     if (runs.done.has(backupId)) continue
-    if (await store.head(manifestKey(facts.name, backupId))) await finishRun(cluster, backupId)
+    if (manifests.has(backupId)) await finishRun(cluster, backupId)
     else interrupted.push(backupId)
   }
   if (interrupted.length === 0) return { backups: [], packsDeleted: 0, bytes: 0 }

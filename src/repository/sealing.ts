@@ -25,6 +25,9 @@ export const containerKinds = {
   walHistory: 12,
   walPosition: 13,
   lease: 14,
+  condemned: 15,
+  hold: 16,
+  verified: 17,
 } as const
 
 export type ContainerKind = keyof typeof containerKinds

@@ -4,16 +4,18 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { RetakeError } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
 import type { ClusterRepository } from './cluster.ts'
+import { readCondemnedPacks } from './condemned.ts'
 import { clusterFactsKey } from './layout.ts'
 import type { Repository } from './repository.ts'
-import { checkBackups, checkRuns } from './verify/check-backups.ts'
+import { type CheckedBackups, checkBackups, checkRuns } from './verify/check-backups.ts'
 import { checkKeys } from './verify/check-keys.ts'
 import { checkPacks } from './verify/check-packs.ts'
+import { checkRetention } from './verify/check-retention.ts'
 import { checkUnused } from './verify/check-unused.ts'
 import { checkWal } from './verify/check-wal.ts'
 import { createContext, type VerifyContext } from './verify/context.ts'
 import { createDeepPool } from './verify/deep-pool.ts'
-import type { VerifyReport } from './verify/findings.ts'
+import type { CheckedBackup, VerifyReport } from './verify/findings.ts'
 
 export interface VerifyOptions {
   readonly repository: Repository
@@ -45,11 +47,15 @@ export async function verifyRepository(options: VerifyOptions): Promise<VerifyRe
   await checkKeys(context)
   const names = options.cluster === undefined ? await repository.listClusters() : [options.cluster]
   const packsInUse = new Set<string>()
+  const checked: CheckedBackup[] = []
   for (const name of names) {
     const cluster = await openOrReport(context, name)
     if (cluster === undefined) continue
-    const packs = await verifyCluster(context, cluster, options)
-    for (const packId of packs) packsInUse.add(packId)
+    const { packs, summaries } = await verifyCluster(context, cluster, options)
+    for (const packId of packs.keys()) packsInUse.add(packId)
+    // Not unused but on their way out, which the records that condemn them say.
+    for (const packId of await readCondemnedPacks(cluster)) packsInUse.add(packId)
+    for (const { backupId } of summaries) checked.push({ cluster: name, backupId })
   }
   if (options.cluster === undefined && options.backupId === undefined) await checkUnused(context, packsInUse)
   const findings = context.findings.all
@@ -62,6 +68,7 @@ export async function verifyRepository(options: VerifyOptions): Promise<VerifyRe
     ok: findings.every(({ severity }) => severity === 'notice'),
     clusters: names.length,
     ...context.counts,
+    checked,
     findings,
   }
 }
@@ -90,12 +97,11 @@ async function isListed(context: VerifyContext, name: string): Promise<boolean> 
   return (await context.repository.listClusters()).includes(name)
 }
 
-/** Returns the ids of the packs that its manifests name. */
 async function verifyCluster(
   context: VerifyContext,
   cluster: ClusterRepository,
   options: VerifyOptions,
-): Promise<Iterable<string>> {
+): Promise<CheckedBackups> {
   const { backupId } = options
   const checked = await checkBackups(context, cluster, { backupId })
   if (backupId !== undefined && context.counts.backups === 0) {
@@ -113,6 +119,9 @@ async function verifyCluster(
     context.counts.packs += checked.packs.size
     await checkWal(context, cluster, { summaries })
   }
-  if (backupId === undefined) await checkRuns(context, cluster)
-  return checked.packs.keys()
+  if (backupId === undefined) {
+    await checkRuns(context, cluster)
+    await checkRetention(context, cluster)
+  }
+  return checked
 }

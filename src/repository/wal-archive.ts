@@ -3,6 +3,7 @@ import { isRetakeError, type RetakeError } from '../base/errors.ts'
 import { formatLsn } from '../postgres/lsn.ts'
 import { parseTimelineHistory, type TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from './cluster.ts'
+import { readCondemned } from './condemned.ts'
 import { damaged } from './container.ts'
 import { parseWalKey, positionKey, type SegmentId, type TailId, type WalKey, walPrefix } from './wal-layout.ts'
 import { readHistory, readPosition, readRange, type WalPosition, type WalRange } from './wal-records.ts'
@@ -43,7 +44,7 @@ export interface WalInventoryOptions {
 
 /**
  * Lists the archive; reads the small objects, and of segments only what their names say. While a receiver is writing it is
- * a consistent picture of some moment: the position first, then tails, then what tails turn into.
+ * a consistent picture of some moment: the position first, then tails, then what tails turn into. What is condemned is left out.
  * @throws RetakeError `repo.damaged`, unless damage is collected by `onDamage`
  */
 export async function readWalInventory(
@@ -63,12 +64,15 @@ export async function readWalInventory(
       return undefined
     }
   }
+  // Before the archive is listed: a record is dropped only after everything that it names.
+  const condemned = await readCondemned(cluster, { onDamage: () => {} })
   const position = await attempt({ key: positionKey(name), what: { type: 'position' } }, () => readPosition(cluster))
-  const tails = await listTails(cluster)
+  const tails = (await listTails(cluster)).filter(({ key }) => !condemned.holdsWal(key))
   const segments: HeldSegment[] = []
   const ranges: WalRange[] = []
   const histories: TimelineHistory[] = []
   for await (const { key, sizeBytes } of cluster.store.list(walPrefix(name))) {
+    if (condemned.holdsWal(key)) continue
     const parsed = parseWalKey(name, key)
     if (parsed?.type === 'segment') {
       const { timeline, segment, partial } = parsed

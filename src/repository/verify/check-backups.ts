@@ -1,9 +1,11 @@
 /** Runs and manifests of one cluster, and whether what manifests refer to is what the packs list. */
 import type { ClusterRepository } from '../cluster.ts'
+import { readCondemned } from '../condemned.ts'
 import { type Container, openContainer } from '../container.ts'
-import { manifestKey, packKey, runKey } from '../layout.ts'
+import { manifestKey, packKey, rewriteRunKey, runKey } from '../layout.ts'
 import type { BackupSummary, FileEntry, FrameRef } from '../manifest.ts'
-import { listBackupIds, type ManifestHead, openManifest, readManifestEntries } from '../manifest-store.ts'
+import { listManifests, listNewestManifests, newestRevision } from '../manifest-revisions.ts'
+import { type ManifestHead, openManifest, openRevision, readManifestEntries } from '../manifest-store.ts'
 import { listRuns, readRun } from '../runs.ts'
 import type { VerifyContext } from './context.ts'
 import type { PackUse } from './pack-users.ts'
@@ -26,20 +28,22 @@ export async function checkBackups(
   cluster: ClusterRepository,
   options: { readonly backupId?: string | undefined },
 ): Promise<CheckedBackups> {
-  const ids = (await listBackupIds(cluster)).filter((id) => options.backupId === undefined || id === options.backupId)
+  const newest = [...(await listNewestManifests(cluster))].filter(
+    ([id]) => options.backupId === undefined || id === options.backupId,
+  )
   const packs = new Map<string, PackUse>()
   const summaries: BackupSummary[] = []
   const footers = createFooterCache(context, cluster)
   let runCount = 0
-  for (const [done, backupId] of ids.entries()) {
-    context.progress({ phase: 'manifests', done, total: ids.length, unit: 'objects' })
+  for (const [done, [backupId, revision]] of newest.entries()) {
+    context.progress({ phase: 'manifests', done, total: newest.length, unit: 'objects' })
     const facts = {
-      object: manifestKey(cluster.facts.name, backupId),
+      object: manifestKey(cluster.facts.name, backupId, revision),
       cluster: cluster.facts.name,
       backups: [backupId],
     }
     const checked = await context.findings.attempt(facts, async () => {
-      const manifest = await openManifest(cluster, backupId)
+      const manifest = (await openRevision(cluster, { backupId, revision })) ?? (await openManifest(cluster, backupId))
       return manifest && { summary: manifest.summary, runs: await checkManifest(context, manifest, { packs, footers }) }
     })
     context.counts.backups += 1
@@ -170,18 +174,14 @@ function createFooterCache(context: VerifyContext, cluster: ClusterRepository): 
 export async function checkRuns(context: VerifyContext, cluster: ClusterRepository): Promise<void> {
   const { findings } = context
   const { name } = cluster.facts
-  const manifests = new Set(await listBackupIds(cluster))
+  const manifests = await listManifests(cluster)
   const runs = await listRuns(cluster)
-  for (const backupId of new Set([...manifests, ...runs.begun, ...runs.done])) {
-    for (const what of ['begun', 'done'] as const) {
-      if (!runs[what].has(backupId)) continue
-      const key = runKey(name, backupId, what)
-      const genuine = await findings.attempt({ object: key, severity: 'warning', cluster: name }, () =>
-        readRun(cluster, backupId, what),
-      )
-      if (genuine === false)
-        findings.add({ object: key, severity: 'warning', cluster: name, problem: 'it is about another backup' })
-    }
+  // Read last: a backup that is being deleted meanwhile is condemned since before.
+  const condemned = await readCondemned(cluster, { onDamage: () => {} })
+  for (const what of ['begun', 'done', 'rewrite'] as const)
+    for (const id of what === 'rewrite' ? runs.rewrites : runs[what]) await checkRecord(context, cluster, { id, what })
+  for (const backupId of new Set([...manifests.keys(), ...runs.begun, ...runs.done])) {
+    if (condemned.backups.has(backupId)) continue
     const [begun, done] = [runs.begun.has(backupId), runs.done.has(backupId)]
     const missing = (object: string, problem: string, severity: 'error' | 'warning' | 'notice') =>
       findings.add({ object, problem, severity, cluster: name, backups: severity === 'error' ? [backupId] : [] })
@@ -194,7 +194,7 @@ export async function checkRuns(context: VerifyContext, cluster: ClusterReposito
           'warning',
         )
     } else if (done) {
-      if (await cluster.store.head(manifestKey(name, backupId))) continue
+      if ((await newestRevision(cluster, backupId)) !== undefined) continue
       missing(manifestKey(name, backupId), 'it is missing, though the backup was completed', 'error')
       if (!begun) missing(runKey(name, backupId, 'begun'), 'it is missing, though the backup was completed', 'warning')
     } else {
@@ -205,4 +205,25 @@ export async function checkRuns(context: VerifyContext, cluster: ClusterReposito
       )
     }
   }
+  for (const id of runs.rewrites) {
+    const object = rewriteRunKey(name, id)
+    const problem = 'packs are being rewritten, or that was interrupted; the next `retake prune` removes what it left'
+    findings.add({ object, problem, severity: 'notice', cluster: name })
+  }
+}
+
+async function checkRecord(
+  context: VerifyContext,
+  cluster: ClusterRepository,
+  record: { readonly id: string; readonly what: 'begun' | 'done' | 'rewrite' },
+): Promise<void> {
+  const { name } = cluster.facts
+  const { id, what } = record
+  const object = what === 'rewrite' ? rewriteRunKey(name, id) : runKey(name, id, what)
+  const facts = { object, severity: 'warning', cluster: name } as const
+  const genuine = await context.findings.attempt(facts, async () => {
+    // Deleted since it was listed: the run has ended.
+    return (await readRun(cluster, id, what)) || (await cluster.store.head(object)) === undefined
+  })
+  if (genuine === false) context.findings.add({ ...facts, problem: 'it is about another backup' })
 }

@@ -1,5 +1,7 @@
 /** Objects that nothing refers to, or that are none of Retake's. */
 import { isRetakeError } from '../../base/errors.ts'
+import { isCondemnedName } from '../condemned.ts'
+import { isHoldName } from '../holds.ts'
 import {
   clusterFactsKey,
   epochPrefix,
@@ -8,10 +10,12 @@ import {
   PACKS_PREFIX,
   packIdPrefix,
   packKey,
+  parseManifestName,
   parsePackKey,
   REPOSITORY_KEY,
 } from '../layout.ts'
-import { readLeaseHolder } from '../lease.ts'
+import { leaseRoles, readLeaseHolder } from '../lease.ts'
+import { isReaderName } from '../readers.ts'
 import { parseWalKey, walPrefix } from '../wal-layout.ts'
 import type { VerifyContext } from './context.ts'
 
@@ -59,7 +63,7 @@ function mayHideUse(object: string): boolean {
 
 async function checkLeases(context: VerifyContext, name: string): Promise<void> {
   const { repository, findings } = context
-  for (const role of ['backup', 'wal'] as const) {
+  for (const role of leaseRoles) {
     const facts = { object: leasePrefix(name, role), cluster: name, severity: 'warning' as const }
     await findings.attempt(facts, async () => {
       try {
@@ -81,8 +85,12 @@ function isKnown(key: string): boolean {
   if (folder !== 'clusters') return false
   if (key === clusterFactsKey(cluster)) return true
   if (key.startsWith(epochPrefix(cluster))) return /^[0-9A-F]{8}$/.test(name)
-  if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done)$/, ''))
-  if (kind === 'backups') return isBackupId(name)
-  if (kind === 'leases') return /\/leases\/(backup|wal)\/[0-9A-F]{16}$/.test(key)
+  if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done|rewrite)$/, ''))
+  if (kind === 'backups') return parseManifestName(name) !== undefined
+  if (kind === 'condemned') return isCondemnedName(name)
+  if (kind === 'holds') return isHoldName(name)
+  if (kind === 'verified') return isBackupId(name)
+  if (kind === 'readers') return isReaderName(name)
+  if (kind === 'leases') return leaseRoles.some((role) => name === role) && /\/[0-9A-F]{16}$/.test(key)
   return key.startsWith(walPrefix(cluster)) && parseWalKey(cluster, key) !== undefined
 }

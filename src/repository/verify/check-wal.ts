@@ -3,6 +3,7 @@ import { throwIfAborted } from '../../base/abort.ts'
 import { formatLsn, parseLsn, segmentStart } from '../../postgres/lsn.ts'
 import { parseTimelineHistory, type TimelineHistory } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../cluster.ts'
+import { type Condemned, readCondemned } from '../condemned.ts'
 import { damaged } from '../container.ts'
 import { manifestKey } from '../layout.ts'
 import type { BackupSummary } from '../manifest.ts'
@@ -36,10 +37,11 @@ export async function checkWal(
 ): Promise<void> {
   const { name, walSegmentSizeBytes } = cluster.facts
   const { findings } = context
+  const condemned = await readCondemned(cluster, { onDamage: () => {} })
   // Position, tails, segments: in this order a receiver may be writing meanwhile.
   const position = await findings.attempt({ object: positionKey(name), cluster: name }, () => readPosition(cluster))
-  const stretches: HeldStretch[] = await checkTails(context, cluster)
-  const objects = await checkObjects(context, cluster)
+  const stretches: HeldStretch[] = await checkTails(context, cluster, { condemned })
+  const objects = await checkObjects(context, cluster, { condemned })
   stretches.push(...objects.segments.map(({ id, validBytes }) => ({ ...id, beginBytes: 0, endBytes: validBytes })))
   const facts: WalFacts = { ...objects, stretches, segmentSizeBytes: walSegmentSizeBytes, position }
   for (const problem of findWalProblems(facts)) {
@@ -68,12 +70,16 @@ export async function checkWal(
 }
 
 /** Reads and authenticates every tail to its end. */
-async function checkTails(context: VerifyContext, cluster: ClusterRepository): Promise<HeldStretch[]> {
+async function checkTails(
+  context: VerifyContext,
+  cluster: ClusterRepository,
+  { condemned }: { readonly condemned: Condemned },
+): Promise<HeldStretch[]> {
   const { name } = cluster.facts
   const tails = new Map<string, TailId>()
   for await (const { key } of cluster.store.list(walPrefix(name))) {
     const parsed = parseWalKey(name, key)
-    if (parsed?.type !== 'tail') continue
+    if (parsed?.type !== 'tail' || condemned.holdsWal(key)) continue
     tails.set(tailPrefix(name, parsed), { timeline: parsed.timeline, segment: parsed.segment })
   }
   const stretches: HeldStretch[] = []
@@ -99,12 +105,17 @@ interface WalObjects {
 }
 
 /** Opens everything but tails; what cannot be opened is recorded and counts as not held. */
-async function checkObjects(context: VerifyContext, cluster: ClusterRepository): Promise<WalObjects> {
+async function checkObjects(
+  context: VerifyContext,
+  cluster: ClusterRepository,
+  { condemned }: { readonly condemned: Condemned },
+): Promise<WalObjects> {
   const { name } = cluster.facts
   const segments: SegmentTask[] = []
   const ranges: WalRange[] = []
   const histories: TimelineHistory[] = []
   for await (const { key } of cluster.store.list(walPrefix(name))) {
+    if (condemned.holdsWal(key)) continue
     const parsed = parseWalKey(name, key)
     const facts = { object: key, cluster: name }
     if (parsed?.type === 'segment') {

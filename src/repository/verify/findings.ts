@@ -29,6 +29,11 @@ export interface VerifyFinding {
 
 export const MAX_FILES = 20
 
+export interface CheckedBackup {
+  readonly cluster: string
+  readonly backupId: string
+}
+
 export interface VerifyReport {
   readonly depth: 'quick' | 'deep'
   readonly repositoryId: string
@@ -46,6 +51,8 @@ export interface VerifyReport {
   readonly bytesRead: number
   /** Pages whose PostgreSQL checksum was computed. */
   readonly pagesChecked: number
+  /** The backups whose manifest was read to its end; those that a finding of severity `error` names have not passed. */
+  readonly checked: readonly CheckedBackup[]
   /** Errors first, then by object. */
   readonly findings: readonly VerifyFinding[]
 }
