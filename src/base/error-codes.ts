@@ -68,6 +68,14 @@ export const errorCodes = facts({
   'storage.full': { exit: 1, retry: 'later' },
   /** The storage cannot be written (read-only, or no permission). */
   'storage.read-only': { exit: 1, retry: 'never' },
+  /** The storage did not answer, or not in time: network, name, port, or the service is down. What was already committed is safe. */
+  'storage.unreachable': { exit: 1, retry: 'later' },
+  /** The storage refused the credentials, or they do not allow this. The message names the operation; the hint, the permission. */
+  'storage.denied': { exit: 12, retry: 'never' },
+  /** The storage lacks something without which a repository is not safe in it, such as writing only what does not exist yet. */
+  'storage.unsupported': { exit: 22, retry: 'never' },
+  /** The object is under retention (Object Lock) and cannot be deleted before the time that the message and `details.until` name. */
+  'storage.locked': { exit: 22, retry: 'later' },
 
   /** The key does not open this repository. */
   'key.wrong': { exit: 12, retry: 'never' },

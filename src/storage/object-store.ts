@@ -8,7 +8,8 @@
  *
  * Keys are relative, `/`-separated, of the characters `A-Z a-z 0-9 . _ -`; no segment is empty, `.` or `..`, and the first does
  * not begin with a dot. No key may continue another one with a `/` (a directory could not hold both).
- * Failures are RetakeErrors: `storage.full`, `storage.read-only`, `storage.failed`; they name the object.
+ * Failures are RetakeErrors: `storage.full`, `storage.read-only`, `storage.failed`, `storage.unreachable`, `storage.denied`; they
+ * name the object. What is still under retention is not deleted: `storage.locked`, with `details.until` where that is known.
  */
 export interface ObjectInfo {
   readonly key: string
@@ -52,6 +53,11 @@ export interface ObjectStore extends ObjectReader, AsyncDisposable {
    * @throws RetakeError `repo.conflict` when the key exists
    */
   readonly openAppender?: (key: string) => Promise<ObjectAppender>
+  /**
+   * Where the storage keeps objects under retention: locks one at least until a moment, and never shortens.
+   * @returns until when it is locked now; undefined when there is no such object
+   */
+  readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
 }
 
 /** Disposing an uncommitted writer removes what it wrote. After a failed write only disposal is possible. */

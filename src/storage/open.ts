@@ -14,10 +14,13 @@ export interface OpenStoreOptions {
 }
 
 /**
- * Opens the place that a URL names: a path, a `file://` URL, or `memory:` (empty, gone with the process).
- * @throws RetakeError `config.invalid` for another kind of URL, `repo.missing` when the directory does not exist
+ * Opens the place that a URL names: a path, a `file://` URL, `s3://bucket/prefix` (see `s3/s3-location.ts`), or `memory:` (empty, gone
+ * with the process).
+ * @throws RetakeError `config.invalid` for another kind of URL, `repo.missing` when the directory or bucket does not exist
  */
 export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<ObjectStore> {
+  // Loaded only when it is needed: a repository in a directory does not pay for the SDK.
+  if (/^s3:/i.test(url)) return await (await import('./s3/open-s3.ts')).openS3Store(url)
   if (url === 'memory:' || url.startsWith('memory:')) return createMemoryStore(url.slice('memory:'.length))
   const root = directoryOf(url)
   try {
@@ -39,7 +42,7 @@ function directoryOf(url: string): string {
       'config.invalid',
       url === '' ? 'No repository was named.' : `${scheme}: is not a kind of repository.`,
       {
-        hint: 'Name a directory, such as /var/lib/retake or file:///var/lib/retake.',
+        hint: 'Name a directory, such as /var/lib/retake, or a bucket, such as s3://bucket/prefix?region=eu-central-1.',
       },
     )
   }

@@ -25,6 +25,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   pg: ['postgres', 'demo'],
   'hash-wasm': ['postgres', 'repository'],
   '@napi-rs/blake-hash': ['repository'],
+  '@aws-sdk/client-s3': ['storage'],
   commander: ['cli'],
   yaml: ['engine'],
   zod: ['engine', 'repository'],

@@ -1,0 +1,185 @@
+/**
+ * Objects in an S3-compatible bucket. An object is written by one request that the storage refuses when the name is taken
+ * (`If-None-Match: *`); larger ones by a multipart upload whose completion is refused in the same way, or, where the storage does
+ * not look at that, by one request from a spool file.
+ */
+import { RetakeError } from '../../base/errors.ts'
+import { assertKeyPrefix, assertObjectKey, bodyPieces, isObjectKey } from '../keys.ts'
+import type { ByteRange, ListOptions, ObjectBody, ObjectInfo, ObjectStore, ObjectWriter } from '../object-store.ts'
+import { LargeWrites } from './large-writes.ts'
+import { type FoundObject, findObject, fullKey, readBody, type S3Place } from './s3-place.ts'
+import { putIfAbsent } from './s3-put.ts'
+import { retainObject } from './s3-retention.ts'
+import { deleteObject, dropOldVersions } from './s3-versions.ts'
+import { S3Writer } from './s3-writer.ts'
+import { digestOf, markWrite } from './s3-writes.ts'
+
+export class S3Store implements ObjectStore {
+  readonly url: string
+  readonly #place: S3Place
+  readonly #close: () => void
+  readonly #large: LargeWrites
+  /** The version that this process last wrote of objects that are replaced; they come in handfuls. */
+  readonly #lastVersions = new Map<string, string>()
+  readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
+
+  constructor(place: S3Place, close: () => void) {
+    this.url = place.url
+    this.#place = place
+    this.#close = close
+    this.#large = new LargeWrites(place)
+    if (place.location.objectLock) this.retain = (key, until) => retainObject(place, key, until)
+  }
+
+  async get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+    assertObjectKey(key)
+    // HTTP cannot ask for nothing.
+    if (range?.lengthBytes === 0) return (await this.#find(key)) && new Uint8Array(0)
+    const { location, requests } = this.#place
+    const outcome = await requests.expect(
+      { action: 'Reading', object: key, permission: 's3:GetObject', bodyBytes: range?.lengthBytes },
+      {
+        expected: ['no-object', 'range'],
+        send: async ({ client, signal, alive }) => {
+          const answer = await client.getObject(
+            { Bucket: location.bucket, Key: fullKey(this.#place, key), ...(range ? { Range: headerOf(range) } : {}) },
+            { abortSignal: signal },
+          )
+          return { bytes: await readBody(answer, alive), contentRange: answer.ContentRange }
+        },
+      },
+    )
+    if ('failed' in outcome) return outcome.failed === 'range' ? new Uint8Array(0) : undefined
+    const { bytes, contentRange } = outcome.value
+    if (range === undefined) return bytes
+    return stretchOf(bytes, { range, contentRange, key, url: this.url })
+  }
+
+  async head(key: string): Promise<ObjectInfo | undefined> {
+    assertObjectKey(key)
+    const found = await this.#find(key)
+    return found && { key, sizeBytes: found.sizeBytes }
+  }
+
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
+    assertKeyPrefix(prefix)
+    const { location, requests } = this.#place
+    const rootBytes = fullKey(this.#place, '').length
+    let last = options.startAfter ?? ''
+    let token: string | undefined
+    do {
+      const page = await requests.run(
+        { action: 'Listing', object: prefix || '/', permission: 's3:ListBucket' },
+        ({ client, signal }) =>
+          client.listObjectsV2(
+            {
+              Bucket: location.bucket,
+              Prefix: fullKey(this.#place, prefix),
+              ...(token === undefined ? {} : { ContinuationToken: token }),
+              ...(token === undefined && last !== '' ? { StartAfter: fullKey(this.#place, last) } : {}),
+            },
+            { abortSignal: signal },
+          ),
+      )
+      for (const { Key = '', Size = 0 } of page.Contents ?? []) {
+        const key = Key.slice(rootBytes)
+        if (!Key.startsWith(fullKey(this.#place, prefix)) || key <= last) throw this.#badListing(prefix, Key)
+        last = key
+        if (isObjectKey(key)) yield { key, sizeBytes: Size }
+      }
+      if (page.IsTruncated && (page.NextContinuationToken ?? token) === token) throw this.#badListing(prefix, last)
+      token = page.IsTruncated ? page.NextContinuationToken : undefined
+    } while (token !== undefined)
+  }
+
+  async create(key: string, body: ObjectBody): Promise<boolean> {
+    assertObjectKey(key)
+    return await putIfAbsent(this.#place, { key, bytes: joined(body) })
+  }
+
+  async openWriter(key: string): Promise<ObjectWriter> {
+    assertObjectKey(key)
+    return new S3Writer(this.#place, { key, large: this.#large })
+  }
+
+  async replace(key: string, body: ObjectBody): Promise<void> {
+    assertObjectKey(key)
+    const { location, requests } = this.#place
+    const bytes = joined(body)
+    const { headers } = markWrite(location, { key, kept: false })
+    const { VersionId } = await requests.run(
+      { action: 'Writing', object: key, permission: 's3:PutObject', bodyBytes: bytes.length },
+      ({ client, signal }) =>
+        client.putObject(
+          {
+            Bucket: location.bucket,
+            Key: fullKey(this.#place, key),
+            Body: bytes,
+            ContentMD5: digestOf(bytes),
+            ...headers,
+          },
+          { abortSignal: signal },
+        ),
+    )
+    if (VersionId === undefined) return
+    const former = this.#lastVersions.get(key)
+    this.#lastVersions.set(key, VersionId)
+    await dropOldVersions(this.#place, key, { keep: VersionId, former })
+  }
+
+  async delete(key: string): Promise<boolean> {
+    assertObjectKey(key)
+    this.#lastVersions.delete(key)
+    return await deleteObject(this.#place, key)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close()
+  }
+
+  #find(key: string): Promise<FoundObject | undefined> {
+    return findObject(this.#place, key)
+  }
+
+  /** A listing that is out of order or goes round in circles would make objects look missing, or be read twice. */
+  #badListing(prefix: string, key: string): RetakeError {
+    return new RetakeError(
+      'storage.failed',
+      `Listing ${prefix || '/'} in ${this.url} failed: the storage's answer is out of order at ${key}.`,
+      { retry: 'later', hint: 'Run the command again; if it goes on, this storage does not do what S3 says.' },
+    )
+  }
+}
+
+function headerOf({ offsetBytes, lengthBytes }: ByteRange): string {
+  return `bytes=${offsetBytes}-${offsetBytes + lengthBytes - 1}`
+}
+
+/** @throws RetakeError `storage.failed` when the answer is about another stretch than was asked for */
+function stretchOf(
+  bytes: Buffer,
+  asked: {
+    readonly range: ByteRange
+    readonly contentRange: string | undefined
+    readonly key: string
+    readonly url: string
+  },
+): Uint8Array {
+  const { offsetBytes, lengthBytes } = asked.range
+  // Who does not know ranges sends everything.
+  if (asked.contentRange === undefined) return bytes.subarray(offsetBytes, offsetBytes + lengthBytes)
+  const begin = /^bytes (\d+)-/.exec(asked.contentRange)?.[1]
+  if (Number(begin) === offsetBytes && bytes.length <= lengthBytes) return bytes
+  throw new RetakeError(
+    'storage.failed',
+    `Reading ${asked.key} in ${asked.url} failed: the storage answered with another stretch (${asked.contentRange}).`,
+    { hint: 'Run the command again; if it goes on, look for a proxy or cache in front of the storage.' },
+  )
+}
+
+/** One piece is sent as it is. */
+function joined(body: ObjectBody): Uint8Array {
+  const pieces = bodyPieces(body)
+  const [only] = pieces
+  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
+}

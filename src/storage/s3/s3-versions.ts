@@ -1,0 +1,113 @@
+/**
+ * Buckets that keep versions (Object Lock needs one). There a plain deletion only hides an object, which then is paid for ever, and
+ * a replacement leaves the former content behind. So versions are deleted by their ids, oldest first: a former content never
+ * comes to light again. What is locked is not touched at all.
+ */
+import { isRetakeError, RetakeError } from '../../base/errors.ts'
+import { type FoundObject, findObject, fullKey, type S3Place } from './s3-place.ts'
+
+/** @returns false when there was no such object. @throws RetakeError `storage.locked` with `details.until` */
+export async function deleteObject(place: S3Place, key: string): Promise<boolean> {
+  const found = await findObject(place, key)
+  if (found === undefined) return false
+  const isLocked = found.lockedUntil !== undefined && found.lockedUntil.getTime() > Date.now()
+  if (isLocked || found.hasLegalHold) throw lockedError(place, { key, found })
+  if (found.versionId === undefined) {
+    await deleteVersion(place, key)
+    return true
+  }
+  try {
+    for (const versionId of await versionsOf(place, key)) await deleteVersion(place, key, versionId)
+  } catch (error) {
+    if (!isRetakeError(error, 'storage.denied')) throw error
+    // Who may not see locks learns of one only by the refusal; hiding a locked object would make a deletion of nothing.
+    if (/object.?lock|retention|WORM/i.test(String(error.cause))) throw lockedError(place, { key, found, cause: error })
+    // Versions may not be deleted here, by a policy: the object is hidden, and its bytes stay until the bucket's rules end them.
+    await deleteVersion(place, key)
+  }
+  return true
+}
+
+/** After a replacement: what was there before. @param keep the version that was just written, @param former the one that this process wrote before */
+export async function dropOldVersions(
+  place: S3Place,
+  key: string,
+  versions: { readonly keep: string; readonly former: string | undefined },
+): Promise<void> {
+  const { keep, former } = versions
+  // Known from the last time, it costs one request; the first time finds what other processes left.
+  const old = former === undefined ? (await versionsOf(place, key)).filter((version) => version !== keep) : [former]
+  for (const versionId of old) {
+    try {
+      await deleteVersion(place, key, versionId)
+    } catch (error) {
+      // The replacement has happened. What may not be deleted stays until the bucket's own rules remove it.
+      if (!isRetakeError(error, 'storage.denied')) throw error
+    }
+  }
+}
+
+/** Oldest first; marks of deletion are among them. */
+async function versionsOf(place: S3Place, key: string): Promise<string[]> {
+  const { location, requests } = place
+  const name = fullKey(place, key)
+  const found: { id: string; atMs: number; isLatest: boolean }[] = []
+  let marker: { KeyMarker: string; VersionIdMarker: string } | undefined
+  do {
+    const page = await requests.run(
+      { action: 'Listing', object: key, permission: 's3:ListBucketVersions' },
+      ({ client, signal }) =>
+        client.listObjectVersions({ Bucket: location.bucket, Prefix: name, ...marker }, { abortSignal: signal }),
+    )
+    const entries = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]
+    for (const { Key, VersionId, LastModified, IsLatest } of entries) {
+      if (Key !== name || VersionId === undefined) continue
+      found.push({ id: VersionId, atMs: LastModified?.getTime() ?? 0, isLatest: IsLatest ?? false })
+    }
+    // Names that only begin like this one come after it; all of this one's versions were seen then.
+    const isPast = entries.some(({ Key }) => Key !== undefined && Key > name)
+    const { NextKeyMarker = '', NextVersionIdMarker = '' } = page
+    marker =
+      page.IsTruncated && !isPast ? { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker } : undefined
+  } while (marker !== undefined)
+  return found
+    .sort((left, right) => Number(left.isLatest) - Number(right.isLatest) || left.atMs - right.atMs)
+    .map(({ id }) => id)
+}
+
+async function deleteVersion(place: S3Place, key: string, versionId?: string): Promise<void> {
+  const { location, requests } = place
+  const permission = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
+  await requests.expect(
+    { action: 'Deleting', object: key, permission },
+    {
+      // An earlier attempt whose answer was lost has done it.
+      expected: ['no-object'],
+      send: ({ client, signal }) =>
+        client.deleteObject(
+          {
+            Bucket: location.bucket,
+            Key: fullKey(place, key),
+            ...(versionId === undefined ? {} : { VersionId: versionId }),
+          },
+          { abortSignal: signal },
+        ),
+    },
+  )
+}
+
+function lockedError(
+  place: S3Place,
+  object: { readonly key: string; readonly found: FoundObject; readonly cause?: unknown },
+): RetakeError {
+  const { key, found, cause } = object
+  const until = found.lockedUntil?.toISOString()
+  const how = found.hasLegalHold
+    ? 'under a legal hold'
+    : `locked until ${until ?? 'a time that these credentials may not see'}`
+  return new RetakeError('storage.locked', `${key} in ${place.url} is ${how}; it was not deleted.`, {
+    hint: 'Wait until then: Retake never bypasses a lock. What could not be deleted is tried again by the next run.',
+    details: { object: key, until, mode: found.lockMode?.toLowerCase() },
+    cause,
+  })
+}
