@@ -1,6 +1,6 @@
 /**
  * `npm test [-- FILTER…]`: every test file of `src`, `test` and `examples`, those that need nothing first, then those that start
- * real PostgreSQL servers. A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
+ * real PostgreSQL servers, then those that need an S3 server (one is started for all of them). A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
  */
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeFile, summarize } from './testing/report.ts'
 import { type FileResult, runTestFile } from './testing/run-test-file.ts'
+import { startS3ForRun } from './testing/s3-server.ts'
 import { findTestFiles } from './testing/test-files.ts'
 
 const { values, positionals } = parseArgs({
@@ -31,11 +32,13 @@ const tmp = realpathSync(mkdtempSync(join(tmpdir(), 'rt-')))
 chmodSync(tmp, 0o755)
 forgetEnvironment()
 
+const s3 = startS3ForRun(files, join(tmp, 's3'))
 const results: FileResult[] = []
 const waiting = files.entries()
 
 async function work(): Promise<void> {
   for (const [index, file] of waiting) {
+    if (file.kind === 's3') await s3.ready
     if (stop.signal.aborted) return
     const result = await runTestFile(file, {
       tmpDir: join(tmp, String(index)),
@@ -51,6 +54,7 @@ async function work(): Promise<void> {
 try {
   await Promise.all(Array.from({ length: Number(values.concurrency) }, work))
 } finally {
+  await s3[Symbol.asyncDispose]()
   rmSync(tmp, { recursive: true, force: true })
 }
 

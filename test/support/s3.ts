@@ -9,9 +9,7 @@ import { after } from 'node:test'
 import { S3 } from '@aws-sdk/client-s3'
 import { randomId } from '../../src/base/ids.ts'
 import { type CephRgw, missingCephPrograms, startCephRgw } from './ceph-rgw.ts'
-
-/** Set by the test command: `endpoint access-key secret-key`, or `none: reason`. */
-export const SERVER_VARIABLE = 'RETAKE_TEST_S3'
+import { SERVER_VARIABLE } from './s3-variable.ts'
 
 export const s3Missing: string | false = (() => {
   const given = process.env[SERVER_VARIABLE]

@@ -24,6 +24,8 @@ export async function openS3Client(location: S3Location): Promise<S3> {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
+    // It would write to the terminal of whoever runs the command.
+    logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {} },
     requestHandler: {
       connectionTimeout: CONNECT_MS,
       httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },

@@ -94,11 +94,18 @@ function testReading(open: () => Promise<StoreUnderTest>): void {
 }
 
 function testWriting(open: () => Promise<StoreUnderTest>): void {
-  test('create never overwrites; one of many wins', async () => {
+  test('create and commit never overwrite; one of twenty wins', async () => {
     await using subject = await open()
     const { store } = subject
+    const commit = async (text: string) => {
+      await using writer = await store.openWriter('one')
+      await writer.write(bytes(text))
+      return await writer.commit()
+    }
     const outcomes = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => store.create('one', bytes(`from ${index}`))),
+      Array.from({ length: 20 }, (_, index) =>
+        index % 4 === 0 ? commit(`from ${index}`) : store.create('one', bytes(`from ${index}`)),
+      ),
     )
     const winner = outcomes.indexOf(true)
     assert.equal(outcomes.filter((created) => created).length, 1)
