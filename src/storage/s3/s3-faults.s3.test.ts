@@ -151,7 +151,7 @@ describe('an unreliable way to the storage', { skip: s3Missing }, () => {
     await using subject = await open()
     const { store, front } = subject
     for (const key of ['a', 'b', 'c']) await store.create(key, content)
-    front.plan({ matching: get, how: { kind: 'rewritten', change: (text) => text.replaceAll('<Key>b<', '<Key>0<') } })
+    front.plan({ matching: get, how: { kind: 'rewritten', change: (text) => text.replaceAll('/b</Key>', '/0</Key>') } })
     await assert.rejects(Array.fromAsync(store.list('')), (error) => isRetakeError(error, 'storage.failed'))
     front.plan({ matching: get, how: { kind: 'rewritten', range: 'bytes 5-8/20000' } })
     await assert.rejects(store.get('a', { offsetBytes: 10, lengthBytes: 4 }), (error) =>
