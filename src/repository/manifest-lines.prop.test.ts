@@ -25,11 +25,14 @@ const runs = fc
       lengthBytes: fc.integer({ min: 1, max: 50 }),
       frameOffsetBytes: fc.nat(50),
       frame: fc.option(frame, { nil: undefined }),
+      again: fc.nat(3),
     }),
   )
   .map((parts) => {
     let offsetBytes = 0
-    return parts.map(({ lengthBytes, frameOffsetBytes, frame }): FileRun => {
+    return parts.map(({ lengthBytes, frameOffsetBytes, frame: own, again }, index): FileRun => {
+      // Most runs of an incremental backup lie in frames that were named before.
+      const frame = again > 0 ? (parts[index - again]?.frame ?? own) : own
       const run = { offsetBytes, lengthBytes, ...(frame ? { frame, frameOffsetBytes } : { frameOffsetBytes: 0 }) }
       offsetBytes += lengthBytes
       return run
@@ -44,8 +47,10 @@ const file = fc
     runs,
     tornBlocks: fc.option(blocks, { nil: undefined }),
     corruptBlocks: fc.option(blocks, { nil: undefined }),
+    allVisible: fc.option(fc.constantFrom('_w8', 'AQ', '__8f'), { nil: undefined }),
+    contentId: fc.option(fc.constant('C'.repeat(43)), { nil: undefined }),
   })
-  .map(({ tornBlocks, corruptBlocks, ...rest }): ManifestEntry => {
+  .map(({ tornBlocks, corruptBlocks, allVisible, contentId, ...rest }): ManifestEntry => {
     const sizeBytes = rest.runs.reduce((sum, run) => sum + run.lengthBytes, 0)
     return {
       type: 'file',
@@ -53,6 +58,8 @@ const file = fc
       sizeBytes,
       ...(tornBlocks ? { tornBlocks } : {}),
       ...(corruptBlocks ? { corruptBlocks } : {}),
+      ...(allVisible ? { allVisible } : {}),
+      ...(contentId ? { contentId } : {}),
     }
   })
 const hex = fc
@@ -109,6 +116,12 @@ test('what would lead a restore astray is refused', () => {
     '["f","a",10,384,0,[[10,0,0,1,64,26,2000000,1,"id"]]]',
     '["f","a",10,384,0,[[10,0,0,-1,64,26,10,1,"id"]]]',
     '["f","a",0,384,0,[0]]',
+    `["f","a",10,384,0,[${run}],{"torn":[-1]}]`,
+    `["f","a",10,384,0,[${run}],{"visible":"*"}]`,
+    `["f","a",10,384,0,[${run}],{"else":1}]`,
+    `["f","a",20,384,0,[${run},[10,0,1]]]`,
+    `["f","a",10,384,0,[[10,0,0],${run}]]`,
+    `["f","a",20,384,0,[${run},[10,5,0]]]`,
     '["x","a",1]',
     '["d","",448]',
     '["l","a"]',

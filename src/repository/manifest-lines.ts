@@ -18,28 +18,43 @@ export function encodeEntry(entry: ManifestEntry, packCount: number): string {
     case 'file': {
       const problem = findRunProblem(entry, packCount)
       assert(problem === undefined, `runs of ${entry.path}: ${problem}`)
-      const { path, sizeBytes, mode, modifiedMs, tornBlocks = [], corruptBlocks = [] } = entry
-      const line: unknown[] = ['f', path, sizeBytes, mode, Math.round(modifiedMs), entry.runs.map(encodeRun)]
-      if (tornBlocks.length > 0 || corruptBlocks.length > 0) line.push(tornBlocks, corruptBlocks)
-      return JSON.stringify(line)
+      const { path, sizeBytes, mode, modifiedMs } = entry
+      const more = encodeMore(entry)
+      const line: unknown[] = ['f', path, sizeBytes, mode, Math.round(modifiedMs), encodeRuns(entry.runs)]
+      return JSON.stringify(more === undefined ? line : [...line, more])
     }
   }
 }
 
-function encodeRun(run: FileRun): unknown {
-  const { frame } = run
-  if (frame === undefined) return run.lengthBytes
-  const codec = frame.codec === 'zstd' ? 0 : 1
-  const place = [
-    frame.pack,
-    frame.index,
-    frame.offsetBytes,
-    frame.storedBytes,
-    frame.plainBytes,
-    codec,
-    frame.contentId,
-  ]
-  return [run.lengthBytes, run.frameOffsetBytes, ...place]
+/** A frame is described where it is first used in the line; later runs name it by its place among those of the line. */
+function encodeRuns(runs: readonly FileRun[]): unknown[] {
+  const frames = new Map<string, number>()
+  return runs.map(({ lengthBytes, frameOffsetBytes, frame }) => {
+    if (frame === undefined) return lengthBytes
+    const key = frameKey(frame)
+    const known = frames.get(key)
+    if (known !== undefined) return [lengthBytes, frameOffsetBytes, known]
+    frames.set(key, frames.size)
+    const { pack, index, offsetBytes, storedBytes, plainBytes, contentId } = frame
+    const codec = frame.codec === 'zstd' ? 0 : 1
+    return [lengthBytes, frameOffsetBytes, pack, index, offsetBytes, storedBytes, plainBytes, codec, contentId]
+  })
+}
+
+/** All of it: that a place in a pack has one description is for verify to check, not for an encoder to assume. */
+function frameKey({ pack, index, offsetBytes, storedBytes, plainBytes, codec, contentId }: FrameRef): string {
+  return `${pack} ${index} ${offsetBytes} ${storedBytes} ${plainBytes} ${codec} ${contentId}`
+}
+
+function encodeMore(entry: FileEntry): object | undefined {
+  const { tornBlocks = [], corruptBlocks = [], allVisible, contentId } = entry
+  const more = {
+    ...(tornBlocks.length > 0 ? { torn: tornBlocks } : {}),
+    ...(corruptBlocks.length > 0 ? { corrupt: corruptBlocks } : {}),
+    ...(allVisible === undefined ? {} : { visible: allVisible }),
+    ...(contentId === undefined ? {} : { content: contentId }),
+  }
+  return Object.keys(more).length > 0 ? more : undefined
 }
 
 /** The entry of a line, or undefined when the line is not in the format. */
@@ -69,8 +84,8 @@ export function decodeEntry(line: string, packCount: number): ManifestEntry | un
 }
 
 function decodeFile(value: readonly unknown[], packCount: number): FileEntry | undefined {
-  const [, path, sizeBytes, mode, modifiedMs, rawRuns, torn, corrupt] = value
-  if (value.length !== 6 && value.length !== 8) return undefined
+  const [, path, sizeBytes, mode, modifiedMs, rawRuns, rawMore] = value
+  if (value.length !== 6 && value.length !== 7) return undefined
   if (
     !isPath(path) ||
     !isCount(sizeBytes) ||
@@ -79,43 +94,69 @@ function decodeFile(value: readonly unknown[], packCount: number): FileEntry | u
     !Array.isArray(rawRuns)
   )
     return undefined
+  const runs = decodeRuns(rawRuns)
+  if (runs === undefined) return undefined
+  const base = { type: 'file', path, sizeBytes, mode, modifiedMs: modifiedMs as number, runs } as const
+  if (findRunProblem(base, packCount) !== undefined) return undefined
+  if (value.length === 6) return base
+  const more = decodeMore(rawMore)
+  return more && { ...base, ...more }
+}
+
+type MoreOfFile = Pick<FileEntry, 'tornBlocks' | 'corruptBlocks' | 'allVisible' | 'contentId'>
+
+function decodeMore(value: unknown): MoreOfFile | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const { torn = [], corrupt = [], visible, content, ...others } = value as Record<string, unknown>
+  if (Object.keys(others).length > 0 || !isCountList(torn) || !isCountList(corrupt)) return undefined
+  if (visible !== undefined && !(isText(visible) && /^[A-Za-z0-9_-]*$/.test(visible))) return undefined
+  if (content !== undefined && !isText(content)) return undefined
+  return {
+    ...(torn.length > 0 ? { tornBlocks: torn } : {}),
+    ...(corrupt.length > 0 ? { corruptBlocks: corrupt } : {}),
+    ...(visible === undefined ? {} : { allVisible: visible }),
+    ...(content === undefined ? {} : { contentId: content }),
+  }
+}
+
+function decodeRuns(values: readonly unknown[]): FileRun[] | undefined {
   const runs: FileRun[] = []
+  const frames: FrameRef[] = []
   let offsetBytes = 0
-  for (const rawRun of rawRuns as unknown[]) {
-    const run = decodeRun(rawRun, offsetBytes)
+  for (const value of values) {
+    const run = decodeRun(value, { offsetBytes, frames })
     if (run === undefined) return undefined
     runs.push(run)
     offsetBytes += run.lengthBytes
   }
-  const base = { type: 'file', path, sizeBytes, mode, modifiedMs: modifiedMs as number, runs } as const
-  if (findRunProblem(base, packCount) !== undefined) return undefined
-  if (value.length === 6) return base
-  if (!isCountList(torn) || !isCountList(corrupt)) return undefined
-  return {
-    ...base,
-    ...(torn.length > 0 ? { tornBlocks: torn } : {}),
-    ...(corrupt.length > 0 ? { corruptBlocks: corrupt } : {}),
-  }
+  return runs
 }
 
-function decodeRun(value: unknown, offsetBytes: number): FileRun | undefined {
+function decodeRun(
+  value: unknown,
+  before: { readonly offsetBytes: number; readonly frames: FrameRef[] },
+): FileRun | undefined {
+  const { offsetBytes, frames } = before
   if (isCount(value)) return { offsetBytes, lengthBytes: value, frameOffsetBytes: 0 }
-  if (!Array.isArray(value) || value.length !== 9) return undefined
-  const [lengthBytes, frameOffsetBytes, pack, index, frameOffset, storedBytes, plainBytes, codec, contentId] =
-    value as unknown[]
-  if (!isCount(lengthBytes) || !isCount(frameOffsetBytes) || !isCount(pack) || !isCount(index)) return undefined
-  if (!isCount(frameOffset) || !isCount(storedBytes) || !isCount(plainBytes)) return undefined
-  if ((codec !== 0 && codec !== 1) || !isText(contentId)) return undefined
-  const frame: FrameRef = {
-    pack,
-    index,
-    offsetBytes: frameOffset,
-    storedBytes,
-    plainBytes,
-    codec: codec === 0 ? 'zstd' : 'raw',
-    contentId,
+  if (!Array.isArray(value)) return undefined
+  const [lengthBytes, frameOffsetBytes, first] = value as unknown[]
+  if (!isCount(lengthBytes) || !isCount(frameOffsetBytes) || !isCount(first)) return undefined
+  if (value.length === 3) {
+    const frame = frames[first]
+    return frame && { offsetBytes, lengthBytes, frame, frameOffsetBytes }
   }
+  const frame = value.length === 9 ? decodeFrame(value.slice(2)) : undefined
+  if (frame === undefined) return undefined
+  frames.push(frame)
   return { offsetBytes, lengthBytes, frame, frameOffsetBytes }
+}
+
+function decodeFrame(value: readonly unknown[]): FrameRef | undefined {
+  const [pack, index, offsetBytes, storedBytes, plainBytes, codec, contentId] = value
+  if (!isCount(pack) || !isCount(index) || !isCount(offsetBytes)) return undefined
+  if (!isCount(storedBytes) || !isCount(plainBytes)) return undefined
+  if ((codec !== 0 && codec !== 1) || !isText(contentId)) return undefined
+  return { pack, index, offsetBytes, storedBytes, plainBytes, codec: codec === 0 ? 'zstd' : 'raw', contentId }
 }
 
 /** Runs adjoin, cover the file exactly, lie inside their frames, and name packs that were declared. */

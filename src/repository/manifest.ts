@@ -67,7 +67,23 @@ export interface FileEntry {
   readonly tornBlocks?: readonly number[] | undefined
   /** Blocks that are corrupt on the server itself; the backup holds them as they are. */
   readonly corruptBlocks?: readonly number[] | undefined
+  /**
+   * Of a relation's main fork: a bit for each page, lowest first, that says whether the page called all its rows visible; base64url,
+   * without zeros at the end. PostgreSQL may set that flag without moving the page's LSN, so an incremental backup compares it.
+   */
+  readonly allVisible?: string | undefined
+  /** Of a file that shares a frame with others: the content id of all its bytes, so that it is recognised without being stored again. */
+  readonly contentId?: string | undefined
 }
+
+/** A database as the catalog named it while its backup began. Made anew, also with its old oid, it has another version. */
+export interface DatabaseVersion {
+  readonly oid: number
+  readonly version: string
+}
+
+/** How an incremental backup knew which pages had changed since its parent. */
+export type ChangeSource = 'wal-summaries' | 'page-lsn' | 'content'
 
 export interface TablespaceInfo {
   readonly oid: number
@@ -76,7 +92,13 @@ export interface TablespaceInfo {
 
 export interface BackupSummary {
   readonly backupId: string
-  readonly type: 'full'
+  /** `incremental`: what its parent already held is referred to. Either kind is complete by itself. */
+  readonly type: 'full' | 'incremental'
+  /** Of an incremental one; for information only. */
+  readonly parent?: string | undefined
+  readonly changeSource?: ChangeSource | undefined
+  /** Why it is a full one, or took a slower way to the changes, though neither was asked for: a sentence. */
+  readonly reason?: string | undefined
   readonly label?: string | undefined
   readonly cluster: string
   readonly systemIdentifier: string
@@ -94,11 +116,17 @@ export interface BackupSummary {
   readonly startedAt: string
   readonly stoppedAt: string
   readonly tablespaces: readonly TablespaceInfo[]
+  readonly databases?: readonly DatabaseVersion[] | undefined
   readonly fileCount: number
   /** Plaintext bytes of all files. */
   readonly totalBytes: number
   /** Bytes added to the repository by this backup. */
   readonly storedBytes: number
+  /** Bytes that came from the server. */
+  readonly readBytes?: number | undefined
+  /** Of an incremental one: bytes of pages and files that were not as its parent holds them. */
+  readonly changedBytes?: number | undefined
+  /** Packs that the manifest names, those of earlier backups among them. */
   readonly packCount: number
   readonly tornBlockCount: number
   readonly corruptBlockCount: number
