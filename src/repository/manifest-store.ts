@@ -233,6 +233,13 @@ export async function* readEntries(cluster: ClusterRepository, backupId: string)
 
 /** As {@link readEntries}, for a manifest that is already open. */
 export async function* readManifestEntries(manifest: ManifestHead): AsyncGenerator<ManifestEntry> {
+  for await (const { entry } of readManifestLines(manifest)) yield entry
+}
+
+/** The entries with the lines that they stand in. @throws RetakeError `repo.damaged` */
+export async function* readManifestLines(
+  manifest: ManifestHead,
+): AsyncGenerator<{ readonly entry: ManifestEntry; readonly line: string }> {
   const { container, summary } = manifest
   let packCount = 0
   let lineNumber = 0
@@ -241,7 +248,7 @@ export async function* readManifestEntries(manifest: ManifestHead): AsyncGenerat
     const entry = decodeEntry(line, packCount)
     if (entry === undefined) throw damaged(container, `its line ${lineNumber} is not in the format`)
     if (entry.type === 'pack') packCount += 1
-    yield entry
+    yield { entry, line }
   }
   if (lineNumber !== manifest.entryCount || packCount !== summary.packCount) {
     throw damaged(container, 'it has not as many entries as its summary says')

@@ -10,6 +10,7 @@ import { generateKey, type KeyMaterial } from '../../src/repository/keys/key-mat
 import type { BackupSummary } from '../../src/repository/manifest.ts'
 import { createRepository, openRepository, type Repository } from '../../src/repository/repository.ts'
 import { backUp } from '../../src/sources/physical/backup.ts'
+import type { BackupType } from '../../src/sources/physical/basis.ts'
 import { readServerSettings } from '../../src/sources/physical/preflight.ts'
 import { receiveWal } from '../../src/sources/physical/receiver.ts'
 import { ServerLine } from '../../src/sources/physical/server-line.ts'
@@ -25,7 +26,7 @@ export interface Protection extends AsyncDisposable {
   readonly url: string
   readonly temp: TempDirectory
   readonly slot: string
-  backUp(options?: { readonly signal?: AbortSignal }): Promise<BackupSummary>
+  backUp(options?: { readonly signal?: AbortSignal; readonly type?: BackupType }): Promise<BackupSummary>
   /** Receives in the background until the returned receiver is stopped. */
   receive(options?: { readonly synchronous?: boolean; readonly target?: ConnectionTarget }): Receiver
   /** Fetches what the server has now, and ends. */

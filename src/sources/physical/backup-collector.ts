@@ -3,14 +3,17 @@
  * soon as everything they refer to is stored.
  */
 import { assert } from '../../base/errors.ts'
-import { isRelationFile } from '../../postgres/relation-path.ts'
+import { isRelationFile, type RelationFile } from '../../postgres/relation-path.ts'
 import { type TarEntry, type TarEvent, TarReader } from '../../postgres/tar.ts'
-import type { ManifestEntry, PackEntry } from '../../repository/manifest.ts'
+import type { FileRun, FrameRef, ManifestEntry } from '../../repository/manifest.ts'
 import { type AssembledFile, FileAssembly, type FileHeader } from './file-assembly.ts'
-import { FrameCutter, type FrameJob, type FramePiece } from './frame-cutter.ts'
-import type { CheckedStretch, FrameOutcome } from './frame-processor.ts'
-import type { PackFacts } from './pack-series.ts'
+import { FrameCutter, type FrameJob, type FramePiece, isLargeFile } from './frame-cutter.ts'
+import type { FrameOutcome, Placement, TaskPiece } from './frame-task.ts'
+import type { KnownStretch } from './known-content.ts'
+import { encodeVisible, joinRuns, sliceRuns } from './known-pages.ts'
+import type { PackFacts, StoredFrame } from './pack-series.ts'
 import type { PageVerdict, SuspectFile } from './page-judgement.ts'
+import type { ParentView } from './parent-view.ts'
 import type { Slab } from './slab.ts'
 
 /** Entries that wait to be written to the manifest before the stream is held back. */
@@ -22,6 +25,7 @@ export interface BackupCollectorOptions {
   readonly addEntry: (entry: ManifestEntry) => Promise<void>
   readonly judge: (file: SuspectFile) => Promise<PageVerdict>
   readonly failed: (error: unknown) => void
+  readonly parent: ParentView
   readonly checksums: boolean
   readonly blockSizeBytes: number
   readonly relationSegmentBlocks: number
@@ -33,14 +37,29 @@ export interface BackupTotals {
   packCount: number
   tornBlockCount: number
   corruptBlockCount: number
+  /** See `FrameOutcome.changedBytes`. */
+  changedBytes: number
+}
+
+interface FileFacts {
+  readonly relation: RelationFile | undefined
+  readonly wholeFile: boolean
 }
 
 export class BackupCollector {
-  readonly totals: BackupTotals = { fileCount: 0, totalBytes: 0, packCount: 0, tornBlockCount: 0, corruptBlockCount: 0 }
+  readonly totals: BackupTotals = {
+    fileCount: 0,
+    totalBytes: 0,
+    packCount: 0,
+    tornBlockCount: 0,
+    corruptBlockCount: 0,
+    changedBytes: 0,
+  }
   readonly #options: BackupCollectorOptions
   readonly #cutter: FrameCutter
   readonly #assembly: FileAssembly
   readonly #packNumbers = new Map<string, number>()
+  readonly #facts = new Map<number, FileFacts>()
   #file: { readonly number: number; sizeBytes: number } | undefined
   #tar = new TarReader()
   #prefix = ''
@@ -101,6 +120,8 @@ export class BackupCollector {
   beginFile(header: FileHeader, sizeBytes: number | undefined): void {
     const number = this.#assembly.begin(header)
     this.#file = { number, sizeBytes: 0 }
+    const wholeFile = sizeBytes !== undefined && !isLargeFile(sizeBytes)
+    this.#facts.set(number, { relation: isRelationFile(header.path), wholeFile })
     this.#cutter.beginFile(number, sizeBytes)
   }
 
@@ -131,54 +152,123 @@ export class BackupCollector {
   }
 
   packOpened(pack: PackFacts): void {
-    this.#packNumbers.set(pack.packId, this.totals.packCount++)
-    const entry: PackEntry = { type: 'pack', packId: pack.packId, salt: pack.salt, epoch: pack.epoch }
-    this.#add(entry)
+    this.#options.parent.opened(pack)
+    this.#packNumber(pack)
   }
 
   frameStored(job: FrameJob, outcome: FrameOutcome): void {
-    const { frame, badPages } = outcome
-    const bad = new Map(badPages.map((found) => [found.piece, found.pages]))
-    const ref = frame && refTo(frame, this.#packNumber(frame.packId))
-    for (const [index, piece] of job.pieces.entries()) this.#assembly.place(piece, ref, bad.get(index) ?? [])
+    this.totals.changedBytes += outcome.changedBytes
+    this.#remember(outcome.placements)
+    this.#assembly.answered(job.pieces, outcome)
   }
 
-  /** The stretches of a frame that belong to relation files, whose pages carry checksums. */
-  checkedStretches(job: FrameJob): CheckedStretch[] {
-    return job.pieces.flatMap((piece, index) => this.#checked(piece, index))
+  /** What had waited in a bundle is stored. */
+  bundled(placements: readonly Placement[]): void {
+    this.#remember(placements)
+    this.#assembly.place(placements)
   }
 
-  #checked(piece: FramePiece, index: number): CheckedStretch[] {
-    const { frameOffsetBytes, lengthBytes, fileOffsetBytes } = piece
-    const first = this.#options.checksums ? this.#firstBlock(this.#assembly.header(piece.file).path) : undefined
-    if (first === undefined) return []
-    const firstBlockNumber = first + fileOffsetBytes / this.#options.blockSizeBytes
-    return [{ piece: index, frameOffsetBytes, lengthBytes, firstBlockNumber }]
+  /** Where contents are held already; the packs of what is found are declared, because it will be referred to. */
+  lookUp(contentIds: readonly string[]): (KnownStretch | undefined)[] {
+    return contentIds.map((id) => this.#options.parent.content(id))
   }
 
-  /** The number of a file's first block in its relation; undefined when its pages carry no checksums. */
-  #firstBlock(path: string): number | undefined {
-    const relation = isRelationFile(path)
-    return relation && relation.segmentNumber * this.#options.relationSegmentBlocks
+  /** What the workers need to know about the pieces of a frame. */
+  pieces(job: FrameJob): TaskPiece[] {
+    return job.pieces.map((piece) => this.#describe(piece))
   }
 
-  #packNumber(packId: string): number {
-    const number = this.#packNumbers.get(packId)
-    assert(number !== undefined, 'a pack is declared before it is referred to')
+  #describe(piece: FramePiece): TaskPiece {
+    const { parent, checksums, blockSizeBytes } = this.#options
+    const { path } = this.#assembly.header(piece.file)
+    const { relation, wholeFile } = this.#factsOf(piece.file)
+    const first = relation && this.#firstBlock(relation)
+    return {
+      ...piece,
+      firstBlockNumber: first === undefined ? undefined : first + piece.fileOffsetBytes / blockSizeBytes,
+      checked: checksums && relation !== undefined,
+      mainFork: relation?.fork === 'main',
+      wholeFile,
+      known: relation?.fork === 'main' ? parent.pages(path, piece, this.#firstBlock(relation)) : undefined,
+      knownContentId: wholeFile ? parent.contentIdOf(path) : undefined,
+    }
+  }
+
+  #factsOf(number: number): FileFacts {
+    const facts = this.#facts.get(number)
+    assert(facts !== undefined, `file ${number} is in flight`)
+    return facts
+  }
+
+  /** The number of a file's first block in its relation. */
+  #firstBlock(relation: RelationFile): number {
+    return relation.segmentNumber * this.#options.relationSegmentBlocks
+  }
+
+  /** What is stored now can be referred to later in the same backup. */
+  #remember(placements: readonly Placement[]): void {
+    for (const { contentId, source, lengthBytes } of placements) {
+      if (contentId === undefined || typeof source === 'string') continue
+      this.#options.parent.remember(contentId, { ...source, lengthBytes })
+    }
+  }
+
+  #packNumber(pack: PackFacts): number {
+    const known = this.#packNumbers.get(pack.packId)
+    if (known !== undefined) return known
+    const number = this.totals.packCount++
+    this.#packNumbers.set(pack.packId, number)
+    this.#add({ type: 'pack', packId: pack.packId, salt: pack.salt, epoch: pack.epoch })
     return number
+  }
+
+  #reference({ packId, ...frame }: StoredFrame): FrameRef {
+    const pack = this.#options.parent.pack(packId)
+    assert(pack !== undefined, 'a pack is ours or was named by an earlier backup')
+    return { pack: this.#packNumber(pack), ...frame }
+  }
+
+  #runs(file: AssembledFile): FileRun[] {
+    const known = file.placements.some(({ source }) => source === 'parent')
+      ? this.#options.parent.file(file.path)
+      : undefined
+    return file.placements.flatMap((placement): FileRun[] => {
+      const { fileOffsetBytes: offsetBytes, lengthBytes, source } = placement
+      if (source === 'zeros') return [{ offsetBytes, lengthBytes, frameOffsetBytes: 0 }]
+      if (source !== 'parent') {
+        const { frame, frameOffsetBytes } = source
+        return [{ offsetBytes, lengthBytes, frame: this.#reference(frame), frameOffsetBytes }]
+      }
+      assert(known !== undefined, 'what is left to the parent is a file of it')
+      return sliceRuns(known.entry.runs, placement).map((run) => {
+        const pack = run.frame && known.packs[run.frame.pack]
+        if (!run.frame || !pack) return run
+        return { ...run, frame: { ...run.frame, pack: this.#packNumber(pack) } }
+      })
+    })
   }
 
   #completed(file: AssembledFile): void {
     this.totals.fileCount++
     this.totals.totalBytes += file.sizeBytes
-    const { badPages, ...rest } = file
-    const entry = { type: 'file' as const, ...rest }
+    const { badPages, path, mode, modifiedMs, sizeBytes, findings } = file
+    const { relation } = this.#factsOf(file.file)
+    this.#facts.delete(file.file)
+    const allVisible = encodeVisible(findings, this.#options.blockSizeBytes)
+    const contentId = findings.find((one) => one.contentId !== undefined)?.contentId
+    const entry = {
+      type: 'file' as const,
+      ...{ path, sizeBytes, mode, modifiedMs },
+      runs: joinRuns(this.#runs(file)),
+      ...(allVisible === undefined ? {} : { allVisible }),
+      ...(contentId === undefined ? {} : { contentId }),
+    }
     if (badPages.length === 0) {
       this.#add(entry)
       return
     }
     this.#enqueue(async () => {
-      const firstBlockNumber = this.#firstBlock(file.path) ?? 0
+      const firstBlockNumber = relation ? this.#firstBlock(relation) : 0
       const { tornBlocks, corruptBlocks } = await this.#options.judge({ path: file.path, firstBlockNumber, badPages })
       this.totals.tornBlockCount += tornBlocks.length
       this.totals.corruptBlockCount += corruptBlocks.length
@@ -201,8 +291,4 @@ export class BackupCollector {
     this.#entries = this.#entries.finally(() => this.#entriesWaiting--)
     this.#entries.catch(this.#options.failed)
   }
-}
-
-function refTo({ packId: _, ...frame }: FrameOutcome['frame'] & object, pack: number) {
-  return { pack, ...frame }
 }

@@ -11,6 +11,7 @@ import type { BackupSummary, TablespaceInfo } from '../../repository/manifest.ts
 import { ManifestWriter } from '../../repository/manifest-store.ts'
 import { contentId, DEFAULT_COMPRESSION_LEVEL } from '../../repository/sealing.ts'
 import { BackupCollector, type BackupTotals } from './backup-collector.ts'
+import type { Basis } from './basis.ts'
 import { type FramePool, openFramePool } from './frame-pool.ts'
 import { judgePages, type PageVerdict, type SuspectFile } from './page-judgement.ts'
 import type { ServerSettings } from './preflight.ts'
@@ -23,6 +24,10 @@ export interface BackupCopyOptions {
   readonly backupId: string
   readonly line: ServerLine
   readonly settings: ServerSettings
+  /** What may be referred to. */
+  readonly basis: Basis
+  /** The server has begun, and sends no file before this is done. */
+  readonly begun: (start: BackupStart) => Promise<void>
   /** zstd level. */
   readonly compressionLevel?: number | undefined
   /** Threads; 0 works in the caller's. */
@@ -79,6 +84,7 @@ export class BackupCopy implements AsyncDisposable {
       submit: (job) => this.#pool.submit(job),
       addEntry: (entry) => manifest.add(entry),
       judge: (file) => this.#judge(file),
+      parent: options.basis.view,
       failed,
       checksums: settings.dataChecksums,
       blockSizeBytes: settings.blockSizeBytes,
@@ -91,14 +97,17 @@ export class BackupCopy implements AsyncDisposable {
         backupId,
         compressionLevel,
         blockSizeBytes: settings.blockSizeBytes,
+        pageRule: options.basis.pageRule(settings.walSegmentSizeBytes),
         slab: this.#slab,
         workers: livesInThisProcess(cluster.store)
           ? 0
           : (options.workers ?? Math.min(MOST_WORKERS, availableParallelism())),
-        checkedStretches: (job) => this.#collector.checkedStretches(job),
+        pieces: (job) => this.#collector.pieces(job),
       },
       {
         pack: (pack) => this.#collector.packOpened(pack),
+        bundled: (placements) => this.#collector.bundled(placements),
+        lookUp: async (contentIds) => this.#collector.lookUp(contentIds),
         stored: (job, outcome) => this.#collector.frameStored(job, outcome),
         failed,
       },
@@ -118,6 +127,7 @@ export class BackupCopy implements AsyncDisposable {
       this.#start = { lsn, timeline, tablespaces: tablespaces.map(({ oid, location }) => ({ oid, location })) }
       this.#expectedBytes = start.tablespaces.reduce((sum, { sizeBytes }) => sum + sizeBytes, start.baseSizeBytes)
       this.#report()
+      return this.#options.begun(this.#start)
     },
     archive: (name) => {
       this.#closeArchive()
@@ -158,6 +168,7 @@ export class BackupCopy implements AsyncDisposable {
     readonly start: BackupStart
     readonly totals: BackupTotals
     readonly storedBytes: number
+    readonly readBytes: number
   }> {
     this.#closeArchive()
     if (this.#manifestOpen) this.#collector.endFile()
@@ -167,7 +178,7 @@ export class BackupCopy implements AsyncDisposable {
       await this.#collector.settle()
       this.#throwIfFailed()
       assert(this.#start !== undefined, 'a base backup begins')
-      return { start: this.#start, totals: this.#collector.totals, storedBytes }
+      return { start: this.#start, totals: this.#collector.totals, storedBytes, readBytes: this.#doneBytes }
     } catch (error) {
       throw this.#failure ? this.#failure.error : error
     }

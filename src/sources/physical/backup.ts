@@ -1,5 +1,5 @@
 /**
- * The full physical backup. Order (R1, F1): every pack durable, then the manifest, which is the commit. Whatever ends it
+ * The physical backup, full or incremental. Order (R1, F1): every pack durable, then the manifest, which is the commit. Whatever ends it
  * before that, an error, an abort, a lost lease, leaves nothing that a reader sees.
  */
 import { throwIfAborted } from '../../base/abort.ts'
@@ -8,18 +8,22 @@ import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import { timeOrderedId } from '../../base/ids.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
 import { retakeVersion } from '../../base/version.ts'
+import { buildTimelinePath, type TimelinePath } from '../../catalog/timeline-path.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import { runBaseBackup } from '../../postgres/replication/base-backup.ts'
 import { openReplication, type ReplicationConnection } from '../../postgres/replication/connection.ts'
+import { parseTimelineHistory } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
-import { BackupCopy } from './backup-copy.ts'
+import { BackupCopy, type BackupStart } from './backup-copy.ts'
+import { type BackupType, Basis } from './basis.ts'
 import {
   assertBackupPossible,
   assertSameCluster,
+  readDatabases,
   readServerSettings,
   readServerTime,
   type ServerSettings,
@@ -29,6 +33,11 @@ import { ServerLine } from './server-line.ts'
 export interface BackUpOptions {
   readonly cluster: ClusterRepository
   readonly target: ConnectionTarget
+  /**
+   * `full` reads and compares everything by its content; `incremental` refers to what its parent holds. Default: incremental, and full
+   * where there is no parent or it does not fit, which the summary then says. Either is complete by itself.
+   */
+  readonly type?: BackupType | undefined
   /** Free text, kept with the backup. */
   readonly label?: string | undefined
   /** zstd level, 1 to 19; higher is smaller and slower. Default 1, by measurement. */
@@ -47,6 +56,7 @@ export interface BackUpOptions {
 
 interface BackupContext {
   readonly options: BackUpOptions
+  readonly basis: Basis
   readonly backupId: string
   readonly line: ServerLine
   readonly replication: ReplicationConnection
@@ -56,7 +66,7 @@ interface BackupContext {
 }
 
 /**
- * Takes a full backup over the replication connection and commits it. The WAL from its start to its stop must be archived
+ * Takes a backup over the replication connection and commits it. The WAL from its start to its stop must be archived
  * as well before it can be restored; `ensureWal` sees to that.
  *
  * Memory is bounded whatever the size of the database. Corrupt pages do not fail the backup: they are counted in the
@@ -78,17 +88,43 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   const backupId = timeOrderedId(clock.now())
   await beginRun(cluster, backupId)
   try {
-    return await copyAndCommit({ options, backupId, line, replication, settings, signal, lease })
+    // Condemned packs are read once the run is on record: what is condemned later stays while we run.
+    using basis = await openBasis({ options, line, replication, settings, signal })
+    return await copyAndCommit({ options, basis, backupId, line, replication, settings, signal, lease })
   } catch (error) {
     await cleanUp(cluster, { signal: lease.signal, logger })
     throw explain(error)
   }
 }
 
+async function openBasis(
+  context: Pick<BackupContext, 'options' | 'line' | 'replication' | 'settings' | 'signal'>,
+): Promise<Basis> {
+  const { options, line, replication, settings, signal } = context
+  const { cluster, type, logger = silentLogger } = options
+  const { timeline, flushLsn } = await replication.identifySystem()
+  return await Basis.open({
+    cluster,
+    type,
+    server: { ...settings, lsn: flushLsn, timelinePath: await readTimelinePath(replication, timeline) },
+    databases: await readDatabases(line),
+    condemned: new Set(),
+    logger,
+    signal,
+  })
+}
+
+/** The timelines that the server came through. */
+async function readTimelinePath(replication: ReplicationConnection, timeline: number): Promise<TimelinePath> {
+  const file = timeline > 1 ? await replication.timelineHistory(timeline) : undefined
+  return buildTimelinePath(file ? [parseTimelineHistory(timeline, file.content.toString('utf8'))] : [], timeline)
+}
+
 async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
-  const { options, backupId, line, replication, settings, signal, lease } = context
+  const { options, basis, backupId, line, replication, settings, signal, lease } = context
   const { cluster, onProgress } = options
-  await using copy = await BackupCopy.open({ ...options, backupId, line, settings, signal })
+  const begun = async (start: BackupStart) => basis.begun(start, await readDatabases(line))
+  await using copy = await BackupCopy.open({ ...options, backupId, line, settings, basis, begun, signal })
   const startedAt = await readServerTime(line)
   onProgress?.({ phase: 'checkpoint', done: 0, unit: 'steps', message: 'Waiting for a checkpoint on the server.' })
   const stop = await copy.guard(
@@ -108,11 +144,13 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
   const stoppedAt = await readServerTime(line)
   for (const warning of stop.warnings) options.logger?.warn(`The server warned during the backup: ${warning}`)
   onProgress?.({ phase: 'commit', done: 0, total: 1, unit: 'steps', message: 'Making the backup durable.' })
-  const { start, totals, storedBytes } = await copy.finish()
+  const { start, totals, storedBytes, readBytes } = await copy.finish()
   await lease.assertHeld()
+  const { changedBytes, ...counts } = totals
+  const { databases, ...kind } = basis.facts
   const summary: BackupSummary = {
     backupId,
-    type: 'full',
+    ...kind,
     ...(options.label === undefined ? {} : { label: options.label }),
     cluster: cluster.facts.name,
     systemIdentifier: cluster.facts.systemIdentifier,
@@ -127,8 +165,11 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
     startedAt,
     stoppedAt,
     tablespaces: start.tablespaces,
-    ...totals,
+    databases,
+    ...counts,
     storedBytes,
+    readBytes,
+    ...(kind.type === 'incremental' ? { changedBytes } : {}),
     retakeVersion: retakeVersion(),
   }
   await copy.commit(summary)

@@ -1,10 +1,10 @@
 /**
- * Puts the files of a backup together again: frames come back from the workers in any order, and a file is complete when it
- * was read to its end and every one of its pieces is stored. Memory follows the files in flight, not the backup.
+ * Puts the files of a backup together again: frames come back from the workers in any order, and a file is complete when it was
+ * read to its end, every one of its bytes has a place, and everything was said about it. Memory follows the files in flight.
  */
 import { assert } from '../../base/errors.ts'
-import type { FileRun, FrameRef } from '../../repository/manifest.ts'
 import type { FramePiece } from './frame-cutter.ts'
+import type { FrameOutcome, PieceFindings, Placement } from './frame-task.ts'
 
 /** What the archive says about a file. */
 export interface FileHeader {
@@ -21,18 +21,24 @@ export interface BadPage {
 }
 
 export interface AssembledFile extends FileHeader {
+  readonly file: number
   readonly sizeBytes: number
-  readonly runs: readonly FileRun[]
+  /** In the order of the file; they adjoin and cover it. */
+  readonly placements: readonly Placement[]
+  readonly findings: readonly PieceFindings[]
   readonly badPages: readonly BadPage[]
 }
 
 interface FileInFlight {
   readonly header: FileHeader
-  readonly runs: FileRun[]
+  readonly placements: Placement[]
+  readonly findings: PieceFindings[]
   readonly badPages: BadPage[]
   /** Known at the end of the file. */
   sizeBytes: number | undefined
   placedBytes: number
+  /** Bytes of pieces that the workers have answered; a bundle may place them before or after. */
+  answeredBytes: number
 }
 
 export class FileAssembly {
@@ -53,7 +59,8 @@ export class FileAssembly {
   /** Gives the file its number. */
   begin(header: FileHeader): number {
     const number = this.#next++
-    this.#files.set(number, { header, runs: [], badPages: [], sizeBytes: undefined, placedBytes: 0 })
+    const counts = { sizeBytes: undefined, placedBytes: 0, answeredBytes: 0 }
+    this.#files.set(number, { header, placements: [], findings: [], badPages: [], ...counts })
     return number
   }
 
@@ -68,18 +75,31 @@ export class FileAssembly {
     this.#completeIfWhole(number, file)
   }
 
-  /** A piece is stored in `frame`, or is all zeros when there is none. */
-  place(piece: FramePiece, frame: FrameRef | undefined, badPages: readonly BadPage[]): void {
-    const file = this.#file(piece.file)
-    file.runs.push({
-      offsetBytes: piece.fileOffsetBytes,
-      lengthBytes: piece.lengthBytes,
-      frameOffsetBytes: frame ? piece.frameOffsetBytes : 0,
-      ...(frame ? { frame } : {}),
-    })
-    file.badPages.push(...badPages)
-    file.placedBytes += piece.lengthBytes
-    this.#completeIfWhole(piece.file, file)
+  /** A worker is done with these pieces; what it put into a bundle is placed apart. */
+  answered(pieces: readonly FramePiece[], outcome: FrameOutcome): void {
+    for (const { file, pages } of outcome.badPages) this.#file(file).badPages.push(...pages)
+    for (const findings of outcome.facts) this.#file(findings.file).findings.push(findings)
+    for (const { file, lengthBytes } of pieces) this.#file(file).answeredBytes += lengthBytes
+    this.place(outcome.placements)
+    for (const file of new Set(pieces.map((piece) => piece.file))) {
+      const inFlight = this.#files.get(file)
+      if (inFlight) this.#completeIfWhole(file, inFlight)
+    }
+  }
+
+  /** Stretches that did not pass through a worker, because the parent is known to have them or they are zeros. */
+  placeDirectly(placement: Placement): void {
+    this.#file(placement.file).answeredBytes += placement.lengthBytes
+    this.place([placement])
+  }
+
+  place(placements: readonly Placement[]): void {
+    for (const placement of placements) {
+      const file = this.#file(placement.file)
+      file.placements.push(placement)
+      file.placedBytes += placement.lengthBytes
+      this.#completeIfWhole(placement.file, file)
+    }
   }
 
   #file(number: number): FileInFlight {
@@ -89,25 +109,12 @@ export class FileAssembly {
   }
 
   #completeIfWhole(number: number, file: FileInFlight): void {
-    if (file.sizeBytes === undefined || file.placedBytes < file.sizeBytes) return
-    assert(file.placedBytes === file.sizeBytes, 'no byte of a file is stored twice')
+    const { header, sizeBytes, placedBytes, answeredBytes } = file
+    if (sizeBytes === undefined || placedBytes < sizeBytes || answeredBytes < sizeBytes) return
+    assert(placedBytes === sizeBytes && answeredBytes === sizeBytes, 'no byte of a file is stored twice')
     this.#files.delete(number)
-    const runs = joinZeroRuns(file.runs.sort((a, b) => a.offsetBytes - b.offsetBytes))
+    const placements = file.placements.sort((a, b) => a.fileOffsetBytes - b.fileOffsetBytes)
     const badPages = file.badPages.sort((a, b) => a.blockNumber - b.blockNumber)
-    this.#complete({ ...file.header, sizeBytes: file.sizeBytes, runs, badPages })
+    this.#complete({ ...header, file: number, sizeBytes, placements, findings: file.findings, badPages })
   }
-}
-
-/** Neighbouring stretches of zeros become one, so that a sparse file of any size stays a few runs. */
-export function joinZeroRuns(runs: readonly FileRun[]): FileRun[] {
-  const joined: FileRun[] = []
-  for (const run of runs) {
-    const last = joined.at(-1)
-    if (last && !last.frame && !run.frame) {
-      joined[joined.length - 1] = { ...last, lengthBytes: last.lengthBytes + run.lengthBytes }
-    } else {
-      joined.push(run)
-    }
-  }
-  return joined
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FileRun } from '../../repository/manifest.ts'
 import { type AssembledFile, FileAssembly } from './file-assembly.ts'
 import { FrameCutter, type FrameJob, LARGE_FILE_BYTES } from './frame-cutter.ts'
+import type { Placement } from './frame-task.ts'
 import { FRAME_BYTES, Slab } from './slab.ts'
 
 const KIB = 1024
@@ -53,7 +53,15 @@ async function cutAll(input: readonly { sizeBytes: number; announced: boolean }[
 }
 
 const frameRef = (index: number, bytes: Buffer) =>
-  ({ pack: 0, index, offsetBytes: 0, storedBytes: 1, plainBytes: bytes.length, codec: 'raw', contentId: '' }) as const
+  ({
+    packId: 'p',
+    index,
+    offsetBytes: 0,
+    storedBytes: 1,
+    plainBytes: bytes.length,
+    codec: 'raw',
+    contentId: '',
+  }) as const
 
 test('files are cut into frames and put together again, whatever the order in which frames come back', async () => {
   await fc.assert(
@@ -63,14 +71,18 @@ test('files are cut into frames and put together again, whatever the order in wh
       for (const { job, index } of shuffled) {
         const frame = frames[index]
         assert.ok(frame)
-        for (const piece of job.pieces) assembly.place(piece, frameRef(index, frame), [])
+        const placements = job.pieces.map(({ frameOffsetBytes, ...stretch }) => ({
+          ...stretch,
+          source: { frame: frameRef(index, frame), frameOffsetBytes },
+        }))
+        assembly.answered(job.pieces, { placements, badPages: [], facts: [], changedBytes: 0 })
       }
       assert.equal(assembly.inFlight, 0)
       assert.equal(assembled.length, input.length)
       for (const file of assembled) {
         const { sizeBytes } = input[Number(file.path)] ?? { sizeBytes: -1 }
         assert.equal(file.sizeBytes, sizeBytes)
-        assert.ok(readRuns(file.runs, frames).equals(contentOf(Number(file.path), sizeBytes)))
+        assert.ok(readPlaced(file.placements, frames).equals(contentOf(Number(file.path), sizeBytes)))
       }
     }),
     { numRuns: 60 },
@@ -118,14 +130,15 @@ test('whoever waits for a slot is told when none comes any more', async () => {
   await assert.rejects(async () => cutter.write(Buffer.alloc(1)), /the storage is full/)
 })
 
-function readRuns(runs: readonly FileRun[], frames: readonly Buffer[]): Buffer {
+function readPlaced(placements: readonly Placement[], frames: readonly Buffer[]): Buffer {
   let end = 0
-  const parts = runs.map((run) => {
-    assert.equal(run.offsetBytes, end)
-    end += run.lengthBytes
-    const frame = run.frame && frames[run.frame.index]
+  const parts = placements.map(({ fileOffsetBytes, lengthBytes, source }) => {
+    assert.equal(fileOffsetBytes, end)
+    end += lengthBytes
+    assert.ok(typeof source !== 'string')
+    const frame = frames[source.frame.index]
     assert.ok(frame)
-    return frame.subarray(run.frameOffsetBytes, run.frameOffsetBytes + run.lengthBytes)
+    return frame.subarray(source.frameOffsetBytes, source.frameOffsetBytes + lengthBytes)
   })
   return Buffer.concat(parts)
 }

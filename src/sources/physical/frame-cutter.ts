@@ -8,6 +8,11 @@ import { FRAME_BYTES, type Slab } from './slab.ts'
 /** From this size on, a file has frames of its own. */
 export const LARGE_FILE_BYTES = 128 * 1024
 
+/** Whether a file has frames of its own. */
+export function isLargeFile(sizeBytes: number): boolean {
+  return sizeBytes >= LARGE_FILE_BYTES
+}
+
 /** A stretch of one file inside a frame. */
 export interface FramePiece {
   /** The caller's number of the file. */
@@ -54,7 +59,7 @@ export class FrameCutter {
   /** @param sizeBytes undefined when it is not known beforehand; then the file is treated as large */
   beginFile(number: number, sizeBytes: number | undefined): void {
     assert(this.#file === undefined, 'one file at a time')
-    const large = sizeBytes === undefined || sizeBytes >= LARGE_FILE_BYTES
+    const large = sizeBytes === undefined || isLargeFile(sizeBytes)
     const room = FRAME_BYTES - (this.#frame?.lengthBytes ?? 0)
     if (large || sizeBytes > room) this.flush()
     this.#file = { number, large, writtenBytes: 0, pieceBytes: 0 }

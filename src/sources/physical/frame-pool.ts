@@ -5,19 +5,12 @@ import { workerUrl } from '../../base/threads.ts'
 import { exportSealing } from '../../repository/sealing.ts'
 import type { FrameJob } from './frame-cutter.ts'
 import type { FrameWorkerData, FromFrameWorker, ToFrameWorker } from './frame-messages.ts'
-import {
-  type CheckedStretch,
-  type FrameOutcome,
-  FrameProcessor,
-  type FrameProcessorOptions,
-} from './frame-processor.ts'
-import type { PackFacts } from './pack-series.ts'
+import { FrameProcessor, type FrameProcessorEvents, type FrameProcessorOptions } from './frame-processor.ts'
+import type { FrameOutcome, TaskPiece } from './frame-task.ts'
 import type { Slab } from './slab.ts'
 
-export interface FramePoolEvents {
-  /** A pack was begun; always before the first frame that is in it. */
-  pack(pack: PackFacts): void
-  /** A frame is stored (durable only after {@link FramePool.finish}); its slot is free again. */
+export interface FramePoolEvents extends FrameProcessorEvents {
+  /** A frame is dealt with (what was stored is durable only after {@link FramePool.finish}); its slot is free again. */
   stored(job: FrameJob, outcome: FrameOutcome): void
   /** Nothing more will be stored. Called once. */
   failed(error: unknown): void
@@ -27,8 +20,8 @@ export interface FramePoolOptions extends FrameProcessorOptions {
   readonly slab: Slab
   /** 0: no threads; for stores that exist only in this process. */
   readonly workers: number
-  /** Which stretches of a frame have page checksums. */
-  readonly checkedStretches: (job: FrameJob) => readonly CheckedStretch[]
+  /** What is known of the pieces of a frame. */
+  readonly pieces: (job: FrameJob) => readonly TaskPiece[]
 }
 
 export interface FramePool extends AsyncDisposable {
@@ -41,8 +34,8 @@ export function openFramePool(options: FramePoolOptions, events: FramePoolEvents
   return options.workers === 0 ? new InlinePool(options, events) : WorkerPool.start(options, events)
 }
 
-/** A frame that one worker has is enough to keep it busy while the next travels. */
-const JOBS_PER_WORKER = 2
+/** One is being compressed, one waits to hear whether it is held already, and one travels. */
+const JOBS_PER_WORKER = 3
 
 /** More than enough for the code and its buffers; a leak shall fail loudly, not eat the machine. */
 const WORKER_HEAP_MB = 64
@@ -110,7 +103,8 @@ class WorkerPool implements FramePool {
   }
 
   #startHand(): Hand {
-    const { slab, store, sealing, backupId, compressionLevel, blockSizeBytes, packTargetBytes } = this.#options
+    const { slab, store, sealing, backupId, compressionLevel, blockSizeBytes, pageRule, packTargetBytes } =
+      this.#options
     const workerData: FrameWorkerData = {
       memory: slab.memory,
       storeUrl: store.url,
@@ -118,6 +112,7 @@ class WorkerPool implements FramePool {
       backupId,
       compressionLevel,
       blockSizeBytes,
+      pageRule,
       packTargetBytes,
     }
     const worker = new Worker(workerUrl(import.meta.url, './frame-worker'), {
@@ -145,6 +140,8 @@ class WorkerPool implements FramePool {
   #receive(hand: Hand, message: Exclude<FromFrameWorker, { type: 'closed' }>): void {
     if (this.#failure) return
     if (message.type === 'pack') this.#events.pack(message.pack)
+    else if (message.type === 'bundled') this.#events.bundled(message.placements)
+    else if (message.type === 'lookup') this.#answer(hand, message)
     else if (message.type === 'failed') this.#fail(reviveError(message.error))
     else if (message.type === 'finished') hand.finish?.(message.storedBytes)
     else {
@@ -159,6 +156,13 @@ class WorkerPool implements FramePool {
     }
   }
 
+  #answer(hand: Hand, { lookup, contentIds }: FromFrameWorker & { type: 'lookup' }): void {
+    this.#events.lookUp(contentIds).then(
+      (stretches) => send(hand, { type: 'known', lookup, stretches }),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
   #dispatch(): void {
     // A frame that came after the close would begin a pack that nobody removes.
     if (this.#closing) return
@@ -169,7 +173,7 @@ class WorkerPool implements FramePool {
       if (next === undefined) return
       hand.busy++
       const { slot, lengthBytes } = next.job
-      send(hand, { type: 'frame', job: next.id, slot, lengthBytes, checked: this.#options.checkedStretches(next.job) })
+      send(hand, { type: 'frame', job: next.id, slot, lengthBytes, pieces: this.#options.pieces(next.job) })
     }
   }
 
@@ -198,7 +202,7 @@ class InlinePool implements FramePool {
   constructor(options: FramePoolOptions, events: FramePoolEvents) {
     this.#options = options
     this.#events = events
-    this.#processor = new FrameProcessor(options, (pack) => events.pack(pack))
+    this.#processor = new FrameProcessor(options, events)
   }
 
   submit(job: FrameJob): void {
@@ -219,10 +223,10 @@ class InlinePool implements FramePool {
 
   async #store(job: FrameJob): Promise<void> {
     if (this.#failure) return
-    const { slab, checkedStretches } = this.#options
+    const { slab, pieces } = this.#options
     try {
       const bytes = slab.view(job.slot).subarray(0, job.lengthBytes)
-      this.#events.stored(job, await this.#processor.process(bytes, checkedStretches(job)))
+      this.#events.stored(job, await this.#processor.process(bytes, pieces(job)))
       slab.release(job.slot)
     } catch (error) {
       this.#failure = { error }

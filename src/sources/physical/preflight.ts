@@ -1,6 +1,7 @@
 /** What must be true of a server before it is backed up, read once at the beginning. */
 import { RetakeError } from '../../base/errors.ts'
 import type { ClusterFacts } from '../../repository/cluster.ts'
+import type { DatabaseVersion } from '../../repository/manifest.ts'
 import type { ServerLine } from './server-line.ts'
 
 export interface ServerSettings {
@@ -39,6 +40,13 @@ export async function readServerTime(line: ServerLine): Promise<string> {
   )
   if (!row) throw new RetakeError('postgres.protocol', 'The server did not say what time it is.')
   return row.now
+}
+
+/** The databases, each with what tells it from another one that has its oid later: which transaction made its row. */
+export async function readDatabases(line: ServerLine): Promise<DatabaseVersion[]> {
+  return await line.query<DatabaseVersion>(
+    'select oid::bigint::float8 as oid, xmin::text as version from pg_database order by oid',
+  )
 }
 
 /**
