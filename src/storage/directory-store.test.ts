@@ -44,7 +44,7 @@ test('a store is opened by path or URL; what does not exist is made only when as
   await assert.rejects(openStore(join(directory.path, 'file'), { create: true }), (error) =>
     isRetakeError(error, 'repo.missing'),
   )
-  for (const url of ['', 's3://bucket/x', 'https://x', 'file://host/x']) {
+  for (const url of ['', 'ftp://bucket/x', 'https://x', 'file://host/x']) {
     await assert.rejects(openStore(url), (error) => isRetakeError(error, 'config.invalid'), url)
   }
 })
