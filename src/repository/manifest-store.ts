@@ -19,6 +19,7 @@ const summarySchema = z.object({
   parent: text.optional(),
   changeSource: z.enum(['wal-summaries', 'page-lsn', 'content']).optional(),
   reason: text.optional(),
+  via: z.enum(['replication', 'files']).optional(),
   label: text.optional(),
   cluster: text,
   systemIdentifier: text,

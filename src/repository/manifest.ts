@@ -99,6 +99,8 @@ export interface BackupSummary {
   readonly changeSource?: ChangeSource | undefined
   /** Why it is a full one, or took a slower way to the changes, though neither was asked for: a sentence. */
   readonly reason?: string | undefined
+  /** How the files were read: sent by the server, or where they lie on its machine. */
+  readonly via?: 'replication' | 'files' | undefined
   readonly label?: string | undefined
   readonly cluster: string
   readonly systemIdentifier: string

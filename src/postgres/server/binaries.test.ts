@@ -139,6 +139,7 @@ test('a postmaster file that is being written says only what it holds', () => {
   assert.deepEqual(parsePostmasterFile(whole), {
     pid: 123,
     dataDir: '/data',
+    startedAtSeconds: 1_700_000_000,
     port: 5433,
     socketDir: '/tmp/s',
     status: 'ready',

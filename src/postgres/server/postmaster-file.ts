@@ -6,6 +6,8 @@ import { systemErrorCode } from '../../base/errors.ts'
 export interface PostmasterFile {
   readonly pid: number
   readonly dataDir: string
+  /** When the process began, in whole seconds since 1970. */
+  readonly startedAtSeconds: number | undefined
   readonly port: number | undefined
   readonly socketDir: string | undefined
   /** Absent while the server has not come so far. `standby`: in recovery and not open to queries. */
@@ -28,10 +30,12 @@ export function parsePostmasterFile(text: string): PostmasterFile | undefined {
   // A stand-alone backend writes its pid as a negative number.
   const pid = Math.abs(Number.parseInt(lines[0] ?? '', 10))
   if (lines.length < 2 || !Number.isInteger(pid) || pid === 0) return undefined
+  const startedAtSeconds = Number.parseInt(lines[2] ?? '', 10)
   const port = Number.parseInt(lines[3] ?? '', 10)
   return {
     pid,
     dataDir: lines[1] ?? '',
+    startedAtSeconds: Number.isInteger(startedAtSeconds) ? startedAtSeconds : undefined,
     port: Number.isInteger(port) ? port : undefined,
     socketDir: lines[4]?.trim() || undefined,
     status: parseStatus(lines[7]?.trim()),

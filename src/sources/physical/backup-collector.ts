@@ -99,11 +99,12 @@ export class BackupCollector {
 
   #handle(event: TarEvent): void | Promise<void> {
     if (event.type === 'content') return this.data(event.bytes)
-    if (event.type === 'entry') return this.#entry(event.entry)
+    if (event.type === 'entry') return this.entry(event.entry)
     if (this.#file) this.endFile()
   }
 
-  #entry(entry: TarEntry): void | Promise<void> {
+  /** A directory, a link, or a file, whose content follows. A returned promise means that entries wait to be written. */
+  entry(entry: TarEntry): void | Promise<void> {
     const path = this.#prefix + entry.path
     if (entry.type === 'directory') {
       this.#add({ type: 'directory', path, mode: entry.mode })
@@ -129,6 +130,13 @@ export class BackupCollector {
     assert(this.#file !== undefined, 'data belongs to a file')
     this.#file.sizeBytes += bytes.length
     return this.#cutter.write(bytes)
+  }
+
+  /** As {@link data}, for bytes that whoever stores them reads from an open file. */
+  dataFrom(descriptor: number, lengthBytes: number): void | Promise<void> {
+    assert(this.#file !== undefined, 'data belongs to a file')
+    this.#file.sizeBytes += lengthBytes
+    return this.#cutter.reserve(descriptor, lengthBytes)
   }
 
   endFile(): void {

@@ -12,8 +12,10 @@ import { ManifestWriter } from '../../repository/manifest-store.ts'
 import { contentId, DEFAULT_COMPRESSION_LEVEL } from '../../repository/sealing.ts'
 import { BackupCollector, type BackupTotals } from './backup-collector.ts'
 import type { Basis } from './basis.ts'
+import type { FileIntake } from './direct/copy-files.ts'
+import { OpenFiles } from './direct/open-files.ts'
 import { type FramePool, openFramePool } from './frame-pool.ts'
-import { judgePages, type PageVerdict, type SuspectFile } from './page-judgement.ts'
+import { judgePages, type PageVerdict, type RereadBlock, rereadThrough, type SuspectFile } from './page-judgement.ts'
 import type { ServerSettings } from './preflight.ts'
 import { livesInThisProcess } from './process-local.ts'
 import type { ServerLine } from './server-line.ts'
@@ -28,6 +30,8 @@ export interface BackupCopyOptions {
   readonly basis: Basis
   /** The server has begun, and sends no file before this is done. */
   readonly begun: (start: BackupStart) => Promise<void>
+  /** How a page is read again whose checksum is wrong. Default: through the server, where the role may do so. */
+  readonly reread?: RereadBlock | undefined
   /** zstd level. */
   readonly compressionLevel?: number | undefined
   /** Threads; 0 works in the caller's. */
@@ -65,6 +69,7 @@ export class BackupCopy implements AsyncDisposable {
   /** Fires when the caller stops, or when storing has failed. */
   readonly signal: AbortSignal
   #failure: { readonly error: unknown } | undefined
+  readonly #openFiles = new OpenFiles()
   #start: BackupStart | undefined
   #archiveOpen = false
   #manifestOpen = false
@@ -108,7 +113,10 @@ export class BackupCopy implements AsyncDisposable {
         pack: (pack) => this.#collector.packOpened(pack),
         bundled: (placements) => this.#collector.bundled(placements),
         lookUp: async (contentIds) => this.#collector.lookUp(contentIds),
-        stored: (job, outcome) => this.#collector.frameStored(job, outcome),
+        stored: (job, outcome) => {
+          this.#openFiles.stored(job)
+          this.#collector.frameStored(job, outcome)
+        },
         failed,
       },
     )
@@ -135,9 +143,7 @@ export class BackupCopy implements AsyncDisposable {
       this.#archiveOpen = true
     },
     data: (bytes) => {
-      this.#throwIfFailed()
-      this.#doneBytes += bytes.length
-      this.#report()
+      this.#count(bytes.length)
       return this.#collector.archiveBytes(bytes)
     },
     manifest: (bytes) => {
@@ -153,6 +159,34 @@ export class BackupCopy implements AsyncDisposable {
       return this.#collector.data(bytes)
     },
   }
+
+  /** Where the files go that are read directly. */
+  readonly intake: FileIntake = {
+    begin: ({ lsn, timeline, tablespaces, sizeBytes }) => {
+      this.#start = { lsn, timeline, tablespaces }
+      this.#expectedBytes = sizeBytes
+      this.#report()
+      return this.#options.begun(this.#start)
+    },
+    entry: (entry) => {
+      this.#throwIfFailed()
+      return this.#collector.entry(entry)
+    },
+    data: (bytes) => {
+      this.#count(bytes.length)
+      return this.#collector.data(bytes)
+    },
+    adopt: (descriptor, lengthBytes) => this.#openFiles.add(descriptor, lengthBytes),
+    dataFrom: (descriptor, lengthBytes) => {
+      this.#count(lengthBytes)
+      return this.#collector.dataFrom(descriptor, lengthBytes)
+    },
+    endFile: () => this.#collector.endFile(),
+    allRead: () => this.#openFiles.allRead(this.signal),
+  }
+
+  /** Ends the backup: what it is made from is not there any more. */
+  readonly lost = (error: unknown): void => this.#fail(error)
 
   /** Waits for the stream; when storing failed, that is the error, not the end of the stream that it caused. */
   async guard<T>(stream: Promise<T>): Promise<T> {
@@ -191,6 +225,7 @@ export class BackupCopy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    using _openFiles = this.#openFiles
     await using _manifest = this.#manifest
     await using _pool = this.#pool
     this.#slab.fail(new Error('the backup has ended'))
@@ -203,7 +238,7 @@ export class BackupCopy implements AsyncDisposable {
       sql: line,
       startLsn: this.#start.lsn,
       blockSizeBytes: settings.blockSizeBytes,
-      mayReadFiles: settings.mayReadFiles,
+      reread: this.#options.reread ?? (settings.mayReadFiles ? rereadThrough(line) : undefined),
       fingerprint: (page) => contentId(cluster.sealing, page),
       signal,
     })
@@ -215,6 +250,12 @@ export class BackupCopy implements AsyncDisposable {
       )
     }
     return verdict
+  }
+
+  #count(lengthBytes: number): void {
+    this.#throwIfFailed()
+    this.#doneBytes += lengthBytes
+    this.#report()
   }
 
   #closeArchive(): void {

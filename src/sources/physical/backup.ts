@@ -10,7 +10,7 @@ import { type Logger, type ProgressListener, silentLogger } from '../../base/pro
 import { retakeVersion } from '../../base/version.ts'
 import { buildTimelinePath, type TimelinePath } from '../../catalog/timeline-path.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
-import { formatLsn } from '../../postgres/lsn.ts'
+import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
 import { runBaseBackup } from '../../postgres/replication/base-backup.ts'
 import { openReplication, type ReplicationConnection } from '../../postgres/replication/connection.ts'
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
@@ -20,6 +20,10 @@ import type { BackupSummary } from '../../repository/manifest.ts'
 import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
 import { BackupCopy, type BackupStart } from './backup-copy.ts'
 import { type BackupType, Basis } from './basis.ts'
+import { chooseWay, type Way } from './choose-way.ts'
+import { copyFiles } from './direct/copy-files.ts'
+import { readBlock } from './direct/read-pieces.ts'
+import type { BlockPlace } from './page-judgement.ts'
 import {
   assertBackupPossible,
   assertSameCluster,
@@ -48,6 +52,8 @@ export interface BackUpOptions {
   readonly checkpoint?: 'fast' | 'spread' | undefined
   /** Upper limit of what is read from the server, in KiB per second, from 32. Default: none. */
   readonly maxRateKiB?: number | undefined
+  /** `files` reads the server's files on this machine, `replication` has the server send them. Default: files where that is possible. */
+  readonly via?: 'replication' | 'files' | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ProgressListener | undefined
   readonly logger?: Logger | undefined
@@ -60,13 +66,14 @@ interface BackupContext {
   readonly backupId: string
   readonly line: ServerLine
   readonly replication: ReplicationConnection
+  readonly way: Way
   readonly settings: ServerSettings
   readonly signal: AbortSignal
   readonly lease: Lease
 }
 
 /**
- * Takes a backup over the replication connection and commits it. The WAL from its start to its stop must be archived
+ * Takes a backup and commits it. The WAL from its start to its stop must be archived
  * as well before it can be restored; `ensureWal` sees to that.
  *
  * Memory is bounded whatever the size of the database. Corrupt pages do not fail the backup: they are counted in the
@@ -81,16 +88,18 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   await cleanInterruptedRuns(cluster)
   await using line = new ServerLine(target, { applicationName: 'retake backup', signal })
   const settings = await readServerSettings(line)
+  const way = await chooseWay(line, options)
+  if (way.via === 'replication' && way.reason !== undefined)
+    logger.info(`The backup is read through replication. ${way.reason}`)
   await using replication = await openReplication(target, { signal, applicationName: 'retake backup' })
-  const { systemIdentifier } = await replication.identifySystem()
-  assertSameCluster(cluster.facts, systemIdentifier)
+  assertSameCluster(cluster.facts, (await replication.identifySystem()).systemIdentifier)
   assertBackupPossible(cluster.facts, settings)
   const backupId = timeOrderedId(clock.now())
   await beginRun(cluster, backupId)
   try {
     // Condemned packs are read once the run is on record: what is condemned later stays while we run.
     using basis = await openBasis({ options, line, replication, settings, signal })
-    return await copyAndCommit({ options, basis, backupId, line, replication, settings, signal, lease })
+    return await copyAndCommit({ options, basis, backupId, line, replication, way, settings, signal, lease })
   } catch (error) {
     await cleanUp(cluster, { signal: lease.signal, logger })
     throw explain(error)
@@ -121,26 +130,14 @@ async function readTimelinePath(replication: ReplicationConnection, timeline: nu
 }
 
 async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
-  const { options, basis, backupId, line, replication, settings, signal, lease } = context
+  const { options, basis, backupId, line, way, settings, signal, lease } = context
   const { cluster, onProgress } = options
   const begun = async (start: BackupStart) => basis.begun(start, await readDatabases(line))
-  await using copy = await BackupCopy.open({ ...options, backupId, line, settings, basis, begun, signal })
+  const reread = way.via === 'files' ? (place: BlockPlace) => readBlock(way.local.dataDirectory, place) : undefined
+  await using copy = await BackupCopy.open({ ...options, backupId, line, settings, basis, begun, signal, reread })
   const startedAt = await readServerTime(line)
   onProgress?.({ phase: 'checkpoint', done: 0, unit: 'steps', message: 'Waiting for a checkpoint on the server.' })
-  const stop = await copy.guard(
-    runBaseBackup(
-      replication,
-      {
-        label: `retake ${backupId}`,
-        fastCheckpoint: options.checkpoint !== 'spread',
-        // Where single blocks can be read again, that tells torn from corrupt; elsewhere the server does it for us.
-        verifyChecksums: settings.dataChecksums && !settings.mayReadFiles,
-        ...(options.maxRateKiB === undefined ? {} : { maxRateKiB: options.maxRateKiB }),
-        signal: copy.signal,
-      },
-      copy.sink,
-    ),
-  )
+  const stop = await copy.guard(readServer(context, copy))
   const stoppedAt = await readServerTime(line)
   for (const warning of stop.warnings) options.logger?.warn(`The server warned during the backup: ${warning}`)
   onProgress?.({ phase: 'commit', done: 0, total: 1, unit: 'steps', message: 'Making the backup durable.' })
@@ -151,6 +148,7 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
   const summary: BackupSummary = {
     backupId,
     ...kind,
+    via: way.via,
     ...(options.label === undefined ? {} : { label: options.label }),
     cluster: cluster.facts.name,
     systemIdentifier: cluster.facts.systemIdentifier,
@@ -175,6 +173,39 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
   await copy.commit(summary)
   onProgress?.({ phase: 'commit', done: 1, total: 1, unit: 'steps' })
   return summary
+}
+
+interface ServerRead {
+  readonly stopLsn: Lsn
+  readonly stopTimeline: number
+  readonly warnings: readonly string[]
+}
+
+async function readServer(context: BackupContext, copy: BackupCopy): Promise<ServerRead> {
+  const { options, backupId, line, replication, way, settings } = context
+  const { target, maxRateKiB, clock = systemClock } = options
+  const label = `retake ${backupId}`
+  const fastCheckpoint = options.checkpoint !== 'spread'
+  const { signal } = copy
+  if (way.via === 'files') {
+    // Nothing more is asked of it, and it would be idle for long.
+    await replication[Symbol.asyncDispose]()
+    const { local } = way
+    const { lost, intake } = copy
+    return await copyFiles({ target, line, local, label, fastCheckpoint, maxRateKiB, signal, lost, clock }, intake)
+  }
+  return await runBaseBackup(
+    replication,
+    {
+      label,
+      fastCheckpoint,
+      // Where single blocks can be read again, that tells torn from corrupt; elsewhere the server does it for us.
+      verifyChecksums: settings.dataChecksums && !settings.mayReadFiles,
+      maxRateKiB,
+      signal,
+    },
+    copy.sink,
+  )
 }
 
 /** Gives back at once the space that a failed backup took; if that fails as well, the next backup does it. */

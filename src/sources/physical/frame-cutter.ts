@@ -20,6 +20,8 @@ export interface FramePiece {
   readonly fileOffsetBytes: number
   readonly frameOffsetBytes: number
   readonly lengthBytes: number
+  /** Set when the bytes are not in the slot yet: whoever stores the frame reads them from this open file. */
+  readonly descriptor?: number | undefined
 }
 
 /** One frame of plaintext, waiting in a slot of the slab. */
@@ -42,6 +44,8 @@ interface OpenFile {
   writtenBytes: number
   /** What of this file is in the open frame, and not yet noted as a piece. */
   pieceBytes: number
+  /** Where its bytes are read from, when they are not written. */
+  descriptor?: number | undefined
 }
 
 export class FrameCutter {
@@ -78,6 +82,21 @@ export class FrameCutter {
     }
   }
 
+  /** As {@link write}, for the next bytes of an open file, which whoever stores the frame reads. A file is either written or reserved. */
+  reserve(descriptor: number, lengthBytes: number): void | Promise<void> {
+    assert(this.#file !== undefined, 'a file is open')
+    this.#file.descriptor = descriptor
+    let rest = lengthBytes
+    while (rest > 0) {
+      if (this.#frame === undefined) {
+        const slot = this.#slab.acquire()
+        if (typeof slot !== 'number') return this.#reserveLater(slot, { descriptor, lengthBytes: rest })
+        this.#openFrame(slot)
+      }
+      rest -= this.#advance(rest)
+    }
+  }
+
   endFile(): void {
     const file = this.#file
     assert(file !== undefined, 'a file is open')
@@ -100,21 +119,37 @@ export class FrameCutter {
     await this.write(bytes)
   }
 
+  async #reserveLater(
+    slot: Promise<number>,
+    rest: { readonly descriptor: number; readonly lengthBytes: number },
+  ): Promise<void> {
+    this.#openFrame(await slot)
+    await this.reserve(rest.descriptor, rest.lengthBytes)
+  }
+
   #openFrame(slot: number): void {
     this.#frame = { slot, view: this.#slab.view(slot), pieces: [], lengthBytes: 0 }
   }
 
   #copy(bytes: Uint8Array): Uint8Array {
     const frame = this.#frame
-    const file = this.#file
-    assert(frame !== undefined && file !== undefined, 'a frame and a file are open')
+    assert(frame !== undefined, 'a frame is open')
     const part = bytes.subarray(0, FRAME_BYTES - frame.lengthBytes)
     frame.view.set(part, frame.lengthBytes)
-    frame.lengthBytes += part.length
-    file.pieceBytes += part.length
-    file.writtenBytes += part.length
+    return bytes.subarray(this.#advance(part.length))
+  }
+
+  /** Counts the next bytes of the file as being in the open frame, as many as fit. */
+  #advance(lengthBytes: number): number {
+    const frame = this.#frame
+    const file = this.#file
+    assert(frame !== undefined && file !== undefined, 'a frame and a file are open')
+    const taken = Math.min(lengthBytes, FRAME_BYTES - frame.lengthBytes)
+    frame.lengthBytes += taken
+    file.pieceBytes += taken
+    file.writtenBytes += taken
     if (frame.lengthBytes === FRAME_BYTES) this.flush()
-    return bytes.subarray(part.length)
+    return taken
   }
 
   #notePiece(): void {
@@ -125,6 +160,7 @@ export class FrameCutter {
       fileOffsetBytes: file.writtenBytes - file.pieceBytes,
       frameOffsetBytes: frame.lengthBytes - file.pieceBytes,
       lengthBytes: file.pieceBytes,
+      ...(file.descriptor === undefined ? {} : { descriptor: file.descriptor }),
     })
     file.pieceBytes = 0
   }

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { assert, reviveError, toRetakeError } from '../../base/errors.ts'
 import { workerUrl } from '../../base/threads.ts'
 import { exportSealing } from '../../repository/sealing.ts'
+import { readPieces } from './direct/read-pieces.ts'
 import type { FrameJob } from './frame-cutter.ts'
 import type { FrameWorkerData, FromFrameWorker, ToFrameWorker } from './frame-messages.ts'
 import { FrameProcessor, type FrameProcessorEvents, type FrameProcessorOptions } from './frame-processor.ts'
@@ -226,6 +227,7 @@ class InlinePool implements FramePool {
     const { slab, pieces } = this.#options
     try {
       const bytes = slab.view(job.slot).subarray(0, job.lengthBytes)
+      readPieces(bytes, job.pieces)
       this.#events.stored(job, await this.#processor.process(bytes, pieces(job)))
       slab.release(job.slot)
     } catch (error) {

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { assert, toRetakeError } from '../../base/errors.ts'
 import { importSealing } from '../../repository/sealing.ts'
 import { openStore } from '../../storage/open.ts'
+import { readPieces } from './direct/read-pieces.ts'
 import type { FrameWorkerData, FromFrameWorker, ToFrameWorker } from './frame-messages.ts'
 import { FrameProcessor } from './frame-processor.ts'
 import type { KnownStretch } from './known-content.ts'
@@ -54,6 +55,7 @@ async function handle(message: Exclude<ToFrameWorker, { type: 'known' | 'close' 
       reply({ type: 'finished', storedBytes: processor.storedBytes })
     } else {
       const bytes = slotView(data.memory, message.slot).subarray(0, message.lengthBytes)
+      readPieces(bytes, message.pieces)
       reply({ type: 'stored', job: message.job, outcome: await processor.process(bytes, message.pieces) })
     }
   } catch (error) {

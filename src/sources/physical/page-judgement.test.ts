@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { formatLsn } from '../../postgres/lsn.ts'
 import { pageChecksum } from '../../postgres/page.ts'
 import type { BadPage } from './file-assembly.ts'
-import { judgePages } from './page-judgement.ts'
+import { judgePages, rereadThrough } from './page-judgement.ts'
 
 const BLOCK = 8192
 const START = 0x5000n
@@ -46,7 +46,7 @@ async function judge(page: Buffer, lsn: bigint, options: { reads?: (Buffer | nul
       sql: server.sql,
       startLsn: START,
       blockSizeBytes: BLOCK,
-      mayReadFiles: options.mayReadFiles ?? true,
+      reread: (options.mayReadFiles ?? true) ? rereadThrough(server.sql) : undefined,
       fingerprint,
     },
   )

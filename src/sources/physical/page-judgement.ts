@@ -24,11 +24,21 @@ export interface JudgeOptions {
   /** Where replay of this backup begins. */
   readonly startLsn: bigint
   readonly blockSizeBytes: number
-  readonly mayReadFiles: boolean
+  /** Reads a block again; undefined when it is not there any more. Absent: it cannot be read again. */
+  readonly reread?: RereadBlock | undefined
   /** The fingerprint of a page's bytes, as the worker made it. */
   readonly fingerprint: (page: Uint8Array) => string
   readonly signal?: AbortSignal | undefined
 }
+
+export interface BlockPlace {
+  /** Relative to PGDATA. */
+  readonly path: string
+  readonly offsetBytes: number
+  readonly lengthBytes: number
+}
+
+export type RereadBlock = (place: BlockPlace) => Promise<Uint8Array | undefined>
 
 /** A file with bad pages; `firstBlockNumber` is the block number of its first page, by its segment. */
 export interface SuspectFile {
@@ -50,13 +60,14 @@ export async function judgePages(file: SuspectFile, options: JudgeOptions): Prom
     if (isWithin(page.lsn, options.startLsn, nowLsn)) tornBlocks.push(page.blockNumber)
     else suspects.push(page)
   }
-  if (options.mayReadFiles && suspects.length <= REREAD_LIMIT) {
+  const { reread } = options
+  if (reread && suspects.length <= REREAD_LIMIT) {
     for (const pauseMs of PAUSES_MS) {
       if (suspects.length === 0) break
       await sleep(pauseMs, options.signal)
       const still: BadPage[] = []
       for (const page of suspects) {
-        if (await isUnchangedAndBad(page, file, options)) still.push(page)
+        if (await isUnchangedAndBad(page, file, { ...options, reread })) still.push(page)
         else tornBlocks.push(page.blockNumber)
       }
       suspects = still
@@ -73,18 +84,30 @@ export function isWithin(lsn: bigint, startLsn: bigint, nowLsn: bigint): boolean
   return lsn >= startLsn && lsn <= nowLsn
 }
 
-async function isUnchangedAndBad(page: BadPage, file: SuspectFile, options: JudgeOptions): Promise<boolean> {
+async function isUnchangedAndBad(
+  page: BadPage,
+  file: SuspectFile,
+  options: JudgeOptions & { readonly reread: RereadBlock },
+): Promise<boolean> {
   const { blockSizeBytes } = options
-  const offset = (page.blockNumber - file.firstBlockNumber) * blockSizeBytes
-  const [row] = await options.sql.query<{ bytes: Buffer | null }>(
-    'select pg_read_binary_file($1, $2, $3, true) as bytes',
-    [file.path, offset, blockSizeBytes],
-  )
-  const bytes = row?.bytes
+  const offsetBytes = (page.blockNumber - file.firstBlockNumber) * blockSizeBytes
+  const bytes = await options.reread({ path: file.path, offsetBytes, lengthBytes: blockSizeBytes })
   // Gone or shortened: whatever the page was, the log says that it ended.
   if (!bytes || bytes.length < blockSizeBytes) return false
   if (options.fingerprint(bytes) !== page.fingerprint) return false
   return findBadPages(bytes, { firstBlockNumber: page.blockNumber, blockSizeBytes }).length > 0
+}
+
+/** Through the server, for a role that may read its files. */
+export function rereadThrough(sql: Pick<ServerLine, 'query'>): RereadBlock {
+  return async ({ path, offsetBytes, lengthBytes }) => {
+    const [row] = await sql.query<{ bytes: Buffer | null }>('select pg_read_binary_file($1, $2, $3, true) as bytes', [
+      path,
+      offsetBytes,
+      lengthBytes,
+    ])
+    return row?.bytes ?? undefined
+  }
 }
 
 async function currentLsn(sql: Pick<ServerLine, 'query'>): Promise<bigint> {
