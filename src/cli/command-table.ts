@@ -89,11 +89,17 @@ export const commands: readonly CommandDeclaration[] = [
     examples: [
       { command: 'retake backup', note: 'now' },
       { command: 'retake backup --label before-upgrade', note: 'with a name to find it by' },
+      { command: 'retake backup --via replication', note: 'let the server send its files, though they could be read here' },
       { command: 'retake backup --json --quiet', note: 'from a timer' },
     ],
     options: [
       { flags: '--type <type>', description: 'full (default)', choices: ['full'] },
       { flags: '--label <text>', description: 'a name to find it by' },
+      {
+        flags: '--via <way>',
+        description: 'files reads them here, replication has the server send them (default: files where that is possible)',
+        choices: ['replication', 'files'],
+      },
     ],
   },
   {

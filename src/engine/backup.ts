@@ -1,3 +1,4 @@
+import { RetakeError } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
@@ -5,12 +6,18 @@ import { backUp as backUpCluster } from '../sources/physical/backup.ts'
 import { ensureWal } from '../sources/physical/ensure-wal.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from './operation.ts'
+import { readWindow } from './window.ts'
 
 export interface BackUpOptions extends OperationOptions {
   /** A name to find it by. */
   readonly label?: string | undefined
   /** Upper limit of what is read from the server, in KiB per second. Default: none. */
   readonly maxRateKiB?: number | undefined
+  /**
+   * `files` reads the server's files on this machine, with several threads; `replication` has the server send them. Default: files where
+   * this user can read them and they are proven to be the server's. Which it was is `backup.via`.
+   */
+  readonly via?: 'replication' | 'files' | undefined
 }
 
 export interface BackupReport {
@@ -49,8 +56,8 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     clock: retake.clock,
   }
   const { compressionLevel, workers } = retake.config
-  const { label, maxRateKiB } = options
-  const backup = await backUpCluster({ ...common, ...context, label, maxRateKiB, compressionLevel, workers })
+  const { label, maxRateKiB, via } = options
+  const backup = await backUpCluster({ ...common, ...context, label, maxRateKiB, via, compressionLevel, workers })
   const wal = await ensureWal({
     ...common,
     ...context,
@@ -58,11 +65,28 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     slot: common.cluster.facts.slot,
     untilLsn: parseLsn(backup.stopLsn),
   })
+  if (wal.standby) await assertRestorable(retake, backup)
   return {
     backup,
     wal: { timeline: wal.timeline, flushLsn: formatLsn(wal.flushLsn), by: wal.by },
     durationMs: Math.round(retake.clock.monotonicMs() - begunMs),
   }
+}
+
+/**
+ * The backup of a standby begins where the standby last had a checkpoint of its primary, which may be before the first WAL that is held.
+ * @throws RetakeError `wal.gap`
+ */
+async function assertRestorable(retake: Retake, { backupId, startLsn }: BackupSummary): Promise<void> {
+  if (!(await readWindow(retake)).strandedBackups.includes(backupId)) return
+  throw new RetakeError(
+    'wal.gap',
+    `The backup ${backupId} is stored, but cannot be restored: the WAL from ${startLsn} on, where it begins, is not held without a gap.`,
+    {
+      hint: 'Run retake backup again; when it is taken from a standby, run CHECKPOINT on the primary and let the standby replay it first.',
+      details: { backupId, startLsn },
+    },
+  )
 }
 
 function renamed(onProgress: ProgressListener, phase: string): ProgressListener {

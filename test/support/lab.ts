@@ -26,7 +26,12 @@ export interface Protection extends AsyncDisposable {
   readonly url: string
   readonly temp: TempDirectory
   readonly slot: string
-  backUp(options?: { readonly signal?: AbortSignal; readonly type?: BackupType }): Promise<BackupSummary>
+  /** By default as an installation would: from the server's files, which are on this machine. */
+  backUp(options?: {
+    readonly signal?: AbortSignal
+    readonly type?: BackupType
+    readonly via?: 'replication' | 'files'
+  }): Promise<BackupSummary>
   /** Receives in the background until the returned receiver is stopped. */
   receive(options?: { readonly synchronous?: boolean; readonly target?: ConnectionTarget }): Receiver
   /** Fetches what the server has now, and ends. */

@@ -6,8 +6,12 @@ import { optionText } from '../options.ts'
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { signal, terminal, options } = context
   await using retake = await context.open()
-  const report = await backUp(retake, { signal, onProgress: terminal.onProgress, label: optionText(options.label) })
-    .result
+  const report = await backUp(retake, {
+    signal,
+    onProgress: terminal.onProgress,
+    label: optionText(options.label),
+    via: optionText(options.via) as 'replication' | 'files' | undefined,
+  }).result
   return { data: report, text: render(report, retake.clusterName) }
 }
 
@@ -20,6 +24,7 @@ function render({ backup, wal, durationMs }: BackupReport, cluster: string): str
       'data',
       `${formatBytes(backup.totalBytes)} in ${backup.fileCount} files, ${formatDuration(durationMs)} (${rate}/s)`,
     ],
+    ['read', backup.via === 'files' ? 'from the files of the server' : 'through replication'],
     ['stored', `${formatBytes(backup.storedBytes)} in ${backup.packCount} packs`],
     ['restorable from', `${backup.stoppedAt} (${backup.stopLsn})`],
     [

@@ -43,6 +43,7 @@ const healthy: ServerFacts = {
   archiver: { failing: false },
   clockOffsetMs: 3,
   clockUncertaintyMs: 1,
+  files: { kind: 'not-usable', reason: '/data is not on this machine.' },
   includedFiles: [],
 }
 

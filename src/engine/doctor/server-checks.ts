@@ -98,6 +98,15 @@ const reread: Check<ServerFacts> = {
         ),
 }
 
+const files: Check<ServerFacts> = {
+  id: 'server.files',
+  title: 'How backups read the server',
+  judge: ({ files: found }) =>
+    found.kind === 'found'
+      ? passed(`Backups read the files in ${found.cluster.dataDirectory} directly; they are proven to be this server's.`)
+      : passed(`Backups are read through replication. ${found.reason}`),
+}
+
 const walLevel: Check<ServerFacts> = {
   id: 'server.wal-level',
   title: 'WAL level',
@@ -340,6 +349,7 @@ export const serverChecks: readonly Check<ServerFacts>[] = [
   role,
   monitor,
   reread,
+  files,
   walLevel,
   walSenders,
   freeSlots,

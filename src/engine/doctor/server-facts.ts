@@ -1,6 +1,7 @@
 /** What the server tells about itself through SQL. Whatever this role may not see is undefined, never guessed. */
 import { isRetakeError } from '../../base/errors.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
+import { findLocalCluster, type LocalFinding } from '../../sources/physical/direct/local-cluster.ts'
 import { querySlotStatus, type SlotStatus } from '../../sources/physical/slot-status.ts'
 
 export interface ServerFacts {
@@ -20,6 +21,8 @@ export interface ServerFacts {
   /** Server's clock minus ours, in the middle of the round trip. */
   readonly clockOffsetMs: number
   readonly clockUncertaintyMs: number
+  /** Whether backups can read the files of the server here; if not, why. */
+  readonly files: LocalFinding
   /** Files outside the data directory that settings come from. */
   readonly includedFiles: readonly string[]
 }
@@ -88,6 +91,7 @@ export async function gatherServerFacts(
     walDirectoryBytes: walDirectory ? Number(walDirectory.bytes) : undefined,
     archiver: archiver && { failing: archiver.failing, lastFailedWal: archiver.lastFailedWal ?? undefined },
     ...clock,
+    files: await findLocalCluster(sql),
     includedFiles: outsideFiles(settings, dataDirectory),
   }
 }

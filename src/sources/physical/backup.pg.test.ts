@@ -82,6 +82,7 @@ for (const major of postgresMajors()) {
       cluster: lab.cluster,
       target: server.target,
       label: 'first',
+      via: 'replication',
       workers: 2,
       logger: { ...silentLogger, warn: (message) => void warnings.push(message) },
       onProgress: (progress) => phases.set(progress.phase, progress),
@@ -134,8 +135,8 @@ test('unlogged tables keep their init fork only, and a second backup stands besi
   await server.query('create unlogged table unlogged as select g from generate_series(1, 1000) g')
   const [row] = await server.query<{ path: string }>(`select pg_relation_filepath('unlogged') as path`)
   await using lab = await protect(server)
-  const first = await lab.backUp()
-  const second = await backUp({ cluster: lab.cluster, target: server.target, workers: 0 })
+  const first = await lab.backUp({ via: 'replication' })
+  const second = await backUp({ cluster: lab.cluster, target: server.target, via: 'replication', workers: 0 })
   assert.deepEqual(
     (await listBackups(lab.cluster)).map((summary) => summary.backupId).sort(),
     [first.backupId, second.backupId].sort(),
@@ -163,7 +164,7 @@ test('a corrupt page is named and does not fail the backup; with and without the
   const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
   for (const user of ['postgres', 'plain']) {
     errors.length = 0
-    const summary = await backUp({ cluster: lab.cluster, target: server.targetOf({ user }), workers: 1, logger })
+    const summary = await backUp({ cluster: lab.cluster, target: server.targetOf({ user }), via: 'replication', workers: 1, logger })
     assert.equal(summary.corruptBlockCount, 2)
     const entry = (await readBackup(lab.cluster, summary.backupId)).entries.get(path)
     assert.deepEqual(entry?.type === 'file' && entry.corruptBlocks, [5, 9])
@@ -179,6 +180,7 @@ test('an aborted backup leaves nothing: no manifest, no pack, no staged file, no
   const attempt = backUp({
     cluster: lab.cluster,
     target: server.target,
+    via: 'replication',
     workers: 1,
     signal: controller.signal,
     onProgress: ({ phase, done }) => {
@@ -214,6 +216,7 @@ test('a connection that breaks is said plainly, and the next backup succeeds', a
   const attempt = backUp({
     cluster: lab.cluster,
     target: server.target,
+    via: 'replication',
     workers: 1,
     maxRateKiB: 20_000,
     onProgress: ({ phase, done }) => {

@@ -226,12 +226,26 @@ async function cleanUp(
 
 /** Says what the failure means for a backup, where the error cannot know. */
 function explain(error: unknown): unknown {
+  if (isRetakeError(error, 'postgres.error') && error.details.sqlState === '55000') return refusedByServer(error)
   if (!isRetakeError(error, 'postgres.connection-lost')) return error
   return new RetakeError(
     error.code,
     `${error.message} The backup was not finished, and nothing of it is visible; earlier backups are untouched.`,
     {
       hint: 'Run the backup again: a stream cannot be continued. If it breaks each time, check firewalls between here and the server, and wal_sender_timeout on the server.',
+      details: error.details,
+      cause: error,
+    },
+  )
+}
+
+/** Such as a standby that was promoted meanwhile, or whose primary has turned full_page_writes off. */
+function refusedByServer(error: RetakeError): RetakeError {
+  return new RetakeError(
+    'backup.refused',
+    `The server does not accept the backup. ${error.message} Nothing of it is visible; earlier backups are untouched.`,
+    {
+      hint: 'Run the backup again. A standby that was promoted is a primary now, and can be backed up as one.',
       details: error.details,
       cause: error,
     },

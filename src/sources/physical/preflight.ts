@@ -11,6 +11,7 @@ export interface ServerSettings {
   /** Blocks in one file of a relation. */
   readonly relationSegmentBlocks: number
   readonly walSegmentSizeBytes: number
+  /** On a standby: what the primary wrote at the checkpoint from which the backup would begin. */
   readonly fullPageWrites: boolean
   readonly inRecovery: boolean
   /** Whether this role may read single blocks again, which tells a torn page from a corrupt one. */
@@ -23,7 +24,8 @@ const SETTINGS_QUERY = `
          current_setting('block_size')::int as "blockSizeBytes",
          (select setting::int from pg_settings where name = 'segment_size') as "relationSegmentBlocks",
          (select setting::int from pg_settings where name = 'wal_segment_size') as "walSegmentSizeBytes",
-         current_setting('full_page_writes') = 'on' as "fullPageWrites",
+         case when pg_is_in_recovery() then (select full_page_writes from pg_control_checkpoint())
+              else current_setting('full_page_writes') = 'on' end as "fullPageWrites",
          pg_is_in_recovery() as "inRecovery",
          has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'execute') as "mayReadFiles"`
 
@@ -82,7 +84,7 @@ export function assertBackupPossible(facts: ClusterFacts, settings: ServerSettin
     throw new RetakeError(
       'backup.refused',
       'full_page_writes is off on this server, so pages that are written during the backup could not be repaired by the log: the backup might not be restorable.',
-      { hint: "Run: alter system set full_page_writes = 'on'; select pg_reload_conf(); and start the backup again." },
+      { hint: "Run on the primary: alter system set full_page_writes = 'on'; select pg_reload_conf(); and start the backup again." },
     )
   }
   if (settings.walSegmentSizeBytes !== facts.walSegmentSizeBytes || settings.blockSizeBytes !== facts.blockSizeBytes) {

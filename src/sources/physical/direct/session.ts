@@ -13,7 +13,7 @@ export interface BackupSessionOptions {
   readonly signal: AbortSignal
   /** Called once when the session breaks: what is read from now on belongs to no backup. */
   readonly lost: (error: unknown) => void
-  /** How often the session is looked at. Default 5,000. */
+  /** How often the session is looked at. Default 1,000. */
   readonly watchIntervalMs?: number | undefined
 }
 
@@ -29,7 +29,7 @@ export interface StoppedBackup {
   readonly label: string
 }
 
-const WATCH_INTERVAL_MS = 5_000
+const WATCH_INTERVAL_MS = 1_000
 
 /** Nothing that an administrator sets for ordinary sessions may end this one. */
 const PREPARE = `set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0; set client_min_messages = warning`
@@ -85,13 +85,11 @@ export class BackupSession implements AsyncDisposable {
     return this.#started
   }
 
-  /** Ends the backup mode. WAL is not waited for: whoever needs it sees to it. @throws RetakeError `backup.refused` after a promotion */
+  /** Ends the backup mode. WAL is not waited for: whoever needs it sees to it. The server refuses when it was promoted meanwhile. */
   async stop(): Promise<StoppedBackup> {
     clearInterval(this.#timer)
     await this.#watching
-    const [row] = await this.#query<{ lsn: string; label: string; timeline: number }>(STOP).catch((error: unknown) => {
-      throw explainStop(error)
-    })
+    const [row] = await this.#query<{ lsn: string; label: string; timeline: number }>(STOP)
     assert(row, 'a function returns a row')
     this.#requireSameStart(row.label)
     return { stopLsn: parseLsn(row.lsn), stopTimeline: row.timeline, label: row.label }
@@ -161,18 +159,5 @@ function otherSessionError(): RetakeError {
     'backup.refused',
     'The connection leads to changing sessions of the server (a pooler in transaction mode), which cannot keep it in backup mode.',
     { hint: 'Connect to the server itself, or run: retake backup --via replication' },
-  )
-}
-
-function explainStop(error: unknown): unknown {
-  if (!isRetakeError(error, 'postgres.error') || error.details.sqlState !== '55000') return error
-  return new RetakeError(
-    'backup.refused',
-    `The server does not accept the backup: ${error.message} Nothing of it is visible; earlier backups are untouched.`,
-    {
-      hint: 'Run the backup again. A standby that was promoted is a primary now, and can be backed up as one.',
-      details: error.details,
-      cause: error,
-    },
   )
 }
