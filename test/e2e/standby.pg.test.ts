@@ -48,7 +48,11 @@ test('a standby is backed up by its files and through replication, and promoted 
       await receiver.stop()
     }
   }
-  assert.deepEqual(await standby.query('select slot_name from pg_replication_slots'), [], 'no slot is left on a standby')
+  assert.deepEqual(
+    await standby.query('select slot_name from pg_replication_slots'),
+    [],
+    'no slot is left on a standby',
+  )
   const expected = await digestDatabase(server)
   for (const backupId of backupIds) {
     await using restored = await restore(lab, { at: 'latest', backupId })

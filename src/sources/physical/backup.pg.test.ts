@@ -164,7 +164,13 @@ test('a corrupt page is named and does not fail the backup; with and without the
   const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
   for (const user of ['postgres', 'plain']) {
     errors.length = 0
-    const summary = await backUp({ cluster: lab.cluster, target: server.targetOf({ user }), via: 'replication', workers: 1, logger })
+    const summary = await backUp({
+      cluster: lab.cluster,
+      target: server.targetOf({ user }),
+      via: 'replication',
+      workers: 1,
+      logger,
+    })
     assert.equal(summary.corruptBlockCount, 2)
     const entry = (await readBackup(lab.cluster, summary.backupId)).entries.get(path)
     assert.deepEqual(entry?.type === 'file' && entry.corruptBlocks, [5, 9])

@@ -12,7 +12,7 @@ const sizes = fc.oneof(
   fc.constantFrom(0, 1, LARGE_FILE_BYTES - 1, LARGE_FILE_BYTES, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1),
   fc.integer({ min: 0, max: 3 * FRAME_BYTES }),
 )
-const files = fc.array(fc.record({ sizeBytes: sizes, announced: fc.boolean() }), { maxLength: 12 })
+const files = fc.array(fc.record({ sizeBytes: sizes, announced: fc.boolean(), reserved: fc.boolean() }), { maxLength: 12 })
 const pieceSizes = fc.array(fc.integer({ min: 1, max: 200 * KIB }), { minLength: 1, maxLength: 5 })
 
 /** Content in which every place is recognisable. */
@@ -22,7 +22,14 @@ function contentOf(file: number, sizeBytes: number): Buffer {
   return bytes
 }
 
-async function cutAll(input: readonly { sizeBytes: number; announced: boolean }[], pieces: readonly number[]) {
+interface InputFile {
+  readonly sizeBytes: number
+  readonly announced: boolean
+  /** Not written here, but read by whoever stores the frame; the file's number stands for its descriptor. */
+  readonly reserved: boolean
+}
+
+async function cutAll(input: readonly InputFile[], pieces: readonly number[]) {
   const slab = new Slab(2)
   const jobs: FrameJob[] = []
   const frames: Buffer[] = []
@@ -30,19 +37,24 @@ async function cutAll(input: readonly { sizeBytes: number; announced: boolean }[
   const assembly = new FileAssembly((file) => assembled.push(file))
   const cutter = new FrameCutter(slab, (job) => {
     jobs.push(job)
+    for (const { descriptor, fileOffsetBytes, frameOffsetBytes, lengthBytes } of job.pieces) {
+      if (descriptor === undefined) continue
+      const content = contentOf(descriptor, input[descriptor]?.sizeBytes ?? 0)
+      slab.view(job.slot).set(content.subarray(fileOffsetBytes, fileOffsetBytes + lengthBytes), frameOffsetBytes)
+    }
     frames.push(Buffer.from(slab.view(job.slot).subarray(0, job.lengthBytes)))
     // As a worker would: later, so that the cutter has to wait for slots.
     setImmediate(() => slab.release(job.slot))
   })
   let turn = 0
-  for (const [index, { sizeBytes, announced }] of input.entries()) {
+  for (const [index, { sizeBytes, announced, reserved }] of input.entries()) {
     const number = assembly.begin({ path: String(index), mode: 0o600, modifiedMs: 0 })
     assert.equal(number, index)
     cutter.beginFile(number, announced ? sizeBytes : undefined)
     const content = contentOf(index, sizeBytes)
     for (let at = 0; at < sizeBytes; ) {
-      const length = pieces[turn++ % pieces.length] ?? 1
-      await cutter.write(content.subarray(at, at + length))
+      const length = Math.min(sizeBytes - at, pieces[turn++ % pieces.length] ?? 1)
+      await (reserved ? cutter.reserve(index, length) : cutter.write(content.subarray(at, at + length)))
       at += length
     }
     cutter.endFile()

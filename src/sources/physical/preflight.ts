@@ -84,7 +84,9 @@ export function assertBackupPossible(facts: ClusterFacts, settings: ServerSettin
     throw new RetakeError(
       'backup.refused',
       'full_page_writes is off on this server, so pages that are written during the backup could not be repaired by the log: the backup might not be restorable.',
-      { hint: "Run on the primary: alter system set full_page_writes = 'on'; select pg_reload_conf(); and start the backup again." },
+      {
+        hint: "Run on the primary: alter system set full_page_writes = 'on'; select pg_reload_conf(); and start the backup again.",
+      },
     )
   }
   if (settings.walSegmentSizeBytes !== facts.walSegmentSizeBytes || settings.blockSizeBytes !== facts.blockSizeBytes) {
