@@ -39,7 +39,7 @@ for (const major of postgresMajors()) {
     // An unlogged table comes back empty: its first fork is left out, the one it begins with is there.
     const [unlogged] = await server.query<{ path: string }>(`select pg_relation_filepath('forgotten') as path`)
     await using protection = await protect(server)
-    await protection.backUp()
+    await protection.backUp({ via: 'replication' })
     await protection.catchUp()
 
     const expected = await pgBaseBackup(server, { major, to: place.join('expected'), tablespace })

@@ -48,7 +48,8 @@ export async function runRecoveryScenario(scenario: RecoveryScenario): Promise<R
     })
     await using tpcb = await startTpcb({ target: server.target, accounts: 5_000, transactionsPerSecond: 200 })
     await sleep(300)
-    await protection.backUp()
+    // Both ways to read a server, each on some majors.
+    await protection.backUp({ via: major % 2 === 0 ? 'replication' : 'files' })
     for (let number = 1; number <= scenario.moments; number++) {
       await sleep(random.between(50, 400))
       moments.push(await recordMoment(server, [traffic, tpcb], number))
