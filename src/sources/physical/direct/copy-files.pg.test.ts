@@ -49,7 +49,7 @@ class Recorder implements FileIntake {
     let fileOffsetBytes = 0
     for (const { descriptor, lengthBytes } of this.#reads) {
       const frame = Buffer.alloc(lengthBytes, 'not read')
-      readPieces(frame, [{ descriptor, lengthBytes, fileOffsetBytes, frameOffsetBytes: 0 }])
+      readPieces(frame, [{ file: 0, descriptor, lengthBytes, fileOffsetBytes, frameOffsetBytes: 0 }])
       this.#parts.push(frame)
       fileOffsetBytes += lengthBytes
     }

@@ -84,6 +84,7 @@ for (const major of postgresMajors()) {
         target: server.target,
         workers: via === 'files' ? 2 : 0,
         via,
+        type: 'full',
         logger,
       })
     }
