@@ -3,9 +3,11 @@ import { assert } from '../../../base/errors.ts'
 import type { ClusterRepository } from '../../../repository/cluster.ts'
 import { type Container, openContainer } from '../../../repository/container.ts'
 import { packKey } from '../../../repository/layout.ts'
-import type { FileEntry, ManifestEntry } from '../../../repository/manifest.ts'
+import type { FileEntry, FrameRef, ManifestEntry } from '../../../repository/manifest.ts'
 import { readEntries } from '../../../repository/manifest-store.ts'
 import { contentId } from '../../../repository/sealing.ts'
+
+const FRAMES_KEPT = 64
 
 export interface BackupContent {
   readonly entries: ReadonlyMap<string, Exclude<ManifestEntry, { type: 'pack' }>>
@@ -28,15 +30,15 @@ export async function readBackup(cluster: ClusterRepository, backupId: string): 
     }
   }
   const files = [...entries.values()].filter((entry) => entry.type === 'file')
-  return { entries, files, readFile: (path) => readFile(path, { entries, packs, cluster }) }
+  const readFrame = cachedFrames(cluster, packs)
+  return { entries, files, readFile: (path) => readFile(path, { entries, readFrame }) }
 }
 
 async function readFile(
   path: string,
   context: {
     readonly entries: BackupContent['entries']
-    readonly packs: readonly Container[]
-    readonly cluster: ClusterRepository
+    readonly readFrame: (frame: FrameRef) => Promise<Uint8Array>
   },
 ): Promise<Buffer> {
   const entry = context.entries.get(path)
@@ -47,11 +49,28 @@ async function readFile(
     assert(run.offsetBytes === end, `the runs of ${path} adjoin`)
     end += run.lengthBytes
     if (!run.frame) continue
-    const frame = await context.packs[run.frame.pack]?.readFrame(run.frame.index)
-    assert(frame !== undefined && frame.length === run.frame.plainBytes, `the frame of ${path} is there`)
-    assert(contentId(context.cluster.sealing, frame) === run.frame.contentId, 'a content id is that of its frame')
+    const frame = await context.readFrame(run.frame)
     bytes.set(frame.subarray(run.frameOffsetBytes, run.frameOffsetBytes + run.lengthBytes), run.offsetBytes)
   }
   assert(end === entry.sizeBytes, `the runs of ${path} cover it`)
   return bytes
+}
+
+/** Many small files lie in one frame: the last few frames are kept. */
+function cachedFrames(
+  cluster: ClusterRepository,
+  packs: readonly Container[],
+): (frame: FrameRef) => Promise<Uint8Array> {
+  const kept = new Map<string, Uint8Array>()
+  return async (ref) => {
+    const key = `${ref.pack}:${ref.index}`
+    const known = kept.get(key)
+    if (known) return known
+    const frame = await packs[ref.pack]?.readFrame(ref.index)
+    assert(frame !== undefined && frame.length === ref.plainBytes, 'the frame is there')
+    assert(contentId(cluster.sealing, frame) === ref.contentId, 'a content id is that of its frame')
+    if (kept.size >= FRAMES_KEPT) kept.delete(kept.keys().next().value ?? '')
+    kept.set(key, frame)
+    return frame
+  }
 }
