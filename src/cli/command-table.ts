@@ -84,20 +84,30 @@ export const commands: readonly CommandDeclaration[] = [
   },
   {
     path: ['backup'],
-    summary: 'make a full backup of the cluster',
-    details: 'When no receiver is running, the WAL that the backup needs is received too, so that it can be restored.',
+    summary: 'make a backup of the cluster',
+    details:
+      'The first is a full one; later ones store only what changed and are complete by themselves nevertheless. When no receiver is running, the WAL that the backup needs is received too, so that it can be restored.',
     examples: [
       { command: 'retake backup', note: 'now' },
       { command: 'retake backup --label before-upgrade', note: 'with a name to find it by' },
-      { command: 'retake backup --via replication', note: 'let the server send its files, though they could be read here' },
+      { command: 'retake backup --type full', note: 'read and compare everything, trusting no earlier backup' },
+      {
+        command: 'retake backup --via replication',
+        note: 'let the server send its files, though they could be read here',
+      },
       { command: 'retake backup --json --quiet', note: 'from a timer' },
     ],
     options: [
-      { flags: '--type <type>', description: 'full (default)', choices: ['full'] },
+      {
+        flags: '--type <type>',
+        description: 'full, or incremental (default, where it is possible)',
+        choices: ['full', 'incremental'],
+      },
       { flags: '--label <text>', description: 'a name to find it by' },
       {
         flags: '--via <way>',
-        description: 'files reads them here, replication has the server send them (default: files where that is possible)',
+        description:
+          'files reads them here, replication has the server send them (default: files where that is possible)',
         choices: ['replication', 'files'],
       },
     ],

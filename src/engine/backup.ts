@@ -9,6 +9,11 @@ import { type Operation, type OperationContext, type OperationOptions, startOper
 import { readWindow } from './window.ts'
 
 export interface BackUpOptions extends OperationOptions {
+  /**
+   * `incremental` stores only what changed since its parent and refers to the rest; `full` reads and compares everything by its
+   * content. Default: incremental, and full where there is no parent that fits; `backup.reason` then says why.
+   */
+  readonly type?: 'full' | 'incremental' | undefined
   /** A name to find it by. */
   readonly label?: string | undefined
   /** Upper limit of what is read from the server, in KiB per second. Default: none. */
@@ -33,7 +38,7 @@ export interface BackupReport {
 }
 
 /**
- * Takes a full backup and sees to it that it can be restored: the WAL up to its end is held when this is done.
+ * Takes a backup and sees to it that it can be restored: the WAL up to its end is held when this is done.
  *
  * ```ts
  * const run = backUp(retake, { label: 'before-upgrade' })
@@ -56,8 +61,8 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     clock: retake.clock,
   }
   const { compressionLevel, workers } = retake.config
-  const { label, maxRateKiB, via } = options
-  const backup = await backUpCluster({ ...common, ...context, label, maxRateKiB, via, compressionLevel, workers })
+  const { type, label, maxRateKiB, via } = options
+  const backup = await backUpCluster({ ...common, ...context, type, label, maxRateKiB, via, compressionLevel, workers })
   const wal = await ensureWal({
     ...common,
     ...context,

@@ -6,9 +6,11 @@ import { optionText } from '../options.ts'
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { signal, terminal, options } = context
   await using retake = await context.open()
+  const type = options.type === 'full' || options.type === 'incremental' ? options.type : undefined
   const report = await backUp(retake, {
     signal,
     onProgress: terminal.onProgress,
+    type,
     label: optionText(options.label),
     via: optionText(options.via) as 'replication' | 'files' | undefined,
   }).result
@@ -24,6 +26,8 @@ function render({ backup, wal, durationMs }: BackupReport, cluster: string): str
       'data',
       `${formatBytes(backup.totalBytes)} in ${backup.fileCount} files, ${formatDuration(durationMs)} (${rate}/s)`,
     ],
+    ['type', describeType(backup)],
+    ['changed', backup.changedBytes === undefined ? undefined : `${formatBytes(backup.changedBytes)} since its parent`],
     ['read', backup.via === 'files' ? 'from the files of the server' : 'through replication'],
     ['stored', `${formatBytes(backup.storedBytes)} in ${backup.packCount} packs`],
     ['restorable from', `${backup.stoppedAt} (${backup.stopLsn})`],
@@ -33,6 +37,17 @@ function render({ backup, wal, durationMs }: BackupReport, cluster: string): str
     ],
   ])
   return wal.by === 'other-receiver' ? fields : `${fields}\n\n${NO_RECEIVER}`
+}
+
+const SOURCES = {
+  'page-lsn': 'by page LSN',
+  'wal-summaries': "by the server's WAL summaries",
+  content: 'by content',
+} as const
+
+function describeType({ type, parent, changeSource, reason }: BackupReport['backup']): string {
+  const kind = type === 'full' ? 'full' : `incremental to ${parent}, ${changeSource ? SOURCES[changeSource] : ''}`
+  return reason === undefined ? kind : `${kind}. ${reason}`
 }
 
 const NO_RECEIVER =

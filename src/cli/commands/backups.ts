@@ -23,14 +23,24 @@ function render(backups: readonly BackupSummary[], now: Date): string {
     { title: 'TYPE', value: ({ type }) => type },
     { title: 'FINISHED', value: ({ stoppedAt }) => `${stoppedAt} (${formatAgo(new Date(stoppedAt), now)})` },
     { title: 'SIZE', align: 'right', value: ({ totalBytes }) => formatBytes(totalBytes) },
+    {
+      title: 'CHANGED',
+      align: 'right',
+      value: ({ changedBytes }) => (changedBytes === undefined ? '' : formatBytes(changedBytes)),
+    },
     { title: 'STORED', align: 'right', value: ({ storedBytes }) => formatBytes(storedBytes) },
     { title: 'RANGE', value: ({ timeline, startLsn, stopLsn }) => `${timeline}: ${startLsn} – ${stopLsn}` },
     { title: 'NOTES', value: notesOf },
   ])
 }
 
-function notesOf({ label, corruptBlockCount }: BackupSummary): string {
-  return [label, corruptBlockCount > 0 ? `${corruptBlockCount} corrupt blocks on the server` : undefined]
+function notesOf({ label, parent, reason, corruptBlockCount }: BackupSummary): string {
+  return [
+    label,
+    parent === undefined ? undefined : `since ${parent}`,
+    reason,
+    corruptBlockCount > 0 ? `${corruptBlockCount} corrupt blocks on the server` : undefined,
+  ]
     .filter((note) => note !== undefined)
     .join('; ')
 }

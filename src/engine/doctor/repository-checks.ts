@@ -62,11 +62,13 @@ const space: Check<RepositoryFacts> = {
     whenOpen(facts, () => {
       if (!facts.space) return unknown('The free space of this kind of repository cannot be seen.')
       const { freeBytes, totalBytes } = facts.space
-      const next = facts.backups.at(-1)?.storedBytes ?? 0
+      // The next one may have to be a full one.
+      const last = facts.backups.findLast(({ type }) => type === 'full') ?? facts.backups.at(-1)
+      const next = last?.storedBytes ?? 0
       const said = `${formatGiB(freeBytes)} of ${formatGiB(totalBytes)} are free`
       if (freeBytes < next) {
         return failed(
-          `${said}; the last backup took ${formatGiB(next)}, so the next one does not fit.`,
+          `${said}; the last full backup took ${formatGiB(next)}, so the next one does not fit.`,
           `Give ${facts.url} more space.`,
         )
       }

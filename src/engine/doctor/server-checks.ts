@@ -103,7 +103,9 @@ const files: Check<ServerFacts> = {
   title: 'How backups read the server',
   judge: ({ files: found }) =>
     found.kind === 'found'
-      ? passed(`Backups read the files in ${found.cluster.dataDirectory} directly; they are proven to be this server's.`)
+      ? passed(
+          `Backups read the files in ${found.cluster.dataDirectory} directly; they are proven to be this server's.`,
+        )
       : passed(`Backups are read through replication. ${found.reason}`),
 }
 

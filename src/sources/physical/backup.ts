@@ -15,6 +15,7 @@ import { runBaseBackup } from '../../postgres/replication/base-backup.ts'
 import { openReplication, type ReplicationConnection } from '../../postgres/replication/connection.ts'
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
+import { readCondemnedPacks } from '../../repository/condemned.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
@@ -117,7 +118,7 @@ async function openBasis(
     type,
     server: { ...settings, lsn: flushLsn, timelinePath: await readTimelinePath(replication, timeline) },
     databases: await readDatabases(line),
-    condemned: new Set(),
+    condemned: await readCondemnedPacks(cluster),
     logger,
     signal,
   })

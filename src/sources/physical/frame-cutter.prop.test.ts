@@ -12,7 +12,9 @@ const sizes = fc.oneof(
   fc.constantFrom(0, 1, LARGE_FILE_BYTES - 1, LARGE_FILE_BYTES, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1),
   fc.integer({ min: 0, max: 3 * FRAME_BYTES }),
 )
-const files = fc.array(fc.record({ sizeBytes: sizes, announced: fc.boolean(), reserved: fc.boolean() }), { maxLength: 12 })
+const files = fc.array(fc.record({ sizeBytes: sizes, announced: fc.boolean(), reserved: fc.boolean() }), {
+  maxLength: 12,
+})
 const pieceSizes = fc.array(fc.integer({ min: 1, max: 200 * KIB }), { minLength: 1, maxLength: 5 })
 
 /** Content in which every place is recognisable. */
