@@ -110,6 +110,8 @@ export const errorCodes = facts({
 
   /** A check before the restore failed: space, version, target directory, tablespace mapping. */
   'restore.refused': { exit: 22, retry: 'never' },
+  /** What changes something that is there must be confirmed by its name: `--confirm NAME`, or typed when asked. Nothing was changed. */
+  'confirmation.missing': { exit: 23, retry: 'never' },
   /** The plan is not the one that was shown, or no longer fits the repository. */
   'plan.stale': { exit: 22, retry: 'never' },
   /** The restored files or the recovered server are not what the plan promised. */

@@ -14,14 +14,16 @@ import { findPostgresBinaries } from '../postgres/server/binaries.ts'
 import { findFreePort } from '../postgres/server/free-port.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { archiveSource } from './archive-source.ts'
-import { type BackupSurvey, CONTROL_FILE } from './backup-survey.ts'
+import { CONTROL_FILE } from './backup-survey.ts'
 import { addRecoverySettings, changePort, writeConfiguration } from './config-files.ts'
 import { type ConfirmedPlan, confirmPlan } from './confirm-plan.ts'
+import { layOutDelta } from './delta/lay-out-delta.ts'
+import { prepareDelta, requireConfirmation } from './delta/prepare-delta.ts'
 import { replaceFile, syncTrees } from './durable-files.ts'
 import { WalFeeder } from './feeder.ts'
 import { restoreCommandOf } from './fetch-script.ts'
 import { takenTimelines } from './held-archive.ts'
-import { type LaidOut, layOut, makeOwnedDirectory } from './lay-out.ts'
+import { type LaidOut, layOut } from './lay-out.ts'
 import { type RestorePlan, readPlan } from './plan-types.ts'
 import { isPortFree } from './preflight.ts'
 import { proveWal, segmentRange } from './prove-wal.ts'
@@ -41,12 +43,15 @@ import {
   SPOOL,
   writeMarker,
 } from './target-directory.ts'
+import { makeOwnedDirectory } from './tree-writer.ts'
 import { WriteBack } from './write-back.ts'
 
 export interface ApplyRestoreOptions {
   readonly cluster: ClusterRepository
   /** As {@link planRestore} made it, or as it was read from JSON. */
   readonly plan: RestorePlan
+  /** Where the plan changes a directory in place: its name, as a person typed it. */
+  readonly confirm?: string | undefined
   /** Threads that fetch and write; default one per processor, at most four. */
   readonly workers?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -64,48 +69,50 @@ const PORT_ATTEMPTS = 5
  * Restores as planned: lays the files out, makes them durable, starts the server, serves it WAL until its target is reached.
  *
  * A server that was promoted or paused keeps running when this process ends; the report says how to stop it.
- * @throws RetakeError `plan.stale`, `restore.refused`, `repo.damaged`, `wal.gap`, `storage.full`, `postgres.server`,
+ * @throws RetakeError `confirmation.missing`, `plan.stale`, `restore.refused`, `repo.damaged`, `wal.gap`, `storage.full`, `postgres.server`,
  * `restore.mismatch`, `aborted`. What was laid out by then does not start; applying the plan again removes it first.
  */
 export async function applyRestore(options: ApplyRestoreOptions): Promise<RestoreReport> {
   const { cluster, clock = systemClock, signal } = options
   const plan = readPlan(options.plan)
+  requireConfirmation(plan, options.confirm)
   const stages = new Stages(clock)
   const account = serverAccount(plan.place.targetDirectory)
   // Threads need a while to start; meanwhile the plan is confirmed.
   const writeBack = new WriteBack(treesOf(plan))
-  await using pool = openPool(options, { plan, account, writeBack })
+  await using pool = plan.place.delta ? undefined : openPool(options, { plan, account, writeBack })
   const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
   // A server that is started proves its WAL by replaying it; otherwise nobody would have, when the files are called ready.
   if (!plan.server.start) {
     await stages.run('wal', () => proveWal(cluster, { plan, held, signal, onProgress: options.onProgress }))
   }
-  await prepareTarget(cluster, { plan, account, clock })
+  const preparing = () => prepare({ ...options, plan, clock, account })
+  const { undo } = await (plan.place.delta ? stages.run('undo', preparing) : preparing())
   try {
-    return await execute({ ...options, plan, clock, account, pool, writeBack, survey, held, stages })
+    return await execute({ ...options, plan, clock, account, undo, pool, writeBack, survey, held, stages })
   } catch (error) {
     await disown(plan, clock)
     throw error
   }
 }
 
-interface Execution extends ApplyRestoreOptions, ConfirmedPlan {
+interface Preparation extends ApplyRestoreOptions {
   readonly clock: Clock
   readonly account: ServerAccount | undefined
-  readonly pool: RestorePool
-  readonly writeBack: WriteBack
-  readonly stages: Stages
 }
 
-interface Prepared {
-  readonly plan: RestorePlan
-  /** Owns what is written; undefined: this process. */
-  readonly account: ServerAccount | undefined
+interface Execution extends Preparation, ConfirmedPlan {
+  /** Absent where a directory is changed in place. */
+  readonly pool: RestorePool | undefined
+  readonly writeBack: WriteBack
+  /** What a directory that is changed in place was before. */
+  readonly undo: string | undefined
+  readonly stages: Stages
 }
 
 function openPool(
   options: ApplyRestoreOptions,
-  { plan, account, writeBack }: Prepared & { readonly writeBack: WriteBack },
+  { plan, account, writeBack }: Pick<Execution, 'plan' | 'account' | 'writeBack'>,
 ): RestorePool {
   const { cluster, workers, signal, onProgress } = options
   const { writtenBytes } = plan.files
@@ -123,23 +130,23 @@ function openPool(
 }
 
 async function execute(options: Execution): Promise<RestoreReport> {
-  const { plan, clock, account, survey, stages, writeBack, logger = silentLogger } = options
+  const { plan, pool, stages, logger = silentLogger } = options
   const { targetDirectory } = plan.place
-  const laidOut = await stages.run('files', () => layOut(options))
-  const notes = await stages.run('durable', () => makeComplete({ plan, survey, account, laidOut, clock, writeBack }))
-  const warnings = [...plan.warnings, ...notes, ...skippedLinks(laidOut)]
+  const laidOut = await stages.run('files', () => (pool ? layOut({ ...options, pool }) : layOutDelta(options)))
+  const notes = await stages.run('durable', () => makeComplete({ ...options, laidOut }))
+  const warnings = [...plan.warnings, ...notes, ...skippedLinks(laidOut), ...undoNote(options)]
   logger.info('restored files are durable', { targetDirectory, writtenBytes: laidOut.writtenBytes })
-  if (!plan.server.start) return reportOf({ plan, laidOut, stages, warnings })
+  if (!plan.server.start) return reportOf({ ...options, laidOut, warnings })
   const recovered = await stages.run('recovery', () => recover(options))
-  return reportOf({ plan, laidOut, stages, warnings: [...warnings, ...recovered.warnings], recovered })
+  return reportOf({ ...options, laidOut, warnings: [...warnings, ...recovered.warnings], recovered })
 }
 
 /** Everything that may be refused has been; from here on things change. */
-async function prepareTarget(
-  cluster: ClusterRepository,
-  { plan, account, clock }: Prepared & { readonly clock: Clock },
-): Promise<void> {
-  const { targetDirectory, tablespaces } = plan.place
+async function prepare(options: Preparation): Promise<{ readonly undo?: string | undefined }> {
+  const { cluster, plan, clock, account } = options
+  const { targetDirectory, tablespaces, delta } = plan.place
+  const marker = markerOf(plan, { phase: 'files', clock, process: currentProcess() })
+  if (delta) return await prepareDelta(cluster, { ...options, delta, marker })
   const found = await inspectTarget(targetDirectory, cluster.facts)
   if (found.state === 'occupied') throw occupiedError(targetDirectory, found.why)
   if (found.state === 'leftover') await removeLeftover(targetDirectory, found.marker)
@@ -148,23 +155,20 @@ async function prepareTarget(
     if (own.state !== 'absent' && own.state !== 'empty') throw occupiedError(location, 'it is not empty')
   }
   await makeOwnedDirectory(targetDirectory, account)
-  await claimTarget(targetDirectory, markerOf(plan, { phase: 'files', clock, process: currentProcess() }))
+  await claimTarget(targetDirectory, marker)
+  return {}
 }
 
-async function makeComplete(options: {
-  readonly plan: RestorePlan
-  readonly survey: BackupSurvey
-  readonly account: ServerAccount | undefined
-  readonly laidOut: LaidOut
-  readonly clock: Clock
-  readonly writeBack: WriteBack
-}): Promise<string[]> {
-  const { plan, survey, account, laidOut, clock, writeBack } = options
+async function makeComplete(options: Execution & { readonly laidOut: LaidOut }): Promise<string[]> {
+  const { plan, survey, account, laidOut, clock, undo, writeBack } = options
   const { targetDirectory } = plan.place
   const recovery = plan.server.start ? undefined : laterRecovery(plan)
   const notes = await writeConfiguration({ plan, survey, account, recovery })
   const { start } = plan.server
-  await mark(plan, start ? { phase: 'recovering', clock, process: currentProcess() } : { phase: 'complete', clock })
+  await mark(
+    plan,
+    start ? { phase: 'recovering', clock, undo, process: currentProcess() } : { phase: 'complete', clock, undo },
+  )
   await writeBack.settle()
   await syncTrees(treesOf(plan))
   // Only now is there something that could start.
@@ -188,7 +192,7 @@ async function recover(
 ): Promise<
   RecoveredServer & { readonly segments: number; readonly bytes: number; readonly warnings: readonly string[] }
 > {
-  const { cluster, plan, account, held, clock, signal, onProgress } = options
+  const { cluster, plan, account, held, clock, undo, signal, onProgress } = options
   throwIfAborted(signal)
   const size = plan.cluster.walSegmentSizeBytes
   const [firstSegment, lastSegment] = segmentRange(plan, size)
@@ -223,7 +227,7 @@ async function recover(
     )
   }
   if (recovered.outcome === 'promoted') await removeMarker(plan.place.targetDirectory)
-  else await mark(plan, { phase: 'complete', clock })
+  else await mark(plan, { phase: 'complete', clock, undo })
   return { ...recovered, segments: feeder.delivered.files, bytes: feeder.delivered.bytes, warnings }
 }
 
@@ -246,6 +250,7 @@ async function runOnUsablePort(execution: Execution, run: Omit<RunServerOptions,
 interface MarkOptions {
   readonly phase: MarkerPhase
   readonly clock: Clock
+  readonly undo?: string | undefined
   readonly process?: ProcessIdentity | undefined
 }
 
@@ -253,7 +258,7 @@ async function mark(plan: RestorePlan, options: MarkOptions): Promise<void> {
   await writeMarker(plan.place.targetDirectory, markerOf(plan, options))
 }
 
-function markerOf(plan: RestorePlan, { phase, clock, process }: MarkOptions): RestoreMarker {
+function markerOf(plan: RestorePlan, { phase, clock, undo, process }: MarkOptions): RestoreMarker {
   return {
     tool: 'retake',
     planHash: plan.hash,
@@ -261,6 +266,7 @@ function markerOf(plan: RestorePlan, { phase, clock, process }: MarkOptions): Re
     phase,
     tablespaces: plan.place.tablespaces.map((one) => one.location),
     at: clock.now().toISOString(),
+    ...(plan.place.delta ? { delta: { undo } } : {}),
     process,
   }
 }
@@ -269,7 +275,7 @@ function markerOf(plan: RestorePlan, { phase, clock, process }: MarkOptions): Re
 async function disown(plan: RestorePlan, clock: Clock): Promise<void> {
   try {
     const marker = await readMarker(plan.place.targetDirectory)
-    if (marker?.process) await mark(plan, { phase: marker.phase, clock })
+    if (marker?.process) await mark(plan, { phase: marker.phase, clock, undo: marker.delta?.undo })
   } catch {
     // The first error counts; another process will see that this one has ended.
   }
@@ -277,13 +283,14 @@ async function disown(plan: RestorePlan, clock: Clock): Promise<void> {
 
 function reportOf(context: {
   readonly plan: RestorePlan
-  readonly laidOut: LaidOut
+  readonly undo: string | undefined
+  readonly laidOut: LaidOut & { readonly comparedBytes?: number | undefined }
   readonly stages: Stages
   readonly warnings: readonly string[]
   readonly recovered?: (RecoveredServer & { readonly segments: number; readonly bytes: number }) | undefined
 }): RestoreReport {
-  const { plan, laidOut, stages, warnings, recovered } = context
-  const { count, writtenBytes, fetchedBytes } = { count: laidOut.fileCount + 1, ...laidOut }
+  const { plan, undo, laidOut, stages, warnings, recovered } = context
+  const { fileCount, writtenBytes, fetchedBytes, comparedBytes } = laidOut
   return {
     schemaVersion: 1,
     planHash: plan.hash,
@@ -294,7 +301,13 @@ function reportOf(context: {
     outcome: recovered?.outcome ?? 'laid-out',
     phases: stages.phases,
     totalMs: stages.phases.reduce((sum, phase) => sum + phase.durationMs, 0),
-    files: { count, writtenBytes, fetchedBytes },
+    files: {
+      count: fileCount + 1,
+      writtenBytes,
+      fetchedBytes,
+      ...(comparedBytes === undefined ? {} : { comparedBytes }),
+    },
+    ...(undo === undefined ? {} : { undoDirectory: undo }),
     wal: { segments: recovered?.segments ?? 0, bytes: recovered?.bytes ?? 0, replayMs: recovered?.facts.replayMs },
     reached: recovered && reachedBy(plan, recovered),
     server: recovered?.server && serverOf(recovered.server, plan),
@@ -323,6 +336,12 @@ function serverOf(server: NonNullable<RecoveredServer['server']>, plan: RestoreP
     connect: `psql -h ${socketDir} -p ${port}`,
     stop: `pg_ctl stop -D ${quoteShell(plan.place.targetDirectory)}`,
   }
+}
+
+function undoNote({ undo }: Execution): string[] {
+  return undo === undefined
+    ? []
+    : [`The directory as it was before is kept in ${undo}; remove it when nobody wants it back.`]
 }
 
 function skippedLinks(laidOut: LaidOut): string[] {

@@ -11,17 +11,25 @@ import { type FrameGroup, type FrameRead, groupAdjacent, type RestoreBatch } fro
 
 const GROUPING = { maxGapBytes: 64 * 1024, maxGroupBytes: 4 * 1024 * 1024 }
 
+type WriteBytes = (descriptor: number, bytes: Uint8Array, position: number) => void
+
 export class BatchRestorer {
   readonly #store: ObjectStore
   readonly #sealing: ReturnType<typeof importSealing>
   readonly #files: OpenFiles
   readonly #packs = new Map<string, PackKey>()
+  readonly #writeBytes: WriteBytes
 
-  /** @param options `account` owns the files; undefined: this process */
+  /** @param options `account` owns the files; undefined: this process. `write` puts bytes into an open file; default: all of them */
   constructor(
     store: ObjectStore,
-    options: { readonly sealing: SealingData; readonly account: ServerAccount | undefined },
+    options: {
+      readonly sealing: SealingData
+      readonly account: ServerAccount | undefined
+      readonly write?: WriteBytes | undefined
+    },
   ) {
+    this.#writeBytes = options.write ?? writeAll
     this.#store = store
     this.#sealing = importSealing(options.sealing)
     this.#files = new OpenFiles(options.account)
@@ -72,7 +80,7 @@ export class BatchRestorer {
     for (const write of frame.writes) {
       const piece = plain.subarray(write.frameOffsetBytes, write.frameOffsetBytes + write.lengthBytes)
       if (piece.length !== write.lengthBytes) throw frameDamaged(pack, frame)
-      writeAll(this.#files.get(write.shape), piece, write.fileOffsetBytes)
+      this.#writeBytes(this.#files.get(write.shape), piece, write.fileOffsetBytes)
     }
     releaseMemory(plain)
   }

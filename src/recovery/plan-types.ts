@@ -105,6 +105,24 @@ export interface PlanTablespace {
 export interface PlanPlace {
   readonly targetDirectory: string
   readonly tablespaces: readonly PlanTablespace[]
+  /** The target directory is there already and is changed in place; absent: a new directory is filled. */
+  readonly delta?: PlanDelta | undefined
+}
+
+/** What a delta restore finds in the directory. A quick look at names, sizes and times; nothing is compared yet. */
+export interface PlanDelta {
+  /** Where everything is kept as it is now, as a data directory of its own; absent: nothing is kept. */
+  readonly undoDirectory?: string | undefined
+  /** Files that the backup has too, and their bytes: these are read and compared. */
+  readonly presentFiles: number
+  readonly presentBytes: number
+  /** Of what the backup writes, the part in files that are missing here or differ in size or time: at most so much is fetched. */
+  readonly atMostBytes: number
+  /** What the backup does not have, and what is therefore removed. */
+  readonly removedFiles: number
+  readonly removedBytes: number
+  /** Those of them in `pg_wal`: WAL that was perhaps never archived. */
+  readonly removedWalFiles: number
 }
 
 export interface PlanServer {

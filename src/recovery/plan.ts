@@ -11,6 +11,7 @@ import type { ClusterRepository } from '../repository/cluster.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { listBackups } from '../repository/manifest-store.ts'
 import { type BackupSurvey, surveyBackup } from './backup-survey.ts'
+import { checkDelta, type DeltaRequest, deltaWarnings, planDelta, workOf } from './delta/plan-delta.ts'
 import { damagedHistory, type HeldArchive, readHeldArchive } from './held-archive.ts'
 import { lastTransaction, locateTarget } from './locate.ts'
 import {
@@ -45,8 +46,13 @@ import { heldTimeline, majorOf, openWalLog, type WalLog } from './wal-log.ts'
 export interface PlanRestoreOptions {
   readonly cluster: ClusterRepository
   readonly target: RecoveryTarget
-  /** Absolute, or relative to the working directory; must be absent or empty. */
+  /** Absolute, or relative to the working directory; must be absent or empty, unless `delta` is given. */
   readonly targetDirectory: string
+  /**
+   * Changes the data directory that is there already: only what differs is fetched, and what does not belong is removed.
+   * `undoDirectory` keeps a copy of all of it first; `keepNothing` says that none is wanted.
+   */
+  readonly delta?: DeltaRequest | undefined
   /** Default: the newest timeline that can be reached from a backup. */
   readonly timeline?: number | undefined
   /** Default: the newest that fits. */
@@ -91,7 +97,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   const survey = await surveyBackup(cluster, located.choice.backup, { signal })
   const wal = planWal(log, located)
   const stop = await planStop(log, located)
-  const place = placeOf(options, { backup: located.choice.backup, survey })
+  const place = await placeOf(options, { backup: located.choice.backup, survey })
   const server = await serverOf(options, survey)
   return sealPlan({
     schemaVersion: PLAN_SCHEMA_VERSION,
@@ -109,19 +115,22 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
     },
     place,
     server,
-    predicted: predictRestore({ writtenBytes: survey.writtenBytes, walBytes: wal.bytes }),
+    predicted: predictRestore({ ...workOf(place, survey), walBytes: wal.bytes }),
     preflight: await preflight({ cluster, place, server, survey, wal }),
-    warnings: planWarnings({
-      damaged,
-      survey,
-      backup: located.choice.backup,
-      target,
-      stop,
-      path,
-      coverage: held.coverage,
-      server,
-      ownPort: ownPort(options, survey),
-    }),
+    warnings: [
+      ...(await deltaWarnings(place)),
+      ...planWarnings({
+        damaged,
+        survey,
+        backup: located.choice.backup,
+        target,
+        stop,
+        path,
+        coverage: held.coverage,
+        server,
+        ownPort: ownPort(options, survey),
+      }),
+    ],
   })
 }
 
@@ -147,17 +156,12 @@ async function preflight(options: {
     binDir: server.binDir,
     start: server.start,
   })
-  const tablespaceBytes = place.tablespaces.reduce((sum, one) => sum + one.bytes, 0)
   const libraries = server.settings.shared_preload_libraries ?? survey.configured.get('shared_preload_libraries') ?? ''
-  const leftover = await checkTarget(place.targetDirectory, cluster.facts)
+  const walBytes = spoolBytes(wal, cluster)
   return [
-    leftover,
-    // An interrupted restore has left something there, which will be removed; it is checked again then.
-    ...(leftover.status === 'warning' ? [] : [await checkTablespaces(place.tablespaces)]),
-    ...(await checkSpace(place, {
-      mainBytes: survey.writtenBytes - tablespaceBytes,
-      walBytes: spoolBytes(wal, cluster),
-    })),
+    ...(place.delta
+      ? await checkDelta(cluster, place, { survey, walBytes })
+      : await checkNew(cluster, place, { survey, walBytes })),
     result,
     ...(binaries
       ? [
@@ -174,6 +178,25 @@ async function preflight(options: {
       status: 'passed',
       detail: `complete from ${wal.beginLsn} to ${wal.endLsn}: ${wal.segmentCount} segments, ${Math.ceil(wal.bytes / 1e6)} MB`,
     },
+  ]
+}
+
+/** The checks of a place that is filled anew. */
+async function checkNew(
+  cluster: ClusterRepository,
+  place: PlanPlace,
+  { survey, walBytes }: { readonly survey: BackupSurvey; readonly walBytes: number },
+): Promise<PreflightResult[]> {
+  const leftover = await checkTarget(place.targetDirectory, cluster.facts)
+  const tablespaceBytes = place.tablespaces.reduce((sum, one) => sum + one.bytes, 0)
+  return [
+    leftover,
+    // An interrupted restore has left something there, which will be removed; it is checked again then.
+    ...(leftover.status === 'warning' ? [] : [await checkTablespaces(place.tablespaces)]),
+    ...(await checkSpace([
+      { directory: place.targetDirectory, bytes: survey.writtenBytes - tablespaceBytes + walBytes },
+      ...place.tablespaces.map((one) => ({ directory: one.location, bytes: one.bytes })),
+    ])),
   ]
 }
 
@@ -290,16 +313,22 @@ function clusterOf(cluster: ClusterRepository): RestorePlan['cluster'] {
   return { name, repositoryId, systemIdentifier, serverVersionNum, major: majorOf(cluster), walSegmentSizeBytes }
 }
 
-function placeOf(
+async function placeOf(
   options: PlanRestoreOptions,
   facts: { readonly backup: BackupSummary; readonly survey: BackupSurvey },
-): PlanPlace {
+): Promise<PlanPlace> {
   const targetDirectory = path.resolve(options.targetDirectory)
   const tablespaces: PlanTablespace[] = placeTablespaces(facts.backup.tablespaces, {
     targetDirectory,
     map: options.tablespaceMap ?? {},
   }).map((one) => ({ ...one, bytes: facts.survey.bytesByTablespace.get(one.oid) ?? 0 }))
-  return { targetDirectory, tablespaces }
+  const place = { targetDirectory, tablespaces }
+  if (!options.delta) return place
+  const { cluster, delta, signal } = options
+  return {
+    ...place,
+    delta: await planDelta(cluster, { backupId: facts.backup.backupId, place, request: delta, signal }),
+  }
 }
 
 async function serverOf(options: PlanRestoreOptions, survey: BackupSurvey): Promise<PlanServer> {

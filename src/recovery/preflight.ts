@@ -5,7 +5,7 @@ import path from 'node:path'
 import { isRetakeError, systemErrorCode, toRetakeError } from '../base/errors.ts'
 import { firstUnreachable, serverAccount } from '../postgres/server/account.ts'
 import { findPostgresBinaries, type PostgresBinaries } from '../postgres/server/binaries.ts'
-import type { PlanPlace, PlanTablespace, PreflightResult } from './plan-types.ts'
+import type { PlanTablespace, PreflightResult } from './plan-types.ts'
 import { inspectTarget, namesIn } from './target-directory.ts'
 
 /** Kept free beyond what the restore itself needs: checkpoints, logs, the first WAL of the new timeline. */
@@ -46,7 +46,7 @@ export async function checkTarget(
 }
 
 /** Where the directory, or its nearest parent that exists, cannot be written or entered. */
-async function closedParent(directory: string): Promise<PreflightResult | undefined> {
+export async function closedParent(directory: string): Promise<PreflightResult | undefined> {
   const name = 'target directory'
   const existing = await nearestExisting(directory)
   const info = await stat(existing)
@@ -105,14 +105,9 @@ export async function checkTablespaces(tablespaces: readonly PlanTablespace[]): 
 
 /** Compares what each filesystem must take with what it has free. */
 export async function checkSpace(
-  place: PlanPlace,
-  options: { readonly mainBytes: number; readonly walBytes: number },
+  parts: readonly { readonly directory: string; readonly bytes: number }[],
 ): Promise<PreflightResult[]> {
   const needs = new Map<number, { directory: string; neededBytes: number; freeBytes: number }>()
-  const parts = [
-    { directory: place.targetDirectory, bytes: options.mainBytes + options.walBytes },
-    ...place.tablespaces.map((one) => ({ directory: one.location, bytes: one.bytes })),
-  ]
   for (const { directory, bytes } of parts) {
     const existing = await nearestExisting(directory)
     const device = (await stat(existing)).dev
@@ -226,11 +221,11 @@ async function anyExists(files: readonly string[]): Promise<boolean> {
   return false
 }
 
-function passed(name: string, detail: string): PreflightResult {
+export function passed(name: string, detail: string): PreflightResult {
   return { name, status: 'passed', detail }
 }
 
-function failed(name: string, detail: string, fix: string): PreflightResult {
+export function failed(name: string, detail: string, fix: string): PreflightResult {
   return { name, status: 'failed', detail, fix }
 }
 

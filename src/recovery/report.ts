@@ -2,7 +2,7 @@
 import type { RecoveryOutcome } from './run-server.ts'
 
 export interface RestorePhase {
-  readonly name: 'check' | 'wal' | 'files' | 'durable' | 'recovery'
+  readonly name: 'check' | 'wal' | 'undo' | 'files' | 'durable' | 'recovery'
   readonly durationMs: number
 }
 
@@ -16,7 +16,15 @@ export interface RestoreReport {
   readonly outcome: RecoveryOutcome | 'laid-out'
   readonly phases: readonly RestorePhase[]
   readonly totalMs: number
-  readonly files: { readonly count: number; readonly writtenBytes: number; readonly fetchedBytes: number }
+  readonly files: {
+    readonly count: number
+    readonly writtenBytes: number
+    readonly fetchedBytes: number
+    /** Where a directory was changed in place: what was read there. */
+    readonly comparedBytes?: number | undefined
+  }
+  /** Where a directory that was changed in place is kept as it was before. */
+  readonly undoDirectory?: string | undefined
   readonly wal: { readonly segments: number; readonly bytes: number; readonly replayMs?: number | undefined }
   /** Where recovery ended; absent when nothing was started. */
   readonly reached?:

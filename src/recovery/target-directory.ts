@@ -27,6 +27,8 @@ export interface RestoreMarker {
   /** Where tablespaces were placed; each was absent or empty when the restore began. */
   readonly tablespaces: readonly string[]
   readonly at: string
+  /** The directory was there before and is changed in place; `undo` is the finished copy of what it was. */
+  readonly delta?: { readonly undo?: string | undefined } | undefined
   /** Who is restoring; absent when nobody is any more. */
   readonly process?: ProcessIdentity | undefined
 }
@@ -62,6 +64,8 @@ export function judgeTarget(facts: TargetFacts, cluster: { readonly systemIdenti
   }
   if (facts.restoreRuns) return { state: 'occupied', why: 'another restore into it is running' }
   if (facts.serverRuns) return { state: 'occupied', why: 'a server is running in it' }
+  if (marker.delta)
+    return { state: 'occupied', why: 'it was there before a delta restore into it began (do that again with --delta)' }
   if (!facts.hasControlFile) return { state: 'leftover', marker }
   if (marker.phase === 'recovering' && facts.hasRecoverySignal) return { state: 'leftover', marker }
   return { state: 'occupied', why: 'it holds a finished restore' }
@@ -176,7 +180,7 @@ function render(marker: RestoreMarker): string {
 }
 
 /** A process of this machine that belongs to an earlier boot has ended; one of another machine may live. */
-function hasEnded(identity: ProcessIdentity): boolean {
+export function hasEnded(identity: ProcessIdentity): boolean {
   const observer = currentProcess()
   return identity.realm === observer.realm && (identity.boot !== observer.boot || hasCertainlyEnded(identity, observer))
 }
@@ -192,7 +196,7 @@ function factsOf(names: readonly string[] | undefined): TargetFacts {
   }
 }
 
-async function serverRuns(directory: string): Promise<boolean> {
+export async function serverRuns(directory: string): Promise<boolean> {
   try {
     const pid = Number((await readFile(path.join(directory, 'postmaster.pid'), 'utf8')).split('\n')[0])
     process.kill(pid, 0)

@@ -7,7 +7,7 @@ export function writeError(error: unknown): RetakeError {
       'storage.full',
       'The filesystem of the target directory is full. What was laid out cannot start as a server.',
       {
-        hint: 'Free space or choose another place, then apply the plan again: the leftover is removed first.',
+        hint: 'Free space or choose another place, then apply the plan again: what an interrupted restore left is no obstacle.',
         cause: error,
       },
     )
