@@ -9,6 +9,13 @@ const at: CommandOption = {
 const restoreOptions: readonly CommandOption[] = [
   at,
   { flags: '--to <dir>', description: 'the new data directory; must be absent or empty', completes: 'directory' },
+  { flags: '--delta', description: 'change the data directory that is there: only what differs is fetched' },
+  {
+    flags: '--undo-dir <dir>',
+    description: 'with --delta: first copy the directory, as it is, to this new place',
+    completes: 'directory',
+  },
+  { flags: '--no-undo', description: 'with --delta: keep nothing of what the directory holds now' },
   { flags: '--port <n>', description: 'the port of the recovered server (default: a free one)' },
   { flags: '--backup <id>', description: 'the backup to begin from (default: the newest before the target)' },
   { flags: '--timeline <n>', description: 'the timeline to follow (default: the newest that holds the target)' },
@@ -203,9 +210,17 @@ export const commands: readonly CommandDeclaration[] = [
         command: 'retake restore apply --at name:before_deploy --to /srv/restored --then pause',
         note: 'look before it is promoted',
       },
+      {
+        command: 'retake restore apply --at latest --delta --to /srv/data --undo-dir /srv/data.before --confirm data',
+        note: 'put right the directory that is there, and keep what it was',
+      },
     ],
     arguments: [{ name: 'plan', description: 'a file made by `retake restore plan --out`', completes: 'file' }],
-    options: [...restoreOptions, { flags: '--dry-run', description: 'plan and check, and write nothing' }],
+    options: [
+      ...restoreOptions,
+      { flags: '--confirm <name>', description: 'with --delta: the name of the directory that is changed in place' },
+      { flags: '--dry-run', description: 'plan and check, and write nothing' },
+    ],
   },
   {
     path: ['status'],

@@ -1,6 +1,19 @@
 import { createInterface } from 'node:readline'
+import { createInterface as createAsker } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { abortedError } from '../base/errors.ts'
+
+/** Asks on stderr for a line. */
+export async function askLine(question: string, signal: AbortSignal): Promise<string> {
+  const reader = createAsker({ input: process.stdin, output: process.stderr })
+  try {
+    return (await reader.question(question, { signal })).trim()
+  } catch (error) {
+    throw signal.aborted ? abortedError() : error
+  } finally {
+    reader.close()
+  }
+}
 
 /** Asks on stderr for a line that is not shown while it is typed. */
 export async function askHidden(question: string, signal: AbortSignal): Promise<string> {

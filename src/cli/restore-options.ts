@@ -1,8 +1,9 @@
 /** What `restore plan` and `restore apply` share: their options, and how a plan is shown. */
 import { fileURLToPath } from 'node:url'
+import { RetakeError } from '../base/errors.ts'
 import type { Retake } from '../engine/open.ts'
 import type { PlanRestoreOptions } from '../engine/restore.ts'
-import type { RestorePlan } from '../recovery/plan-types.ts'
+import type { PlanDelta, RestorePlan } from '../recovery/plan-types.ts'
 import { type AfterRecovery, quoteForRestoreCommand } from '../recovery/settings.ts'
 import type { CommandContext, OptionValues } from './command.ts'
 import { formatBytes, formatDuration, renderFields } from './format.ts'
@@ -14,6 +15,7 @@ const EXAMPLE = 'Such as: retake restore plan --at latest --to /srv/restored'
 export function planOptions(context: CommandContext, retake: Retake): PlanRestoreOptions {
   const { options, signal } = context
   return {
+    delta: deltaRequest(options),
     at: requireOption(options.at, { name: '--at', hint: EXAMPLE }),
     to: requireOption(options.to, { name: '--to', hint: EXAMPLE }),
     port: optionInteger(options.port, { name: '--port', min: 1, max: 65_535 }),
@@ -28,10 +30,34 @@ export function planOptions(context: CommandContext, retake: Retake): PlanRestor
   }
 }
 
+/** There is no undo by accident, and no lack of one either. @throws RetakeError `config.invalid` */
+function deltaRequest(options: OptionValues): PlanRestoreOptions['delta'] {
+  const undoDirectory = optionText(options.undoDir)
+  const keepNothing = options.undo === false
+  if (options.delta !== true) {
+    if (undoDirectory === undefined && !keepNothing) return undefined
+    throw new RetakeError('config.invalid', '--undo-dir and --no-undo belong to --delta.', {
+      hint: 'Add --delta to change a directory that is there, or leave them out.',
+    })
+  }
+  if (undoDirectory !== undefined && !keepNothing) return { undoDirectory }
+  if (keepNothing && undoDirectory === undefined) return { keepNothing: true }
+  throw new RetakeError('config.invalid', 'With --delta, say what becomes of the directory as it is now.', {
+    hint: 'Keep a copy of it: --undo-dir DIR; or keep nothing: --no-undo.',
+  })
+}
+
+/** Options of `apply` that change no plan. */
+const APPLY_ONLY: ReadonlySet<string> = new Set(['dryRun', 'confirm'])
+/** Options that are on when nobody names them. */
+const DEFAULT_ON: ReadonlySet<string> = new Set(['start', 'undo'])
+
 /** Options that make a plan, and that a plan which is already made no longer takes. */
 export function planOptionNames(options: OptionValues): string[] {
   return Object.entries(options)
-    .filter(([name, value]) => value !== undefined && name !== 'dryRun' && !(name === 'start' && value === true))
+    .filter(
+      ([name, value]) => value !== undefined && !APPLY_ONLY.has(name) && !(DEFAULT_ON.has(name) && value === true),
+    )
     .map(([name]) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
 }
 
@@ -58,6 +84,8 @@ export function renderPlan(plan: RestorePlan): string {
     ],
     ['WAL', `${wal.beginLsn} to ${wal.endLsn}: ${formatBytes(wal.bytes)} in ${wal.segmentCount} segments`],
     ['into', place.targetDirectory],
+    ['in place', place.delta && renderDelta(place.delta)],
+    ['undo', place.delta && (place.delta.undoDirectory ?? 'none: nothing is kept')],
     ...place.tablespaces.map(
       ({ originalLocation, location }) => ['tablespace', `${originalLocation} → ${location}`] as const,
     ),
@@ -75,6 +103,13 @@ export function renderPlan(plan: RestorePlan): string {
     return fix ? `${line}\n           fix: ${fix}` : line
   })
   return [fields, ['Checks', ...checks].join('\n'), ...plan.warnings.map((warning) => `Note: ${warning}`)].join('\n\n')
+}
+
+function renderDelta(delta: PlanDelta): string {
+  return [
+    `${delta.presentFiles} files with ${formatBytes(delta.presentBytes)} are compared; at most ${formatBytes(delta.atMostBytes)} differ`,
+    `${delta.removedFiles} files with ${formatBytes(delta.removedBytes)} are removed, ${delta.removedWalFiles} of them WAL in pg_wal`,
+  ].join('\n')
 }
 
 export function failedChecks(plan: RestorePlan): boolean {

@@ -21,7 +21,13 @@ export function renderReport(report: RestoreReport, plan: RestorePlan): string {
       reached?.xid === undefined ? undefined : `${reached.xid}${reached.at ? ` at ${reached.at}` : ''}`,
     ],
     ['PostgreSQL said', reached?.stopping],
-    ['files', `${files.count}, ${formatBytes(files.writtenBytes)} written`],
+    [
+      'files',
+      files.comparedBytes === undefined
+        ? `${files.count}, ${formatBytes(files.writtenBytes)} written`
+        : `${files.count}, ${formatBytes(files.comparedBytes)} compared, ${formatBytes(files.fetchedBytes)} fetched, ${formatBytes(files.writtenBytes)} written`,
+    ],
+    ['undo', report.undoDirectory],
     [
       'WAL',
       reached &&

@@ -1,5 +1,6 @@
 import { RetakeError } from '../base/errors.ts'
 import { applyRestore as applyPlan } from '../recovery/apply.ts'
+import type { DeltaRequest } from '../recovery/delta/plan-delta.ts'
 import { planRestore as planClusterRestore } from '../recovery/plan.ts'
 import { type RestorePlan, readPlan } from '../recovery/plan-types.ts'
 import type { RestoreReport } from '../recovery/report.ts'
@@ -12,8 +13,13 @@ import { type Operation, type OperationOptions, startOperation } from './operati
 export interface PlanRestoreOptions extends Pick<OperationOptions, 'signal'> {
   /** As one word (`latest`, `2026-11-22T09:04:11Z`, `lsn:0/3000060`, `xid:812`, `before-xid:812`, `name:before_deploy`) or as data. */
   readonly at: string | RecoveryTarget
-  /** The new data directory; must be absent or empty. */
+  /** The new data directory; must be absent or empty, unless `delta` is given. */
   readonly to: string
+  /**
+   * Changes the data directory that is there: only what differs is fetched. `undoDirectory` keeps a copy of all of it first;
+   * `keepNothing` says that none is wanted.
+   */
+  readonly delta?: DeltaRequest | undefined
   /** Default: the newest timeline that holds the target. */
   readonly timeline?: number | undefined
   /** Default: the newest backup before the target. */
@@ -63,6 +69,11 @@ export async function planRestore(retake: Retake, options: PlanRestoreOptions): 
   })
 }
 
+export interface ApplyRestoreOptions extends OperationOptions {
+  /** Where the plan changes a directory in place: its name (the last part of its path), as a person typed it. */
+  readonly confirm?: string | undefined
+}
+
 /**
  * Carries a plan out: exactly the one that was shown. A plan that was changed, or that no longer fits, is refused.
  *
@@ -71,15 +82,16 @@ export async function planRestore(retake: Retake, options: PlanRestoreOptions): 
  * for await (const step of run.progress) console.error(step.phase, step.done, step.total)
  * const report = await run.result
  * ```
- * @throws RetakeError by its `result`: `plan.stale`, `restore.refused`, `restore.mismatch`, `repo.damaged`, `wal.gap`, `aborted`
+ * @throws RetakeError by its `result`: `confirmation.missing`, `plan.stale`, `restore.refused`, `restore.mismatch`, `repo.damaged`, `wal.gap`, `aborted`
  */
 export function applyRestore(
   retake: Retake,
   plan: RestorePlan,
-  options: OperationOptions = {},
+  options: ApplyRestoreOptions = {},
 ): Operation<RestoreReport> {
   return startOperation(async (context) => {
     const { logger, clock } = retake
-    return applyPlan({ ...context, cluster: await retake.cluster(), plan: readPlan(plan), logger, clock })
+    const { confirm } = options
+    return applyPlan({ ...context, confirm, cluster: await retake.cluster(), plan: readPlan(plan), logger, clock })
   }, options)
 }

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { RetakeError, systemErrorCode } from '../../base/errors.ts'
 import type { Retake } from '../../engine/open.ts'
 import { applyRestore, planRestore } from '../../engine/restore.ts'
 import { type RestorePlan, readPlan } from '../../recovery/plan-types.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
+import { optionText } from '../options.ts'
+import { askLine } from '../prompt.ts'
 import { failedChecks, planOptionNames, planOptions, renderPlan } from '../restore-options.ts'
 import { renderReport } from '../restore-report.ts'
 
@@ -20,8 +22,21 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
       problem: refused ? 'restore.refused' : undefined,
     }
   }
-  const report = await applyRestore(retake, plan, { signal, onProgress: terminal.onProgress }).result
+  const confirm = await confirmation(context, plan)
+  const report = await applyRestore(retake, plan, { signal, confirm, onProgress: terminal.onProgress }).result
   return { data: { plan: plan.hash, report }, text: renderReport(report, plan) }
+}
+
+/** The name as it was given, or typed by whoever sees what will be changed. Undefined where nobody can be asked. */
+async function confirmation(context: CommandContext, plan: RestorePlan): Promise<string | undefined> {
+  const given = optionText(context.options.confirm)
+  const { targetDirectory, delta } = plan.place
+  if (!delta || given !== undefined || !context.interactive) return given
+  context.terminal.note(renderPlan(plan))
+  return await askLine(
+    `\nThis changes ${targetDirectory}. Type its name (${basename(targetDirectory)}) to go on: `,
+    context.signal,
+  )
 }
 
 async function planOf(context: CommandContext, retake: Retake): Promise<RestorePlan> {

@@ -26,6 +26,7 @@ export class DeltaRestorer {
   readonly #sealing: ReturnType<typeof importSealing>
   readonly #files: OpenFiles
   readonly #batches: BatchRestorer
+  readonly #frame = Buffer.allocUnsafe(CHUNK_BYTES)
   readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES)
   readonly #zeros = Buffer.alloc(CHUNK_BYTES)
   #writtenBytes = 0
@@ -62,9 +63,16 @@ export class DeltaRestorer {
     for (const file of files) {
       // Makes the file when it is missing, and gives it its length: what is then beyond the old end is zeros.
       const descriptor = this.#files.get(file.shape)
-      const differing = file.runs.filter((run) => !this.#isEqual(descriptor, file, run))
-      for (const run of file.runs) comparedBytes += run.lengthBytes
-      for (const batch of wanted.addFile(entryOf(differing), file.shape)) fetchedBytes += await this.#fetch(batch)
+      for (const run of file.runs) {
+        comparedBytes += run.lengthBytes
+        if (!run.frame) this.#makeZeros(descriptor, file, run)
+      }
+    }
+    for (const pieces of piecesByFrame(files)) {
+      if (this.#isEqual(pieces)) continue
+      for (const { file, run } of pieces) {
+        for (const batch of wanted.addFile(entryOf(run), file.shape)) fetchedBytes += await this.#fetch(batch)
+      }
     }
     for (const batch of wanted.flush()) fetchedBytes += await this.#fetch(batch)
     // Two tasks may be under way in one thread: each takes what was written since the last one ended.
@@ -78,15 +86,23 @@ export class DeltaRestorer {
     return batch.storedBytes
   }
 
-  /** Zeros are made equal at once. A part of a frame has no content id of its own, so the frame is fetched to compare. */
-  #isEqual(descriptor: number, file: DeltaFile, run: FileRun): boolean {
-    if (!run.frame) {
-      this.#makeZeros(descriptor, file, run)
-      return true
+  /**
+   * Whether what is here makes up the frame: its pieces, joined, have its content id. Where the backup uses only parts of a frame,
+   * the rest is unknown here, and it has to be fetched to compare.
+   */
+  #isEqual(pieces: readonly FramePiece[]): boolean {
+    let at = 0
+    for (const { file, run } of pieces) {
+      if (run.frameOffsetBytes !== at || run.offsetBytes + run.lengthBytes > file.presentBytes) return false
+      at += run.lengthBytes
     }
-    const { frame, lengthBytes, offsetBytes } = run
-    if (frame.plainBytes !== lengthBytes || offsetBytes + lengthBytes > file.presentBytes) return false
-    return contentId(this.#sealing, this.#read(descriptor, offsetBytes, lengthBytes)) === frame.contentId
+    const frame = pieces[0]?.run.frame
+    if (!frame || at !== frame.plainBytes) return false
+    for (const { file, run } of pieces) {
+      const here = this.#frame.subarray(run.frameOffsetBytes, run.frameOffsetBytes + run.lengthBytes)
+      if (readFully(this.#files.get(file.shape), here, run.offsetBytes) < here.length) return false
+    }
+    return contentId(this.#sealing, this.#frame.subarray(0, at)) === frame.contentId
   }
 
   #makeZeros(descriptor: number, file: DeltaFile, run: FileRun): void {
@@ -96,19 +112,9 @@ export class DeltaRestorer {
     }
   }
 
-  #read(descriptor: number, position: number, length: number): Buffer {
-    let read = 0
-    while (read < length) {
-      const count = readSync(descriptor, this.#chunk, read, length - read, position + read)
-      if (count === 0) break
-      read += count
-    }
-    return this.#chunk.subarray(0, read)
-  }
-
   readonly #writeChanged = (descriptor: number, bytes: Uint8Array, position: number): void => {
-    const present = this.#read(descriptor, position, bytes.length)
-    this.#writtenBytes += writeChanged(present, bytes, (piece, offset) => {
+    const read = readFully(descriptor, this.#chunk.subarray(0, bytes.length), position)
+    this.#writtenBytes += writeChanged(this.#chunk.subarray(0, read), bytes, (piece, offset) => {
       for (let written = 0; written < piece.length; ) {
         written += writeSync(descriptor, piece, written, piece.length - written, position + offset + written)
       }
@@ -116,7 +122,41 @@ export class DeltaRestorer {
   }
 }
 
-/** Only the runs count here. */
-function entryOf(runs: readonly FileRun[]): FileEntry {
-  return { type: 'file', path: '', sizeBytes: 0, mode: 0, modifiedMs: 0, runs }
+interface FramePiece {
+  readonly file: DeltaFile
+  readonly run: FileRun
+}
+
+/** A run that is a whole frame stands alone; small files that share one are joined, in the order in which they lie in it. */
+function piecesByFrame(files: readonly DeltaFile[]): FramePiece[][] {
+  const whole: FramePiece[][] = []
+  const shared = new Map<string, FramePiece[]>()
+  for (const file of files) {
+    for (const run of file.runs) {
+      if (!run.frame) continue
+      const key = `${run.frame.pack}/${run.frame.index}`
+      if (run.lengthBytes === run.frame.plainBytes) whole.push([{ file, run }])
+      else if (!shared.get(key)?.push({ file, run })) shared.set(key, [{ file, run }])
+    }
+  }
+  const inOrder = [...shared.values()].map((pieces) =>
+    pieces.sort((left, right) => left.run.frameOffsetBytes - right.run.frameOffsetBytes),
+  )
+  return [...whole, ...inOrder]
+}
+
+/** How much there was to read. */
+function readFully(descriptor: number, into: Uint8Array, position: number): number {
+  let read = 0
+  while (read < into.length) {
+    const count = readSync(descriptor, into, read, into.length - read, position + read)
+    if (count === 0) break
+    read += count
+  }
+  return read
+}
+
+/** Only its run counts here. */
+function entryOf(run: FileRun): FileEntry {
+  return { type: 'file', path: '', sizeBytes: 0, mode: 0, modifiedMs: 0, runs: [run] }
 }

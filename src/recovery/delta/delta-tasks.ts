@@ -25,12 +25,13 @@ export class DeltaTasks {
   #local = new Map<number, number>()
   #bytes = 0
   #runs = 0
+  #lastFrame = ''
 
   addPack(entry: PackEntry): void {
     this.#packs.push(entry)
   }
 
-  /** Gives out a task whenever one is full. */
+  /** Gives out a task whenever one is full. Small files that lie together in a frame stay together, to be compared at once. */
   *addFile(
     entry: FileEntry,
     present: { readonly shape: FileShape; readonly presentBytes: number },
@@ -38,18 +39,25 @@ export class DeltaTasks {
     let runs: FileRun[] = []
     this.#files.push({ ...present, runs })
     for (const run of entry.runs) {
+      const frame = run.frame ? `${run.frame.pack}/${run.frame.index}` : ''
+      if (this.#isFull() && (frame === '' || frame !== this.#lastFrame)) {
+        yield this.#take()
+        runs = []
+        this.#files.push({ ...present, runs })
+      }
       runs.push(run.frame ? { ...run, frame: { ...run.frame, pack: this.#localPack(run.frame.pack) } } : run)
+      this.#lastFrame = frame
       this.#bytes += run.lengthBytes
       this.#runs += 1
-      if (this.#bytes < TASK_BYTES && this.#runs < TASK_RUNS) continue
-      yield this.#take()
-      runs = []
-      this.#files.push({ ...present, runs })
     }
   }
 
   *flush(): Generator<DeltaTask> {
     if (this.#files.some((file) => file.runs.length > 0)) yield this.#take()
+  }
+
+  #isFull(): boolean {
+    return this.#bytes >= TASK_BYTES || this.#runs >= TASK_RUNS
   }
 
   #localPack(pack: number): number {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import {
   appendFileSync,
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -15,8 +18,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import '../../../test/support/leaks.ts'
+import { runCli } from '../../../test/support/cli.ts'
 import { compareDigests, type DatabaseDigest, digestDatabase } from '../../../test/support/digest.ts'
 import { compareTrees, readTree } from '../../../test/support/file-tree.ts'
 import { type Protection, protect } from '../../../test/support/lab.ts'
@@ -28,10 +34,11 @@ import { crc32c } from '../../postgres/crc32c.ts'
 import { serverAccount } from '../../postgres/server/account.ts'
 import { findFreePort } from '../../postgres/server/free-port.ts'
 import { LocalServer } from '../../postgres/server/local-server.ts'
+import { formatKeyText } from '../../repository/keys/key-text.ts'
 import { applyRestore } from '../apply.ts'
 import { type PlanRestoreOptions, planRestore } from '../plan.ts'
 import type { RestorePlan } from '../plan-types.ts'
-import { LOG_NAME, MARKER, SPOOL } from '../target-directory.ts'
+import { inspectTarget, LOG_NAME, MARKER, readMarker, SPOOL } from '../target-directory.ts'
 
 let server: TestServer
 let lab: Protection
@@ -178,6 +185,104 @@ test('what only people and tools do to a directory is put right, and nothing is 
   await stopServer(report.server.pid)
 })
 
+/** A copy of the fresh restore in which pages, names and lengths are wrong; its tablespace link leads to that of the original. */
+function makeWrong(directory: string): void {
+  cpSync(fresh, directory, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  rmSync(join(directory, MARKER))
+  for (const [path, what] of readTree(directory)) {
+    const file = join(directory, path)
+    const info = lstatSync(file)
+    chownLike(file)
+    if (!what.startsWith('file') || info.size < 65_536 || path.startsWith('global/')) continue
+    const bytes = readFileSync(file)
+    for (let at = 0; at < bytes.length; at += 3 * 65_536) bytes.fill(at % 251, at, at + 8192)
+    writeFileSync(file, bytes)
+    writeFileSync(`${file}.old`, 'not here')
+  }
+  chownLike(directory)
+}
+
+function chownLike(file: string): void {
+  const account = serverAccount()
+  if (account) lchownSync(file, account.uid, account.gid)
+}
+
+test('killed at any moment, it leaves what does not start and is never removed; done again, it finishes', async () => {
+  const tablespace = readTree(`${fresh}.tablespaces`)
+  const phases = new Set<string>()
+  for (let round = 0; round < 3; round += 1) {
+    const directory = temp.join(`killed ${round}`)
+    const undoDirectory = temp.join(`killed ${round}.before`)
+    makeWrong(directory)
+    const wrong = readTree(directory)
+    const made = await plan(directory, { delta: { undoDirectory } })
+    assert.match(made.warnings.join(), /which is not touched; it is laid out anew/)
+    await applyAndKill(made, ['undo', 'files', 'files'][round] ?? '', round)
+    const hasControlFile = existsSync(join(directory, 'global', 'pg_control'))
+    const marker = await readMarker(directory)
+    phases.add(`${marker?.phase} ${hasControlFile}`)
+    if (marker?.phase === 'files' && hasControlFile) {
+      // Nothing is changed before the undo is whole.
+      assert.deepEqual(
+        [...readTree(directory)].filter(([path]) => path !== MARKER),
+        [...wrong],
+      )
+      rmSync(undoDirectory, { recursive: true, force: true })
+    }
+    // A restore that is not told to change it in place must not take it for its own leftover.
+    const plain = await inspectTarget(directory, lab.cluster.facts)
+    assert.equal(plain.state, 'occupied')
+    const again = await plan(directory, {
+      delta: marker?.phase === 'complete' ? { keepNothing: true } : { undoDirectory },
+    })
+    const report = await applyRestore({ cluster: lab.cluster, plan: again, confirm: `killed ${round}`, workers: 0 })
+    assertLikeFresh(directory)
+    if (marker?.phase === 'files') {
+      assert.equal(report.undoDirectory, undoDirectory)
+      assert.deepEqual(
+        [...readTree(undoDirectory)].filter(([path]) => !ownNames(path)),
+        [...wrong].filter(([path]) => !ownNames(path)),
+      )
+    }
+  }
+  assert.ok(phases.has('files false'), `no round was killed while files were changed: ${[...phases]}`)
+  assert.deepEqual(readTree(`${fresh}.tablespaces`), tablespace, 'a tablespace that was not named was changed')
+})
+
+/** Ends the process that applies a plan a moment after it says that a phase has begun. */
+async function applyAndKill(made: RestorePlan, phase: string, round: number): Promise<void> {
+  const file = temp.join('plan.json')
+  writeFileSync(file, JSON.stringify({ url: lab.url, plan: made }))
+  assert.ok(lab.key.kind === 'key')
+  const env = { ...process.env, RETAKE_TEST_KEY: Buffer.from(lab.key.bytes).toString('hex') }
+  const script = fileURLToPath(new URL('../testing/apply-plan.ts', import.meta.url))
+  const child = spawn(process.execPath, [script, file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise<void>((done) => child.once('exit', () => done()))
+  let steps = 0
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === phase) steps += 1
+    if (steps > round) child.kill('SIGKILL')
+  }
+  await ended
+}
+
+test('the command asks for the name, and says what it changed', async () => {
+  assert.ok(lab.key.kind === 'key')
+  const env = { RETAKE_REPO: lab.url, RETAKE_KEY: formatKeyText(lab.key.bytes) }
+  const directory = temp.join('used')
+  const args = ['restore', 'apply', '--at', 'latest', '--delta', '--no-undo', '--no-start', '--to', directory, '--json']
+  writeFileSync(join(directory, 'notes.txt'), 'mine')
+  const unconfirmed = await runCli(args, { env })
+  assert.equal(unconfirmed.code, 23)
+  assert.equal(JSON.parse(unconfirmed.stdout).error.code, 'confirmation.missing')
+  assert.ok(existsSync(join(directory, 'notes.txt')))
+  const done = await runCli([...args, '--confirm', 'used'], { env })
+  assert.equal(done.code, 0, done.stderr)
+  const { report } = JSON.parse(done.stdout)
+  assert.ok(report.files.comparedBytes > 20e6 && report.files.fetchedBytes < 1e6, JSON.stringify(report.files))
+  assert.ok(!existsSync(join(directory, 'notes.txt')))
+})
+
 test('refused: no data directory, a running server, another cluster, an undo that is there or inside', async () => {
   const refusedBy = async (directory: string, more: Partial<PlanRestoreOptions> = {}) => {
     const made = await plan(directory, { delta: { keepNothing: true }, ...more })
@@ -223,7 +328,7 @@ async function contentOf(directory: string): Promise<DatabaseDigest> {
 function ofAnotherCluster(file: string): Buffer {
   const control = readFileSync(file)
   const checksumAt = control.readUInt32LE(8) === 1800 ? 292 : 288
-  control.writeUInt32LE(control.readUInt32LE(0) ^ 1, 0)
+  control.writeUInt32LE((control.readUInt32LE(0) ^ 1) >>> 0, 0)
   control.writeUInt32LE(crc32c(control.subarray(0, checksumAt)), checksumAt)
   return control
 }

@@ -1,5 +1,6 @@
 /** A process that applies a plan, to be killed: `node apply-plan.ts PLAN.json`, the key in RETAKE_TEST_KEY (hexadecimal). */
 import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { openRepository } from '../../repository/repository.ts'
 import { applyRestore } from '../apply.ts'
 import { readPlan } from '../plan-types.ts'
@@ -12,6 +13,7 @@ const parsed = readPlan(plan)
 await applyRestore({
   cluster: await repository.openCluster(parsed.cluster.name),
   plan: parsed,
+  confirm: path.basename(parsed.place.targetDirectory),
   workers: 0,
   onProgress: ({ phase }) => process.stdout.write(`${phase}\n`),
 })
