@@ -16,7 +16,7 @@ export function findProgram(name: string): string | undefined {
 export interface PgBackRest {
   readonly repo: string
   backup(): Command
-  restore(to: string): Command
+  restore(to: string, more?: readonly string[]): Command
   /** For archive_command; pushes in the background, as its manual recommends. */
   readonly archiveCommand: string
   /** For restore_command of a directory restored by {@link restore}. */
@@ -37,7 +37,7 @@ export function setUpPgBackRest(lab: Lab, options: { readonly program: string; r
   return {
     repo,
     backup: () => command(['--type=full', 'backup']),
-    restore: (to) => command([`--pg1-path=${to}`, '--type=default', 'restore']),
+    restore: (to, more = []) => command([`--pg1-path=${to}`, '--type=default', ...more, 'restore']),
     archiveCommand: `${options.program} --config=${config} --stanza=main archive-push %p`,
     async reset() {
       for (const name of ['pgbackrest', 'pgbackrest/repo', 'pgbackrest/log', 'pgbackrest/lock', 'pgbackrest/spool'])

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { postgresMajors } from '../test/support/postgres.ts'
 import { backupCases, restoreCases, runInterleaved, type Tools } from './cases.ts'
+import { deltaTables } from './delta.ts'
 import { type Lab, openLab } from './lab.ts'
 import { describeMachine } from './machine.ts'
 import { findProgram, setUpPgBackRest } from './peers.ts'
@@ -21,6 +22,7 @@ const METHOD = `## Method
 - Retake runs as a user runs it, from the compiled package (\`retake backup\`, \`retake restore apply --no-start\`): process start, key, lease, WAL of the backup and receipt included, with as many workers as processors.
 - pgBackRest: \`process-max\` = processors, the same zstd level, its cipher on, bundling on, page checksums on (its default), \`archive-check=n\`, \`start-fast=y\`.
 - Each restore goes into a directory of its own, and all are removed at the end: ext4 is slow to make files just after many were removed.
+- Delta restore: the directory was restored by the same tool just before, then 1 % of the pages of tables and indexes got another word in the middle; Retake with \`--no-undo\`, because pgBackRest keeps none. pgBackRest compares whole files by their checksum, Retake frames of 1 MiB.
 - pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
 - Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
 - Everything is local: no network between tool, server and repository.
@@ -63,8 +65,14 @@ const backups = backupCases(lab, tools)
 const reference = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
 const backupRows = summarise(await runInterleaved(lab, backups, { repeat, say }), reference)
 const restoreRows = summarise(await runInterleaved(lab, restoreCases(lab, tools), { repeat, say }), reference)
+const deltaTexts: string[] = []
+for (const { title, cases } of deltaTables(lab, tools)) {
+  const peer = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
+  const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
+  deltaTexts.push(`## ${title}`, renderTable(rows, peer))
+}
 const replay = values['no-replay'] ? undefined : await measureReplay(lab, tools)
-const text = await describeResults(lab, { backupRows, restoreRows, replay })
+const text = await describeResults(lab, { backupRows, restoreRows, deltaTexts, replay })
 console.log(text)
 if (values.write) await writeFile(join(import.meta.dirname, 'README.md'), text)
 
@@ -86,6 +94,7 @@ async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number;
 interface Results {
   readonly backupRows: readonly Row[]
   readonly restoreRows: readonly Row[]
+  readonly deltaTexts: readonly string[]
   readonly replay: { readonly walBytes: number; readonly samples: readonly ReplaySample[] } | undefined
 }
 
@@ -105,6 +114,7 @@ async function describeResults(on: Lab, results: Results): Promise<string> {
     renderTable([...results.backupRows], reference),
     '## Restore of all files, durable, server not started',
     renderTable([...results.restoreRows], reference),
+    ...results.deltaTexts,
     ...(results.replay ? [describeReplay(results.replay)] : []),
     METHOD,
   ].join('\n\n')}\n`

@@ -36,6 +36,8 @@ export interface DeltaLaidOut extends LaidOut {
 
 /** Reading and hashing keep a processor busy; more than four gain little. */
 const MAX_THREADS = 4
+/** So much is compared in the time that a thread needs to start. */
+const BYTES_WORTH_A_THREAD = 128 * 1024 * 1024
 
 export async function layOutDelta(options: DeltaLayOutOptions): Promise<DeltaLaidOut> {
   const { cluster, plan, account, signal, onProgress } = options
@@ -99,7 +101,8 @@ function openPool(options: DeltaLayOutOptions, onResult: (result: DeltaDone) => 
   const data: DeltaWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing), account }
   const threads = cluster.store.url.startsWith('memory:')
     ? 0
-    : (options.workers ?? Math.min(MAX_THREADS, availableParallelism()))
+    : (options.workers ??
+      Math.min(MAX_THREADS, availableParallelism(), Math.floor(options.plan.files.bytes / BYTES_WORTH_A_THREAD)))
   if (threads > 0) {
     const module = workerUrl(import.meta.url, './delta-worker')
     return new ThreadPool<DeltaTask, DeltaDone>({ module, data, threads, onResult, signal })
