@@ -36,6 +36,7 @@ const restoreOptions: readonly CommandOption[] = [
 export const commandGroups: readonly CommandGroup[] = [
   { name: 'wal', summary: 'receive and fetch the write-ahead log' },
   { name: 'restore', summary: 'bring a cluster back: plan, then apply' },
+  { name: 'repo', summary: 'the repository itself: how large, how sound, copied, rebuilt' },
   { name: 'keys', summary: 'who can open the repository' },
 ]
 
@@ -252,6 +253,55 @@ export const commands: readonly CommandDeclaration[] = [
     ],
     arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
     options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],
+  },
+  {
+    path: ['repo', 'stats'],
+    summary: 'how much is stored, of what, and what compression and sharing save',
+    examples: [
+      { command: 'retake repo stats', note: 'by kind and by cluster' },
+      { command: 'retake repo stats --sharing', note: 'also read every manifest: what backups share' },
+      { command: 'retake repo stats --json', note: 'for machines' },
+    ],
+    options: [{ flags: '--sharing', description: 'read every manifest, to say what sharing between backups saves' }],
+  },
+  {
+    path: ['repo', 'check'],
+    summary: 'a quick check of the structure, without reading packs or WAL segments',
+    details: 'Exit status 30 when damage was found. It says what it does not check; `retake verify` does that.',
+    examples: [
+      { command: 'retake repo check', note: 'names, receipts, manifests, packs by their size, WAL without holes' },
+      { command: 'retake repo check --json --quiet', note: 'from a timer' },
+      { command: 'retake repo check --repo /mnt/copy', note: 'of a copy' },
+    ],
+  },
+  {
+    path: ['repo', 'rebuild'],
+    summary: 'write again what can be told from what is left',
+    details:
+      'Records of backups, receipts of keys, holes in the WAL, the WAL position. Never invents; says what cannot be rebuilt (exit status 30).',
+    examples: [
+      { command: 'retake repo rebuild --dry-run', note: 'the plan' },
+      { command: 'retake repo rebuild', note: 'write it, with backups and receivers kept out' },
+      { command: 'retake repo rebuild --json', note: 'for machines' },
+    ],
+    options: [{ flags: '--dry-run', description: 'say what would be written, and write nothing' }],
+  },
+  {
+    path: ['repo', 'copy'],
+    summary: 'copy the repository, or one cluster, to another place',
+    details: 'Sealed as it is: the same keys open the copy. Interrupted, or later, the same command goes on.',
+    examples: [
+      { command: 'retake repo copy /mnt/second/retake', note: 'everything' },
+      { command: 'retake repo copy /mnt/second/retake --only-cluster billing', note: 'one cluster' },
+      { command: 'retake repo copy /mnt/second/retake --dry-run', note: 'how much it would be' },
+    ],
+    arguments: [
+      { name: 'to', description: 'an empty place, or an earlier copy', required: true, completes: 'directory' },
+    ],
+    options: [
+      { flags: '--only-cluster <name>', description: 'one cluster (default: all)' },
+      { flags: '--dry-run', description: 'say what would be copied, and copy nothing' },
+    ],
   },
   {
     path: ['completion'],

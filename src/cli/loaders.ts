@@ -17,5 +17,9 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   status: () => import('./commands/status.ts'),
   'keys list': () => import('./commands/keys-list.ts'),
   'keys kit': () => import('./commands/keys-kit.ts'),
+  'repo stats': () => import('./commands/repo-stats.ts'),
+  'repo check': () => import('./commands/repo-check.ts'),
+  'repo rebuild': () => import('./commands/repo-rebuild.ts'),
+  'repo copy': () => import('./commands/repo-copy.ts'),
   completion: () => import('./commands/completion.ts'),
 }

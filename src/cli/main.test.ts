@@ -75,6 +75,25 @@ test('exit statuses without a server: what is missing or wrong has its own', asy
   }
 })
 
+test('the repository itself: figures, a check, a copy that opens, nothing to rebuild', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  const stats = (await runCli(['repo', 'stats', '--json'], env, directory)).json<{
+    objects: number
+    storedBytes: number
+  }>()
+  assert.ok(stats.objects > 0 && stats.storedBytes > 0)
+  const copied = await runCli(['repo', 'copy', 'copy', '--json'], env, directory)
+  assert.equal(copied.code, 0, copied.stderr)
+  assert.equal(copied.json<{ copied: { objects: number } }>().copied.objects, stats.objects - 1, 'all but retake.json')
+  const check = await runCli(['repo', 'check'], { ...env, RETAKE_REPO: join(directory, 'copy') }, directory)
+  assert.equal(check.code, 0)
+  assert.match(check.stdout, /Not checked: .*\n\nThe structure is sound\.\n$/)
+  const rebuilt = await runCli(['repo', 'rebuild', '--dry-run'], env, directory)
+  assert.equal(rebuilt.stdout, 'Nothing is missing that could be rebuilt.\n')
+  const elsewhere = await runCli(['repo', 'copy', directory], env, directory)
+  assert.equal(elsewhere.code, 2)
+})
+
 test('no message holds the key, the passphrase or the password', async (t) => {
   const { directory, env } = await makeRepository(t)
   const secrets = {

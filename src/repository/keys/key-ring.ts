@@ -42,7 +42,8 @@ export async function putHolder(
   return file.holder
 }
 
-async function putReceipt(
+/** Says that a holder exists, and with which content. */
+export async function putReceipt(
   target: { readonly store: ObjectStore; readonly sealing: Sealing },
   holder: string,
   bytes: Uint8Array,

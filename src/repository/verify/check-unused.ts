@@ -77,7 +77,8 @@ async function checkLeases(context: VerifyContext, name: string): Promise<void> 
   }
 }
 
-function isKnown(key: string): boolean {
+/** Whether a key is one that Retake makes. */
+export function isKnown(key: string): boolean {
   if (key === REPOSITORY_KEY) return true
   if (key.startsWith(PACKS_PREFIX)) return false
   if (/^keys\/[0-9a-f]{16}\.(json|receipt)$/.test(key)) return true
