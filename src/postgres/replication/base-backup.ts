@@ -37,6 +37,8 @@ export interface BaseBackupOptions {
   readonly fastCheckpoint: boolean
   /** Let the server check page checksums while it reads. */
   readonly verifyChecksums: boolean
+  /** Send only what changed since the backup whose manifest was uploaded before; see `incremental-file.ts`. From PostgreSQL 17 on. */
+  readonly incremental?: boolean | undefined
   /** Between 32 and 1048576. Default: as fast as the receiver takes it. */
   readonly maxRateKiB?: number | undefined
   /** Breaks the connection; the server drops its backup. */
@@ -113,6 +115,7 @@ export function baseBackupCommand(options: Omit<BaseBackupOptions, 'signal'>): s
     `VERIFY_CHECKSUMS ${options.verifyChecksums}`,
     'TABLESPACE_MAP false',
     ...(rate === undefined ? [] : [`MAX_RATE ${rate}`]),
+    ...(options.incremental ? ['INCREMENTAL true'] : []),
   ]
   return `BASE_BACKUP (${list.join(', ')})`
 }

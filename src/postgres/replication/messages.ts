@@ -94,6 +94,14 @@ export function queryMessage(text: string): Buffer {
   return message
 }
 
+export function copyDataMessage(bytes: Uint8Array): Buffer {
+  const message = Buffer.allocUnsafe(bytes.length + 5)
+  message[0] = 0x64 // CopyData
+  message.writeUInt32BE(bytes.length + 4, 1)
+  message.set(bytes, 5)
+  return message
+}
+
 export function copyDoneMessage(): Buffer {
   return Buffer.from([backend.copyDone, 0, 0, 0, 4])
 }
