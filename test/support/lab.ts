@@ -9,8 +9,7 @@ import type { ClusterRepository } from '../../src/repository/cluster.ts'
 import { generateKey, type KeyMaterial } from '../../src/repository/keys/key-material.ts'
 import type { BackupSummary } from '../../src/repository/manifest.ts'
 import { createRepository, openRepository, type Repository } from '../../src/repository/repository.ts'
-import { backUp } from '../../src/sources/physical/backup.ts'
-import type { BackupType } from '../../src/sources/physical/basis.ts'
+import { type BackUpOptions, backUp } from '../../src/sources/physical/backup.ts'
 import { readServerSettings } from '../../src/sources/physical/preflight.ts'
 import { receiveWal } from '../../src/sources/physical/receiver.ts'
 import { ServerLine } from '../../src/sources/physical/server-line.ts'
@@ -27,11 +26,7 @@ export interface Protection extends AsyncDisposable {
   readonly temp: TempDirectory
   readonly slot: string
   /** By default as an installation would: from the server's files, which are on this machine. */
-  backUp(options?: {
-    readonly signal?: AbortSignal
-    readonly type?: BackupType
-    readonly via?: 'replication' | 'files'
-  }): Promise<BackupSummary>
+  backUp(options?: Pick<BackUpOptions, 'signal' | 'type' | 'via'>): Promise<BackupSummary>
   /** Receives in the background until the returned receiver is stopped. */
   receive(options?: { readonly synchronous?: boolean; readonly target?: ConnectionTarget }): Receiver
   /** Fetches what the server has now, and ends. */

@@ -3,15 +3,17 @@
  * soon as everything they refer to is stored.
  */
 import { assert } from '../../base/errors.ts'
+import { incrementalPath } from '../../postgres/incremental-file.ts'
 import { isRelationFile, type RelationFile } from '../../postgres/relation-path.ts'
 import { type TarEntry, type TarEvent, TarReader } from '../../postgres/tar.ts'
-import type { FileRun, FrameRef, ManifestEntry } from '../../repository/manifest.ts'
+import type { FileEntry, ManifestEntry } from '../../repository/manifest.ts'
 import { type AssembledFile, FileAssembly, type FileHeader } from './file-assembly.ts'
+import { fileEntry } from './file-entry.ts'
 import { FrameCutter, type FrameJob, type FramePiece, isLargeFile } from './frame-cutter.ts'
 import type { FrameOutcome, Placement, TaskPiece } from './frame-task.ts'
+import { Increment, type IncrementTarget, type ReadServerFile } from './increment-intake.ts'
 import type { KnownStretch } from './known-content.ts'
-import { encodeVisible, joinRuns, sliceRuns } from './known-pages.ts'
-import type { PackFacts, StoredFrame } from './pack-series.ts'
+import type { PackFacts } from './pack-series.ts'
 import type { PageVerdict, SuspectFile } from './page-judgement.ts'
 import type { ParentView } from './parent-view.ts'
 import type { Slab } from './slab.ts'
@@ -26,6 +28,7 @@ export interface BackupCollectorOptions {
   readonly judge: (file: SuspectFile) => Promise<PageVerdict>
   readonly failed: (error: unknown) => void
   readonly parent: ParentView
+  readonly readServerFile: ReadServerFile
   readonly checksums: boolean
   readonly blockSizeBytes: number
   readonly relationSegmentBlocks: number
@@ -44,9 +47,11 @@ export interface BackupTotals {
 interface FileFacts {
   readonly relation: RelationFile | undefined
   readonly wholeFile: boolean
+  /** Not all of it is sent: what is not is as the parent has it. */
+  readonly increment: boolean
 }
 
-export class BackupCollector {
+export class BackupCollector implements IncrementTarget {
   readonly totals: BackupTotals = {
     fileCount: 0,
     totalBytes: 0,
@@ -62,6 +67,7 @@ export class BackupCollector {
   readonly #facts = new Map<number, FileFacts>()
   #file: { readonly number: number; sizeBytes: number } | undefined
   #tar = new TarReader()
+  #increment: Increment | undefined
   #prefix = ''
   #entries: Promise<void> = Promise.resolve()
   #entriesWaiting = 0
@@ -98,8 +104,13 @@ export class BackupCollector {
   }
 
   #handle(event: TarEvent): void | Promise<void> {
-    if (event.type === 'content') return this.data(event.bytes)
     if (event.type === 'entry') return this.entry(event.entry)
+    const increment = this.#increment
+    if (event.type === 'content') return increment ? increment.push(event.bytes) : this.data(event.bytes)
+    if (increment) {
+      this.#increment = undefined
+      return increment.end()
+    }
     if (this.#file) this.endFile()
   }
 
@@ -112,9 +123,47 @@ export class BackupCollector {
       // The links of tablespaces are in the summary: a restore may place them elsewhere.
       if (!/^pg_tblspc\/\d+$/.test(path)) this.#add({ type: 'link', path, target: entry.linkTarget ?? '' })
     } else {
-      this.beginFile({ path, mode: entry.mode, modifiedMs: entry.modifiedAtSeconds * 1000 }, entry.sizeBytes)
+      const header = { mode: entry.mode, modifiedMs: entry.modifiedAtSeconds * 1000 }
+      const changed = incrementalPath(path)
+      if (changed !== undefined) this.#increment = this.#beginIncrement({ ...header, path: changed })
+      else this.beginFile({ ...header, path }, entry.sizeBytes)
     }
     if (this.#entriesWaiting > ENTRY_BACKLOG) return this.#entries
+  }
+
+  #beginIncrement(header: FileHeader): Increment {
+    const { blockSizeBytes, readServerFile, parent } = this.#options
+    const parentSizeBytes = (path: string) => parent.file(path)?.entry.sizeBytes
+    return new Increment(header, this, { blockSizeBytes, readServerFile, parentSizeBytes })
+  }
+
+  beginPages(header: FileHeader): void {
+    const number = this.#assembly.begin(header)
+    this.#file = { number, sizeBytes: 0 }
+    this.#facts.set(number, { relation: isRelationFile(header.path), wholeFile: false, increment: true })
+    this.#cutter.beginPages(number)
+  }
+
+  placePages(blocks: { readonly first: number; readonly count: number }, source: 'parent' | 'zeros'): void {
+    const { blockSizeBytes } = this.#options
+    assert(this.#file !== undefined, 'pages belong to a file')
+    this.#assembly.placeDirectly({
+      file: this.#file.number,
+      fileOffsetBytes: blocks.first * blockSizeBytes,
+      lengthBytes: blocks.count * blockSizeBytes,
+      source,
+    })
+  }
+
+  seekPage(block: number): void {
+    const { blockSizeBytes } = this.#options
+    this.#cutter.seek(block * blockSizeBytes, blockSizeBytes)
+  }
+
+  endPages(lengthBlocks: number): void {
+    assert(this.#file !== undefined, 'a file is open')
+    this.#file.sizeBytes = lengthBlocks * this.#options.blockSizeBytes
+    this.endFile()
   }
 
   /** @param sizeBytes undefined when it is not known beforehand */
@@ -122,7 +171,7 @@ export class BackupCollector {
     const number = this.#assembly.begin(header)
     this.#file = { number, sizeBytes: 0 }
     const wholeFile = sizeBytes !== undefined && !isLargeFile(sizeBytes)
-    this.#facts.set(number, { relation: isRelationFile(header.path), wholeFile })
+    this.#facts.set(number, { relation: isRelationFile(header.path), wholeFile, increment: false })
     this.#cutter.beginFile(number, sizeBytes)
   }
 
@@ -189,7 +238,7 @@ export class BackupCollector {
   #describe(piece: FramePiece): TaskPiece {
     const { parent, checksums, blockSizeBytes } = this.#options
     const { path } = this.#assembly.header(piece.file)
-    const { relation, wholeFile } = this.#factsOf(piece.file)
+    const { relation, wholeFile, increment } = this.#factsOf(piece.file)
     const first = relation && this.#firstBlock(relation)
     return {
       ...piece,
@@ -197,7 +246,8 @@ export class BackupCollector {
       checked: checksums && relation !== undefined,
       mainFork: relation?.fork === 'main',
       wholeFile,
-      known: relation?.fork === 'main' ? parent.pages(path, piece, this.#firstBlock(relation)) : undefined,
+      known:
+        relation?.fork === 'main' && !increment ? parent.pages(path, piece, this.#firstBlock(relation)) : undefined,
       knownContentId: wholeFile ? parent.contentIdOf(path) : undefined,
     }
   }
@@ -230,62 +280,47 @@ export class BackupCollector {
     return number
   }
 
-  #reference({ packId, ...frame }: StoredFrame): FrameRef {
-    const pack = this.#options.parent.pack(packId)
-    assert(pack !== undefined, 'a pack is ours or was named by an earlier backup')
-    return { pack: this.#packNumber(pack), ...frame }
-  }
-
-  #runs(file: AssembledFile): FileRun[] {
-    const known = file.placements.some(({ source }) => source === 'parent')
-      ? this.#options.parent.file(file.path)
-      : undefined
-    return file.placements.flatMap((placement): FileRun[] => {
-      const { fileOffsetBytes: offsetBytes, lengthBytes, source } = placement
-      if (source === 'zeros') return [{ offsetBytes, lengthBytes, frameOffsetBytes: 0 }]
-      if (source !== 'parent') {
-        const { frame, frameOffsetBytes } = source
-        return [{ offsetBytes, lengthBytes, frame: this.#reference(frame), frameOffsetBytes }]
-      }
-      assert(known !== undefined, 'what is left to the parent is a file of it')
-      return sliceRuns(known.entry.runs, placement).map((run) => {
-        const pack = run.frame && known.packs[run.frame.pack]
-        if (!run.frame || !pack) return run
-        return { ...run, frame: { ...run.frame, pack: this.#packNumber(pack) } }
-      })
+  #entryOf(file: AssembledFile): FileEntry {
+    const { blockSizeBytes, parent } = this.#options
+    const { relation, increment } = this.#factsOf(file.file)
+    this.#facts.delete(file.file)
+    return fileEntry(file, {
+      blockSizeBytes,
+      increment,
+      firstBlockNumber: relation ? this.#firstBlock(relation) : 0,
+      parent: file.placements.some(({ source }) => source === 'parent') ? parent.file(file.path) : undefined,
+      packNumber: (pack) => this.#packNumber(pack),
+      packOf(packId) {
+        const pack = parent.pack(packId)
+        assert(pack !== undefined, 'a pack is ours or was named by an earlier backup')
+        return pack
+      },
     })
   }
 
   #completed(file: AssembledFile): void {
     this.totals.fileCount++
     this.totals.totalBytes += file.sizeBytes
-    const { badPages, path, mode, modifiedMs, sizeBytes, findings } = file
+    const { badPages } = file
     const { relation } = this.#factsOf(file.file)
-    this.#facts.delete(file.file)
-    const allVisible = encodeVisible(findings, this.#options.blockSizeBytes)
-    const contentId = findings.find((one) => one.contentId !== undefined)?.contentId
-    const entry = {
-      type: 'file' as const,
-      ...{ path, sizeBytes, mode, modifiedMs },
-      runs: joinRuns(this.#runs(file)),
-      ...(allVisible === undefined ? {} : { allVisible }),
-      ...(contentId === undefined ? {} : { contentId }),
-    }
+    const entry = this.#entryOf(file)
     if (badPages.length === 0) {
+      this.#countBad(entry)
       this.#add(entry)
       return
     }
     this.#enqueue(async () => {
       const firstBlockNumber = relation ? this.#firstBlock(relation) : 0
-      const { tornBlocks, corruptBlocks } = await this.#options.judge({ path: file.path, firstBlockNumber, badPages })
-      this.totals.tornBlockCount += tornBlocks.length
-      this.totals.corruptBlockCount += corruptBlocks.length
-      await this.#options.addEntry({
-        ...entry,
-        ...(tornBlocks.length > 0 ? { tornBlocks } : {}),
-        ...(corruptBlocks.length > 0 ? { corruptBlocks } : {}),
-      })
+      const verdict = await this.#options.judge({ path: file.path, firstBlockNumber, badPages })
+      const judged = withBadBlocks(entry, verdict)
+      this.#countBad(judged)
+      await this.#options.addEntry(judged)
     })
+  }
+
+  #countBad({ tornBlocks = [], corruptBlocks = [] }: FileEntry): void {
+    this.totals.tornBlockCount += tornBlocks.length
+    this.totals.corruptBlockCount += corruptBlocks.length
   }
 
   #add(entry: ManifestEntry): void {
@@ -298,5 +333,18 @@ export class BackupCollector {
     this.#entries = this.#entries.then(work)
     this.#entries = this.#entries.finally(() => this.#entriesWaiting--)
     this.#entries.catch(this.#options.failed)
+  }
+}
+
+/** What was found now beside what the parent knew of pages that were not read. */
+function withBadBlocks(entry: FileEntry, verdict: PageVerdict): FileEntry {
+  const join = (left: readonly number[] = [], right: readonly number[] = []) =>
+    [...left, ...right].sort((a, b) => a - b)
+  const tornBlocks = join(entry.tornBlocks, verdict.tornBlocks)
+  const corruptBlocks = join(entry.corruptBlocks, verdict.corruptBlocks)
+  return {
+    ...entry,
+    ...(tornBlocks.length > 0 ? { tornBlocks } : {}),
+    ...(corruptBlocks.length > 0 ? { corruptBlocks } : {}),
   }
 }

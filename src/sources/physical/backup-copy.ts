@@ -20,6 +20,7 @@ import type { ServerSettings } from './preflight.ts'
 import { livesInThisProcess } from './process-local.ts'
 import type { ServerLine } from './server-line.ts'
 import { Slab } from './slab.ts'
+import { readThroughSql, SERVER_MANIFEST_PATH } from './wal-summaries.ts'
 
 export interface BackupCopyOptions {
   readonly cluster: ClusterRepository
@@ -54,8 +55,6 @@ const SLOT_COUNT = 16
 /** A thread costs some 50 MiB, and the whole process shall stay below 300. */
 const MOST_WORKERS = 2
 const PROGRESS_INTERVAL_MS = 100
-/** The server's own list of its files; of use to people who compare. */
-const MANIFEST_PATH = 'backup_manifest'
 
 export class BackupCopy implements AsyncDisposable {
   readonly #options: BackupCopyOptions
@@ -90,6 +89,7 @@ export class BackupCopy implements AsyncDisposable {
       addEntry: (entry) => manifest.add(entry),
       judge: (file) => this.#judge(file),
       parent: options.basis.view,
+      readServerFile: readThroughSql(options.line),
       failed,
       checksums: settings.dataChecksums,
       blockSizeBytes: settings.blockSizeBytes,
@@ -152,7 +152,7 @@ export class BackupCopy implements AsyncDisposable {
       if (!this.#manifestOpen) {
         this.#manifestOpen = true
         this.#collector.beginFile(
-          { path: MANIFEST_PATH, mode: 0o600, modifiedMs: this.#clock.now().getTime() },
+          { path: SERVER_MANIFEST_PATH, mode: 0o600, modifiedMs: this.#clock.now().getTime() },
           undefined,
         )
       }
@@ -187,6 +187,11 @@ export class BackupCopy implements AsyncDisposable {
 
   /** Ends the backup: what it is made from is not there any more. */
   readonly lost = (error: unknown): void => this.#fail(error)
+
+  /** The server has begun to send. */
+  get hasBegun(): boolean {
+    return this.#start !== undefined
+  }
 
   /** Waits for the stream; when storing failed, that is the error, not the end of the stream that it caused. */
   async guard<T>(stream: Promise<T>): Promise<T> {

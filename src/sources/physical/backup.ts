@@ -11,7 +11,7 @@ import { retakeVersion } from '../../base/version.ts'
 import { buildTimelinePath, type TimelinePath } from '../../catalog/timeline-path.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
-import { runBaseBackup } from '../../postgres/replication/base-backup.ts'
+import { type BaseBackupOptions, runBaseBackup } from '../../postgres/replication/base-backup.ts'
 import { openReplication, type ReplicationConnection } from '../../postgres/replication/connection.ts'
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
@@ -34,6 +34,7 @@ import {
   type ServerSettings,
 } from './preflight.ts'
 import { ServerLine } from './server-line.ts'
+import { hasSummaries, refusesSummaries, uploadParent } from './wal-summaries.ts'
 
 export interface BackUpOptions {
   readonly cluster: ClusterRepository
@@ -195,18 +196,32 @@ async function readServer(context: BackupContext, copy: BackupCopy): Promise<Ser
     const { lost, intake } = copy
     return await copyFiles({ target, line, local, label, fastCheckpoint, maxRateKiB, signal, lost, clock }, intake)
   }
-  return await runBaseBackup(
-    replication,
-    {
-      label,
-      fastCheckpoint,
-      // Where single blocks can be read again, that tells torn from corrupt; elsewhere the server does it for us.
-      verifyChecksums: settings.dataChecksums && !settings.mayReadFiles,
-      maxRateKiB,
-      signal,
-    },
-    copy.sink,
-  )
+  return await readStream(context, copy, {
+    label,
+    fastCheckpoint,
+    // Where single blocks can be read again, that tells torn from corrupt; elsewhere the server does it for us.
+    verifyChecksums: settings.dataChecksums && !settings.mayReadFiles,
+    maxRateKiB,
+    signal,
+  })
+}
+
+/** Increments by the server's summaries where it has them and they fit; else all files. */
+async function readStream(context: BackupContext, copy: BackupCopy, request: BaseBackupOptions): Promise<ServerRead> {
+  const { options, basis, replication, settings } = context
+  if (basis.usesPageLsns && hasSummaries(settings)) {
+    const why = await uploadParent({ ...context, cluster: options.cluster, signal: copy.signal })
+    if (why === undefined) {
+      basis.useSummaries()
+      try {
+        return await runBaseBackup(replication, { ...request, incremental: true }, copy.sink)
+      } catch (error) {
+        if (copy.hasBegun || !refusesSummaries(error)) throw error
+        basis.refuseSummaries(error.message)
+      }
+    } else basis.refuseSummaries(why)
+  }
+  return await runBaseBackup(replication, request, copy.sink)
 }
 
 /** Gives back at once the space that a failed backup took; if that fails as well, the next backup does it. */

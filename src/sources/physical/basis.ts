@@ -1,5 +1,5 @@
 /** What a backup builds upon: its parent, if it has one, what earlier packs hold, and why it is the kind of backup that it is. */
-import { isRetakeError } from '../../base/errors.ts'
+import { assert, isRetakeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/progress.ts'
 import { targetTimeline } from '../../catalog/timeline-path.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
@@ -76,9 +76,25 @@ export class Basis implements Disposable {
     return { type: 'incremental', parent: this.#parent.backupId, changeSource: this.#changeSource, ...common }
   }
 
+  /** Pages are judged by their LSNs, so that the server's summaries are a better way where it has them. */
+  get usesPageLsns(): boolean {
+    return this.#parent !== undefined && this.#changeSource === 'page-lsn'
+  }
+
+  /** The server itself says what changed. */
+  useSummaries(): void {
+    this.#changeSource = 'wal-summaries'
+  }
+
+  /** It does not after all. @param why a sentence without its full stop */
+  refuseSummaries(why: string): void {
+    this.#changeSource = 'page-lsn'
+    this.#reason = `WAL summaries were not used: ${why.replace(/\.$/, '')}.`
+  }
+
   /** How the workers judge pages; undefined when page LSNs are of no use. */
   pageRule(walSegmentSizeBytes: number): PageRule | undefined {
-    if (this.#parent === undefined || this.#changeSource !== 'page-lsn') return undefined
+    if (this.#parent === undefined || this.#changeSource === 'content') return undefined
     const sinceLsn = parseLsn(this.#parent.startLsn)
     // The log of a new cluster begins with its second segment.
     const leastLsn = BigInt(walSegmentSizeBytes) as Lsn
@@ -98,6 +114,8 @@ export class Basis implements Disposable {
         ? whyNoParent(this.#parent, { ...server, lsn: start.lsn })
         : 'the server changed its timeline while the backup began'
     if (why !== undefined) {
+      // The server has begun to send increments to it; it makes the same checks, so this is not expected.
+      assert(this.#changeSource !== 'wal-summaries', why)
       this.#parent = undefined
       this.#reason = capitalised(`${why}.`)
       return

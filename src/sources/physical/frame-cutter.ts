@@ -69,6 +69,29 @@ export class FrameCutter {
     this.#file = { number, large, writtenBytes: 0, pieceBytes: 0 }
   }
 
+  /** A file of which only some pages come, each after a {@link seek}; it shares frames with others whatever its size. */
+  beginPages(number: number): void {
+    assert(this.#file === undefined, 'one file at a time')
+    this.#file = { number, large: false, writtenBytes: 0, pieceBytes: 0 }
+  }
+
+  /** The next bytes are from this place of the file on. They begin at a multiple of the alignment, so that no page is in two frames. */
+  seek(fileOffsetBytes: number, alignmentBytes: number): void {
+    this.#notePiece()
+    const file = this.#file
+    assert(file !== undefined, 'a file is open')
+    file.writtenBytes = fileOffsetBytes
+    const frame = this.#frame
+    if (frame === undefined) return
+    const aligned = Math.ceil(frame.lengthBytes / alignmentBytes) * alignmentBytes
+    if (aligned >= FRAME_BYTES) {
+      this.flush()
+    } else {
+      frame.view.fill(0, frame.lengthBytes, aligned)
+      frame.lengthBytes = aligned
+    }
+  }
+
   /** Copies the bytes of the open file into slots; a returned promise means that no slot is free yet. */
   write(bytes: Uint8Array): void | Promise<void> {
     let rest = bytes

@@ -13,6 +13,7 @@ import { verifyRepository } from '../../repository/verify.ts'
 import { readBackup } from './testing/read-backup.ts'
 
 const BLOCK = 8192
+const ROWS = 6_000
 
 /**
  * Compares every relation file of a backup with the server's own, while nothing writes. With checksums every byte is the same but for
@@ -57,38 +58,53 @@ async function settle(server: TestServer): Promise<void> {
   await server.query('checkpoint')
 }
 
-for (const major of postgresMajors()) {
-  for (const checksums of major === anyMajor() ? [true, false] : [major % 2 === 0]) {
-    test(`PostgreSQL ${major}, checksums ${checksums ? 'on' : 'off'}: whatever happens to files, an increment holds them as they are`, async () => {
-      await using server = await startTestServer({ major, checksums, settings: { autovacuum: 'off' } })
-      await installChurn(server, 8_000)
-      await using lab = await protect(server)
-      const first = await lab.backUp()
-      assert.deepEqual([first.type, first.reason, first.parent], ['full', undefined, undefined])
-      let parent = first
-      for (let round = 0; round < 8; round++) {
-        await churn(server, round, 8_000)
-        await settle(server)
-        const summary = await lab.backUp()
-        assert.deepEqual(
-          [summary.type, summary.parent, summary.changeSource],
-          ['incremental', parent.backupId, 'page-lsn'],
-          summary.reason,
-        )
-        assert.ok(summary.storedBytes < first.storedBytes, `${summary.storedBytes} of ${first.storedBytes} bytes`)
-        assert.ok((await assertSameFiles(lab, summary)) > 1000)
-        parent = summary
-      }
-      // Nothing but the last is needed.
-      for await (const { key } of lab.cluster.store.list('clusters/main/backups/')) {
-        if (key !== manifestKey('main', parent.backupId)) await lab.cluster.store.delete(key)
-      }
-      const { findings } = await verifyRepository({ repository: lab.repository, depth: 'deep' })
+interface Variant {
+  readonly major: number
+  readonly checksums: boolean
+  readonly summaries: boolean
+}
+
+/** Each major once, one of them with and without checksums, and with the server's summaries where there are any. */
+function variants(): Variant[] {
+  const chosen = postgresMajors().map((major) => ({ major, checksums: major % 2 === 0, summaries: major === 18 }))
+  const any = anyMajor()
+  return [...chosen, { major: any, checksums: any % 2 === 1, summaries: any >= 17 }]
+}
+
+for (const { major, checksums, summaries } of variants()) {
+  const name = `PostgreSQL ${major}, checksums ${checksums ? 'on' : 'off'}${summaries ? ', WAL summaries' : ''}`
+  test(`${name}: whatever happens to files, an increment holds them as they are`, async () => {
+    const settings = { autovacuum: 'off', ...(summaries ? { summarize_wal: 'on' } : {}) }
+    await using server = await startTestServer({ major, checksums, settings })
+    await installChurn(server, ROWS)
+    await using lab = await protect(server)
+    const first = await lab.backUp({ via: 'replication' })
+    assert.deepEqual([first.type, first.reason, first.parent], ['full', undefined, undefined])
+    let parent = first
+    for (let round = 0; round < 8; round++) {
+      await churn(server, round, ROWS)
+      await settle(server)
+      // The server has no manifest of what was read from its files.
+      const via = summaries || round % 2 === 0 ? 'replication' : 'files'
+      const summary = await lab.backUp({ via })
       assert.deepEqual(
-        findings.filter(({ object }) => object.startsWith('packs/')),
-        [],
+        [summary.type, summary.parent, summary.changeSource],
+        ['incremental', parent.backupId, summaries ? 'wal-summaries' : 'page-lsn'],
+        summary.reason,
       )
-      await assertSameFiles(lab, parent)
-    })
-  }
+      assert.ok(summary.storedBytes < first.storedBytes, `${summary.storedBytes} of ${first.storedBytes} bytes`)
+      if (round % 2 === 1) assert.ok((await assertSameFiles(lab, summary)) > 1000)
+      parent = summary
+    }
+    // Nothing but the last is needed.
+    for await (const { key } of lab.cluster.store.list('clusters/main/backups/')) {
+      if (key !== manifestKey('main', parent.backupId)) await lab.cluster.store.delete(key)
+    }
+    const { findings } = await verifyRepository({ repository: lab.repository, depth: 'deep' })
+    assert.deepEqual(
+      findings.filter(({ object, severity }) => object.startsWith('packs/') && severity === 'error'),
+      [],
+    )
+    await assertSameFiles(lab, parent)
+  })
 }

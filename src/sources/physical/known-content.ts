@@ -48,6 +48,11 @@ export class KnownContent implements Disposable {
     this.#maxContents = options.maxContents ?? MAX_KNOWN_CONTENTS
   }
 
+  /** Those that the files name. */
+  get parentPacks(): readonly PackFacts[] {
+    return this.#parentPacks
+  }
+
   get fileCount(): number {
     return this.#files.count
   }

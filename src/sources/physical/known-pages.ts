@@ -103,7 +103,10 @@ function firstEndingAfter(runs: readonly FileRun[], position: number): number {
 }
 
 /** Bits of a bitmap as the manifest keeps it, from a bit on that need not begin a byte. */
-function sliceBits(text: string | undefined, options: { readonly first: number; readonly count: number }): Uint8Array {
+export function sliceBits(
+  text: string | undefined,
+  options: { readonly first: number; readonly count: number },
+): Uint8Array {
   const { first, count } = options
   const bits = new Uint8Array(Math.ceil(count / 8))
   if (text === undefined) return bits

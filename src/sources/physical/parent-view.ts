@@ -38,6 +38,11 @@ export class ParentView {
     return file
   }
 
+  /** Nothing that the parent holds is about to be deleted. */
+  get isWholeUsable(): boolean {
+    return this.#options.known.parentPacks.every(({ packId }) => !this.#options.condemned.has(packId))
+  }
+
   /** Undefined when the parent has no such file, or the LSNs of this one say nothing. */
   pages(path: string, stretch: PageStretch, firstBlockNumber: number): KnownPages | undefined {
     const file = this.#trusts(path) ? this.file(path) : undefined

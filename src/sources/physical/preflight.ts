@@ -16,6 +16,8 @@ export interface ServerSettings {
   readonly inRecovery: boolean
   /** Whether this role may read single blocks again, which tells a torn page from a corrupt one. */
   readonly mayReadFiles: boolean
+  /** The server keeps summaries of what its log touched. */
+  readonly summarizesWal: boolean
 }
 
 const SETTINGS_QUERY = `
@@ -27,7 +29,8 @@ const SETTINGS_QUERY = `
          case when pg_is_in_recovery() then (select full_page_writes from pg_control_checkpoint())
               else current_setting('full_page_writes') = 'on' end as "fullPageWrites",
          pg_is_in_recovery() as "inRecovery",
-         has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'execute') as "mayReadFiles"`
+         has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'execute') as "mayReadFiles",
+         coalesce(current_setting('summarize_wal', true) = 'on', false) as "summarizesWal"`
 
 export async function readServerSettings(line: ServerLine): Promise<ServerSettings> {
   const [settings] = await line.query<ServerSettings>(SETTINGS_QUERY)
