@@ -5,6 +5,7 @@ import { RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'
 import { openStore } from '../storage/open.ts'
+import { whyUnsuitable } from '../storage/storage-probe.ts'
 import {
   type ClusterFacts,
   type ClusterRepository,
@@ -66,7 +67,7 @@ export interface CreateRepositoryOptions extends RepositoryOptions {
 /**
  * Makes a repository; `retake.json` is written last and is what makes it one.
  * @param place a URL (see `openStore`; the directory is made), or an opened store, which the repository then owns
- * @throws RetakeError `repo.exists` when there is a repository, or something else, at this place
+ * @throws RetakeError `repo.exists` when there is a repository, or something else, at this place; `storage.unsupported`
  */
 export async function createRepository(
   place: string | ObjectStore,
@@ -76,6 +77,7 @@ export async function createRepository(
   const store = typeof place === 'string' ? await openStore(place, { create: true }) : place
   await using undo = new AsyncDisposableStack()
   undo.use(store)
+  await assertSuitable(store)
   await clearUnfinished(store)
   const id = randomId(16)
   const clock = options.clock ?? systemClock
@@ -236,6 +238,13 @@ function damagedFile(reason: string): RetakeError {
       details: { object: REPOSITORY_KEY },
     },
   )
+}
+
+/** A storage that overwrites would let two processes destroy each other's data; that is found out before there is any. */
+async function assertSuitable(store: ObjectStore): Promise<void> {
+  const probe = await store.probe?.()
+  const error = probe && whyUnsuitable(probe, store.url)
+  if (error) throw error
 }
 
 /** Removes what a creation that was cut short has left; refuses when anything else is there. */

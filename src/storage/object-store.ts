@@ -1,3 +1,5 @@
+import type { StorageProbe } from './storage-probe.ts'
+
 /**
  * The contract between Retake and the place where objects live. Every implementation passes `testing/object-store-contract.ts`.
  *
@@ -58,6 +60,8 @@ export interface ObjectStore extends ObjectReader, AsyncDisposable {
    * @returns until when it is locked now; undefined when there is no such object
    */
   readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
+  /** Where it depends on the place whether this contract holds: tries it, with objects that are gone afterwards. */
+  readonly probe?: () => Promise<StorageProbe>
 }
 
 /** Disposing an uncommitted writer removes what it wrote. After a failed write only disposal is possible. */

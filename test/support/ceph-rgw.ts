@@ -126,6 +126,9 @@ class Daemons implements AsyncDisposable {
 
   start(program: string, args: readonly string[]): void {
     const child = spawn(program, args, { cwd: this.#directory, stdio: 'ignore', env: environment() })
+    // A run that fails before it disposes must neither wait for a daemon nor leave it behind.
+    child.unref()
+    process.once('exit', () => child.kill('SIGKILL'))
     const ended = new Promise<void>((resolve) => {
       child.once('exit', () => resolve())
       child.once('error', () => resolve())
@@ -145,6 +148,7 @@ class Daemons implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // The gateway first; what is stored is in memory, so nothing is worth an orderly end.
     for (const { child, ended } of this.#children.splice(0).toReversed()) {
+      child.ref()
       child.kill('SIGKILL')
       await ended
     }
@@ -163,9 +167,10 @@ async function run(program: string, args: readonly string[]): Promise<void> {
   await execute(program, args, { timeout: READY_WITHIN_MS, env: environment() })
 }
 
-/** System programs lie where an ordinary user's PATH does not look. */
+/** System programs lie where an ordinary user's PATH does not look. The server is for more than one test, so none is its owner. */
 function environment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env.PATH}:/usr/bin:/usr/sbin` }
+  const { RETAKE_TEST_MARK: _, ...env } = process.env
+  return { ...env, PATH: `${process.env.PATH}:/usr/bin:/usr/sbin` }
 }
 
 async function answers(endpoint: string): Promise<void> {

@@ -37,6 +37,7 @@ export async function gatherRepositoryFacts(
     openError: undefined,
     url: settings.config.repo,
     writeError: undefined,
+    storage: undefined,
     space: undefined,
     holders: [],
     clusterName: settings.clusterName,
@@ -57,10 +58,13 @@ export async function gatherRepositoryFacts(
   }
   await using opened = retake
   const directory = directoryOf(opened.repository.url)
+  const writeError = await probeWrite(opened.repository)
   return {
     ...nothing,
     url: opened.repository.url,
-    writeError: await probeWrite(opened.repository),
+    writeError,
+    // A trial writes too: where that is refused, the check of writing has said so.
+    storage: writeError ? undefined : await opened.repository.store.probe?.(),
     space: directory === undefined ? undefined : await freeSpace(directory),
     holders: await opened.repository.listHolders(),
     sharesDiskWithData: await sharesDisk(directory, known.server?.settings.get('data_directory')),

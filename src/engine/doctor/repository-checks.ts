@@ -1,6 +1,7 @@
 /** Whether the repository can be used, opened in an emergency, and is being fed. Pure decisions. */
 import type { RetakeError } from '../../base/errors.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
+import { type StorageProbe, whyUnsuitable } from '../../storage/storage-probe.ts'
 import { type Check, failed, formatGiB, passed, skipped, unknown, warning } from './check.ts'
 
 export interface RepositoryFacts {
@@ -9,6 +10,8 @@ export interface RepositoryFacts {
   readonly url: string | undefined
   /** Undefined when a probe could be written and taken away again. */
   readonly writeError: RetakeError | undefined
+  /** What the storage does when it is tried; undefined where nothing depends on the place, or it could not be tried. */
+  readonly storage: StorageProbe | undefined
   readonly space: { readonly freeBytes: number; readonly totalBytes: number } | undefined
   readonly holders: readonly { readonly kind: string; readonly label: string }[]
   readonly clusterName: string
@@ -53,6 +56,21 @@ const writable: Check<RepositoryFacts> = {
         ? failed(facts.writeError.message, facts.writeError.hint ?? `Make ${facts.url} writable for this user.`)
         : passed('A probe was written and taken away again.'),
     ),
+}
+
+const storage: Check<RepositoryFacts> = {
+  id: 'repository.storage',
+  title: 'Storage does what a repository needs',
+  judge: (facts) =>
+    whenOpen(facts, () => {
+      if (!facts.storage) return skipped('A directory needs no trial beyond writing.')
+      const error = whyUnsuitable(facts.storage, facts.url ?? '')
+      if (error) return failed(error.message, error.hint ?? '')
+      const { largeObjects, keepsVersions, objectLock } = facts.storage
+      return passed(
+        `A second write to one name is refused; listings and deletions are seen at once; large objects go by ${largeObjects === 'multipart' ? 'multipart uploads' : 'a spool file'}; ${keepsVersions ? 'versions are kept' : 'no versions'}; Object Lock ${objectLock}.`,
+      )
+    }),
 }
 
 const space: Check<RepositoryFacts> = {
@@ -161,6 +179,7 @@ const backups: Check<RepositoryFacts> = {
 export const repositoryChecks: readonly Check<RepositoryFacts>[] = [
   opens,
   writable,
+  storage,
   space,
   kit,
   separateDisk,

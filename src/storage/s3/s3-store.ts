@@ -6,7 +6,9 @@
 import { RetakeError } from '../../base/errors.ts'
 import { assertKeyPrefix, assertObjectKey, bodyPieces, isObjectKey } from '../keys.ts'
 import type { ByteRange, ListOptions, ObjectBody, ObjectInfo, ObjectStore, ObjectWriter } from '../object-store.ts'
+import type { StorageProbe } from '../storage-probe.ts'
 import { LargeWrites } from './large-writes.ts'
+import { probeStore } from './probe-store.ts'
 import { type FoundObject, findObject, fullKey, readBody, type S3Place } from './s3-place.ts'
 import { putIfAbsent } from './s3-put.ts'
 import { retainObject } from './s3-retention.ts'
@@ -132,6 +134,8 @@ export class S3Store implements ObjectStore {
     this.#lastVersions.delete(key)
     return await deleteObject(this.#place, key)
   }
+
+  readonly probe = (): Promise<StorageProbe> => probeStore(this.#place)
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#close()
