@@ -68,32 +68,46 @@ export interface PartReading {
  */
 export async function readPart(cluster: ClusterRepository, part: TailPartId): Promise<PartReading | undefined> {
   const key = tailPartKey(cluster.facts.name, part)
-  const info = await cluster.store.head(key)
-  if (info === undefined) return undefined
-  const bytes = await cluster.store.get(key, { offsetBytes: 0, lengthBytes: HEADER_BYTES })
-  if (bytes === undefined) return undefined
+  // One request for a part that is small, as those of a bucket are.
+  const begin = await cluster.store.get(key, { offsetBytes: 0, lengthBytes: READ_BYTES })
+  if (begin === undefined) return undefined
+  const bytes = begin.subarray(0, HEADER_BYTES)
   const base = { key, part, recordCount: 0, endBytes: part.offsetBytes }
   // A header lies in one sector, so a crash leaves all of it or zeros; then nothing after it was ever acknowledged.
-  if (bytes.length < HEADER_BYTES || bytes.every((byte) => byte === 0)) return { ...base, tornBytes: info.sizeBytes }
+  if (bytes.length < HEADER_BYTES || bytes.every((byte) => byte === 0)) {
+    return { ...base, tornBytes: await sizeOf(cluster, { key, begin }) }
+  }
   const header = openTailHeader(cluster, key, bytes)
   if (header === undefined) throw damaged({ key }, 'its header is not authentic')
   let { recordCount, endBytes } = base
   let position = HEADER_BYTES
-  for await (const record of records(cluster, { key, header })) {
+  for await (const record of records(cluster, { key, header, begin })) {
     recordCount += 1
     endBytes += record.plain.length
     position = record.endPosition
     releaseMemory(record.plain)
   }
-  const rest = await cluster.store.get(key, {
-    offsetBytes: position,
-    lengthBytes: Math.max(0, info.sizeBytes - position),
-  })
+  const rest =
+    begin.length < READ_BYTES
+      ? begin.subarray(position)
+      : await cluster.store.get(key, {
+          offsetBytes: position,
+          lengthBytes: Math.max(0, (await sizeOf(cluster, { key, begin })) - position),
+        })
   const tornBytes = rest?.length ?? 0
   if (rest && findLaterRecord(rest, { objectKey: keyOf(cluster, { key, header }), index: recordCount })) {
     throw damaged({ key }, `its record ${recordCount} is not authentic, though it had been acknowledged`)
   }
+  releaseBackingMemory(begin)
   return { ...base, header, recordCount, endBytes, tornBytes }
+}
+
+/** Of a part of which the first bytes were read. */
+async function sizeOf(
+  { store }: ClusterRepository,
+  part: { readonly key: string; readonly begin: Uint8Array },
+): Promise<number> {
+  return part.begin.length < READ_BYTES ? part.begin.length : ((await store.head(part.key))?.sizeBytes ?? 0)
 }
 
 /** The records of a part that was read before, the same ones again even if it has grown. */
@@ -112,6 +126,8 @@ export async function* readPartRecords(cluster: ClusterRepository, reading: Part
 interface PartSource {
   readonly key: string
   readonly header: ContainerHeader
+  /** Its first bytes, if they were read already. */
+  readonly begin?: Uint8Array | undefined
 }
 
 function keyOf(cluster: ClusterRepository, source: PartSource): Uint8Array {
@@ -125,9 +141,12 @@ async function* records(
 ): AsyncGenerator<TailRecord & { readonly endPosition: number }> {
   const objectKey = keyOf(cluster, source)
   let offsetBytes = HEADER_BYTES
+  let window = source.begin?.subarray(HEADER_BYTES)
   for (let index = 0; ; ) {
-    const window = await cluster.store.get(source.key, { offsetBytes, lengthBytes: READ_BYTES })
+    window ??= await cluster.store.get(source.key, { offsetBytes, lengthBytes: READ_BYTES - HEADER_BYTES })
     if (window === undefined) return
+    // The part ended there when this was read; what has grown meanwhile is for the next reader.
+    const isLast = window.length < READ_BYTES - HEADER_BYTES
     let position = 0
     for (;;) {
       const record = openRecord(objectKey, window.subarray(position))
@@ -136,9 +155,11 @@ async function* records(
       yield { ...record, endPosition: offsetBytes + position }
       index += 1
     }
-    releaseBackingMemory(window)
-    if (position === 0) return
+    // What was handed in is the caller's.
+    if (window.buffer !== source.begin?.buffer) releaseBackingMemory(window)
+    if (position === 0 || isLast) return
     offsetBytes += position
+    window = undefined
   }
 }
 

@@ -160,3 +160,38 @@ test('storage that cannot append gets a part per sync', async () => {
     assert.equal((await read(cluster))?.validBytes, count * 1500)
   }
 })
+
+test('where every sync makes a part, many small ones are joined; a failure in between costs nothing', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        syncs: fc.integer({ min: 60, max: 200 }),
+        failing: fc.constantFrom('create' as const, 'delete' as const, undefined),
+        after: fc.integer({ min: 0, max: 120 }),
+      }),
+      async ({ syncs, failing, after }) => {
+        const cluster = newCluster({ canAppend: false })
+        const store = cluster.store as FaultyStore
+        const writer = await TailWriter.open(cluster, { ...id, offsetBytes: 0 })
+        if (failing === 'delete') store.plan('delete', { after: after % 40, error: new Error('planned') })
+        let acknowledged = 0
+        for (let index = 0; index < syncs; index++) {
+          await writer.append(wal.subarray(writer.endBytes, writer.endBytes + 50))
+          if (failing === 'create' && index === after) store.plan('create', { error: new Error('planned') })
+          const synced = await writer.sync().then(
+            () => true,
+            () => false,
+          )
+          if (!synced) break
+          acknowledged = writer.endBytes
+          if (index % 16 === 0) assert.ok(((await read(cluster))?.validBytes ?? 0) >= acknowledged)
+        }
+        await writer.close()
+        assert.equal((await read(cluster))?.validBytes, acknowledged || undefined)
+        const parts = await listTailParts(cluster, id)
+        if (failing === undefined) assert.ok(parts.length < 40, `${parts.length} parts after ${syncs} syncs`)
+      },
+    ),
+    { numRuns: 8 },
+  )
+})

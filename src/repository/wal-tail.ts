@@ -3,26 +3,27 @@
  * never continued. A record says how many records of its part were durable when it was written: so an unreadable record that
  * had been acknowledged (damage) is told from one that a crash has torn (normal).
  */
-import { randomBytes } from 'node:crypto'
 import { assert, RetakeError } from '../base/errors.ts'
-import { randomId } from '../base/ids.ts'
-import { releaseBackingMemory } from '../base/memory.ts'
-import type { ObjectAppender } from '../storage/object-store.ts'
 import type { ClusterRepository } from './cluster.ts'
-import { deriveObjectKey, MAX_FRAME_BYTES, SALT_BYTES } from './sealing.ts'
-import { type PartReading, readPart, readPartRecords, sealRecord, sealTailHeader } from './tail-records.ts'
+import { PartJoiner } from './part-joiner.ts'
+import { MAX_FRAME_BYTES } from './sealing.ts'
+import { type OpenPart, openPart } from './tail-parts.ts'
+import { type PartReading, readPart, readPartRecords, sealRecord } from './tail-records.ts'
 import { parseWalKey, type TailId, type TailPartId, tailPartKey, tailPrefix } from './wal-layout.ts'
 
 /** Writes one part of a tail; calls are made one at a time. */
 export class TailWriter implements AsyncDisposable {
   readonly #cluster: ClusterRepository
   readonly #id: TailId
+  /** Where every sync makes a part. */
+  readonly #joiner: PartJoiner | undefined
   #part: OpenPart
   #endBytes: number
 
   private constructor(cluster: ClusterRepository, id: TailId, start: { part: OpenPart; offsetBytes: number }) {
     this.#cluster = cluster
     this.#id = id
+    this.#joiner = cluster.store.openAppender ? undefined : new PartJoiner(cluster, id)
     this.#part = start.part
     this.#endBytes = start.offsetBytes
   }
@@ -50,97 +51,26 @@ export class TailWriter implements AsyncDisposable {
       await this.#part.append(sealRecord(objectKey, { index: count, durable, plain: piece }))
       this.#part.count += 1
       this.#endBytes += piece.length
+      this.#joiner?.append(piece)
     }
   }
 
   /** Everything appended before survives a power failure once this resolves. */
   async sync(): Promise<void> {
-    const { count } = this.#part
+    const { count, key, offsetBytes } = this.#part
     await this.#part.sync()
     this.#part.durable = count
+    this.#joiner?.synced({ key, offsetBytes })
   }
 
   /** Ends the part; what was not synced may be lost. */
   async close(): Promise<void> {
+    await this.#joiner?.settle()
     await this.#part.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-}
-
-interface OpenPart {
-  readonly objectKey: Uint8Array
-  /** Records written so far. */
-  count: number
-  durable: number
-  /** A storage that cannot append makes one object per sync. */
-  finished: boolean
-  append(pieces: readonly Uint8Array[]): Promise<void>
-  sync(): Promise<void>
-  close(): Promise<void>
-}
-
-async function openPart(
-  cluster: ClusterRepository,
-  tail: TailId & { readonly offsetBytes: number },
-): Promise<OpenPart> {
-  const { store, sealing, facts } = cluster
-  const key = tailPartKey(facts.name, { ...tail, random: randomId(4) })
-  const salt = randomBytes(SALT_BYTES)
-  const { epoch } = sealing
-  const objectKey = deriveObjectKey(sealing, { kind: 'walTail', key, epoch, salt })
-  const header = sealTailHeader(objectKey, { epoch, salt })
-  if (store.openAppender) {
-    const appender = await store.openAppender(key)
-    try {
-      return await growingPart(objectKey, { appender, header })
-    } catch (error) {
-      // A part without a whole header would look damaged. It holds nothing; on a full disk a deletion still works.
-      await store.delete(key).catch(() => {})
-      throw error
-    }
-  }
-  const pieces: Uint8Array[] = [header]
-  const part: OpenPart = {
-    ...emptyPart(objectKey),
-    async append(body) {
-      pieces.push(...body)
-    },
-    async sync() {
-      if (part.count === 0 || part.finished) return
-      await store.create(key, pieces)
-      part.finished = true
-    },
-    async close() {},
-  }
-  return part
-}
-
-function emptyPart(objectKey: Uint8Array): Pick<OpenPart, 'objectKey' | 'count' | 'durable' | 'finished'> {
-  return { objectKey, count: 0, durable: 0, finished: false }
-}
-
-async function growingPart(
-  objectKey: Uint8Array,
-  options: { readonly appender: ObjectAppender; readonly header: Uint8Array },
-): Promise<OpenPart> {
-  const { appender, header } = options
-  try {
-    await appender.append(header)
-  } catch (error) {
-    await appender[Symbol.asyncDispose]()
-    throw error
-  }
-  return {
-    ...emptyPart(objectKey),
-    async append(pieces) {
-      await appender.append(pieces)
-      for (const piece of pieces) releaseBackingMemory(piece)
-    },
-    sync: () => appender.sync(),
-    close: async () => appender[Symbol.asyncDispose](),
   }
 }
 

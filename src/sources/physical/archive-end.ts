@@ -14,7 +14,7 @@ import { type DamagedTail, type HeldWal, loadHeldWal, type OpenTail } from './he
 import { livesInThisProcess } from './process-local.ts'
 import type { HeldTimeline } from './resume.ts'
 import { openSegmentSealer, type SegmentSealer, type SegmentSealerOptions } from './segment-sealer.ts'
-import { type TailPart, WalTail } from './wal-tail.ts'
+import { BUCKET_PACE, DISK_PACE, type TailPart, WalTail } from './wal-tail.ts'
 
 export interface ArchiveEndOptions {
   readonly cluster: ClusterRepository
@@ -103,6 +103,7 @@ export class ArchiveEnd implements AsyncDisposable {
       startLsn: place.startLsn,
       segmentSizeBytes: walSegmentSizeBytes,
       synchronous,
+      pace: cluster.store.openAppender ? DISK_PACE : BUCKET_PACE,
       part: restored,
       openPart: (segment, offsetBytes) => TailWriter.open(cluster, { timeline: place.timeline, segment, offsetBytes }),
       flushed: () => this.onFlushed?.(),

@@ -12,11 +12,19 @@ const GATHER_BYTES = 8 * 1024 * 1024
 /** The largest sealed record. */
 const RECORD_BYTES = 1024 * 1024
 
-/** From so much on, a barrier is worth its cost at once. */
-const WORTHWHILE_BYTES = 512 * 1024
+/** When what was gathered is made durable. */
+export interface TailPace {
+  /** How long little data may wait for company; the price is this much more of an RPO. */
+  readonly pauseMs: number
+  /** From so much on, a barrier is worth its cost at once. */
+  readonly worthwhileBytes: number
+}
 
-/** How long little data may wait for company before it is made durable; the price is this much more of an RPO. */
-const PAUSE_MS = 50
+/** A barrier on a disk costs a few milliseconds. */
+export const DISK_PACE: TailPace = { pauseMs: 50, worthwhileBytes: 512 * 1024 }
+
+/** A request to a bucket costs tens of milliseconds, and money; with this there are at most two a second while little changes. */
+export const BUCKET_PACE: TailPace = { pauseMs: 450, worthwhileBytes: 4 * 1024 * 1024 }
 
 /** One growing part of the open segment, as the archive writes it. */
 export interface TailPart {
@@ -32,6 +40,8 @@ export interface WalTailOptions {
   readonly segmentSizeBytes: number
   /** Commit at once, because transactions wait for it on the server. */
   readonly synchronous: boolean
+  /** Default: that of a disk. */
+  readonly pace?: TailPace | undefined
   /** The part that holds the open segment up to `startLsn` and is to be continued. */
   readonly part?: TailPart | undefined
   readonly openPart: (segment: bigint, offsetBytes: number) => Promise<TailPart>
@@ -44,6 +54,7 @@ export interface WalTailOptions {
 
 export class WalTail implements AsyncDisposable {
   readonly #options: WalTailOptions
+  readonly #pace: TailPace
   #gathering = Buffer.allocUnsafeSlow(GATHER_BYTES)
   #spare = Buffer.allocUnsafeSlow(GATHER_BYTES)
   #gatheredBytes = 0
@@ -60,6 +71,7 @@ export class WalTail implements AsyncDisposable {
 
   constructor(options: WalTailOptions) {
     this.#options = options
+    this.#pace = options.pace ?? DISK_PACE
     this.#endLsn = options.startLsn
     this.#writtenLsn = options.startLsn
     this.#flushedLsn = options.startLsn
@@ -93,7 +105,7 @@ export class WalTail implements AsyncDisposable {
     this.#gatheredBytes += part.length
     this.#endLsn = (this.#endLsn + BigInt(part.length)) as Lsn
     this.#start()
-    if (this.#gatheredBytes >= WORTHWHILE_BYTES) this.#hurry?.()
+    if (this.#gatheredBytes >= this.#pace.worthwhileBytes) this.#hurry?.()
     if (part.length < bytes.length) return this.#writeRest(bytes.subarray(part.length))
   }
 
@@ -154,9 +166,10 @@ export class WalTail implements AsyncDisposable {
 
   /** Lets little data wait for more, unless somebody waits for it. */
   async #wait(): Promise<void> {
-    if (this.#options.synchronous || this.#settling || this.#gatheredBytes >= WORTHWHILE_BYTES) return
+    const { pauseMs, worthwhileBytes } = this.#pace
+    if (this.#options.synchronous || this.#settling || this.#gatheredBytes >= worthwhileBytes) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, PAUSE_MS)
+      const timer = setTimeout(resolve, pauseMs)
       this.#hurry = () => {
         clearTimeout(timer)
         resolve()
