@@ -1,6 +1,7 @@
 import { RetakeError } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
+import { keepLocked } from '../repository/keep-locked.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { backUp as backUpCluster } from '../sources/physical/backup.ts'
 import { ensureWal } from '../sources/physical/ensure-wal.ts'
@@ -71,6 +72,7 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     untilLsn: parseLsn(backup.stopLsn),
   })
   if (wal.standby) await assertRestorable(retake, backup)
+  await keepLocked(common.cluster, backup)
   return {
     backup,
     wal: { timeline: wal.timeline, flushLsn: formatLsn(wal.flushLsn), by: wal.by },

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { RetakeError } from '../base/errors.ts'
 import { createMemoryStore } from '../storage/memory-store.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { ContainerWriter } from './container.ts'
 import { manifestKey, packIdPrefix, packKey, runKey } from './layout.ts'
@@ -9,6 +11,8 @@ import { listBackups } from './manifest-store.ts'
 import { beginRun, cleanInterruptedRuns } from './runs.ts'
 import { createExampleRepository, exampleFacts } from './testing/example-repository.ts'
 import { verifyRepository } from './verify.ts'
+
+const isError = ({ severity }: { readonly severity: string }) => severity === 'error'
 
 async function interruptedBackup(cluster: ClusterRepository, backupId: string): Promise<string[]> {
   await beginRun(cluster, backupId)
@@ -34,6 +38,28 @@ test('what an interrupted backup left is removed, and nothing else', async () =>
   assert.equal((await Array.fromAsync(repository.store.list(''))).length, before)
   assert.deepEqual((await verifyRepository({ repository, depth: 'deep' })).findings, [])
   assert.deepEqual(await cleanInterruptedRuns(cluster), { backups: [], packsDeleted: 0, bytes: 0 })
+})
+
+test('locked packs of an interrupted backup stay, with what names them, until their lock is over', async () => {
+  const { repository, cluster } = await createExampleRepository(createMemoryStore())
+  const [first = '', ...others] = await interruptedBackup(cluster, '20261122T120000Z-0000000c')
+  let isLocked = true
+  const store: ObjectStore = Object.assign(Object.create(cluster.store) as ObjectStore, {
+    delete: async (key: string) => {
+      if (isLocked && key === first) throw new RetakeError('storage.locked', `${key} is locked.`)
+      return await repository.store.delete(key)
+    },
+  })
+  for (const method of ['get', 'head', 'list', 'create'] as const) {
+    Object.assign(store, { [method]: repository.store[method].bind(repository.store) })
+  }
+  const lockable = { ...cluster, store }
+  const cleaned = await cleanInterruptedRuns(lockable)
+  assert.deepEqual([cleaned.backups, cleaned.packsDeleted], [[], others.length])
+  assert.deepEqual((await verifyRepository({ repository, depth: 'quick' })).findings.filter(isError), [])
+  isLocked = false
+  assert.equal((await cleanInterruptedRuns(lockable)).packsDeleted, 1)
+  assert.equal(await repository.store.head(first), undefined)
 })
 
 test('a backup that lacks only its receipt gets it, and keeps its packs', async () => {

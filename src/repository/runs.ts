@@ -3,7 +3,8 @@
  * between tells an interrupted backup, whose packs can go, from one whose manifest was lost, which is damage.
  */
 import * as z from 'zod'
-import type { ObjectReader } from '../storage/object-store.ts'
+import { isRetakeError } from '../base/errors.ts'
+import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'
 import { type ClusterRepository, listClusterNames } from './cluster.ts'
 import { getSmall, putSmall } from './container.ts'
 import {
@@ -115,17 +116,31 @@ export async function cleanInterruptedRuns(cluster: ClusterRepository): Promise<
   }
   if (interrupted.length === 0) return { backups: [], packsDeleted: 0, bytes: 0 }
   const deletable = await exclusivePrefixes(store, interrupted)
+  const locked = new Set<string>()
   let packsDeleted = 0
   let bytes = 0
   for await (const { key, sizeBytes } of store.list(PACKS_PREFIX)) {
     const packId = parsePackKey(key)
     if (packId === undefined || !deletable.has(packId.slice(0, 8))) continue
-    if (!(await store.delete(key))) continue
+    const outcome = await deleteUnlessLocked(store, key)
+    if (outcome === 'locked') locked.add(packId.slice(0, 8))
+    if (outcome !== 'deleted') continue
     packsDeleted += 1
     bytes += sizeBytes
   }
-  for (const backupId of interrupted) await store.delete(runKey(facts.name, backupId, 'begun'))
-  return { backups: interrupted, packsDeleted, bytes }
+  // What names locked packs stays, so that a later run finds them when their time is over.
+  const ended = interrupted.filter((backupId) => !locked.has(packIdPrefix(backupId)))
+  for (const backupId of ended) await store.delete(runKey(facts.name, backupId, 'begun'))
+  return { backups: ended, packsDeleted, bytes }
+}
+
+async function deleteUnlessLocked(store: ObjectStore, key: string): Promise<'deleted' | 'locked' | 'absent'> {
+  try {
+    return (await store.delete(key)) ? 'deleted' : 'absent'
+  } catch (error) {
+    if (isRetakeError(error, 'storage.locked')) return 'locked'
+    throw error
+  }
 }
 
 /**

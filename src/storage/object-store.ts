@@ -60,6 +60,8 @@ export interface ObjectStore extends ObjectReader, AsyncDisposable {
    * @returns until when it is locked now; undefined when there is no such object
    */
   readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
+  /** With {@link retain}: for how many days what is written stays locked. */
+  readonly retainDays?: number | undefined
   /** Where it depends on the place whether this contract holds: tries it, with objects that are gone afterwards. */
   readonly probe?: () => Promise<StorageProbe>
 }

@@ -4,6 +4,7 @@ import { releaseBackingMemory } from '../../base/memory.ts'
 import type { LargeWrite } from './large-writes.ts'
 import { findObject, fullKey, type S3Place } from './s3-place.ts'
 import { isOurs } from './s3-put.ts'
+import { retainObject } from './s3-retention.ts'
 import { digestOf, type MarkedWrite, markWrite } from './s3-writes.ts'
 
 /** Parts on their way at once; one more is being gathered. */
@@ -67,6 +68,9 @@ export class MultipartWrite implements LargeWrite {
       mark: this.#write.mark,
     })
     this.#isDone = created
+    const until = this.#write.headers.ObjectLockRetainUntilDate
+    // Some storages (Ceph RGW 16) do not take over the lock that an upload was begun with.
+    if (created && until !== undefined) await retainObject(this.#place, this.#key, until)
     return created
   }
 

@@ -1,7 +1,7 @@
 /**
  * Which objects are written once and kept, so that Object Lock is for them: whatever a restore needs. What comes and goes (leases,
  * the open segment's tail, the position, marks of runs and deletions) must stay deletable. The names are those of
- * docs/design/repository-format.md; `src/repository/layout.test.ts` holds the two together.
+ * docs/design/repository-format.md; `src/repository/retained-keys.test.ts` holds the two together.
  */
 const RETAINED: readonly RegExp[] = [
   /^retake\.json$/,

@@ -24,12 +24,14 @@ export class S3Store implements ObjectStore {
   /** The version that this process last wrote of objects that are replaced; they come in handfuls. */
   readonly #lastVersions = new Map<string, string>()
   readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
+  readonly retainDays: number | undefined
 
   constructor(place: S3Place, close: () => void) {
     this.url = place.url
     this.#place = place
     this.#close = close
     this.#large = new LargeWrites(place)
+    this.retainDays = place.location.objectLock?.days
     if (place.location.objectLock) this.retain = (key, until) => retainObject(place, key, until)
   }
 
