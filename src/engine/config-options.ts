@@ -33,7 +33,8 @@ const SLOT_NAME = /^[a-z0-9_]{1,63}$/
 
 export const configOptions = declare({
   repo: {
-    description: 'Where the backups live: a directory, or a file:// URL.',
+    description:
+      'Where the backups live: a directory, a file:// URL, or a bucket (s3://bucket/prefix?region=…, see docs/buckets.md; credentials come from the environment, as for other AWS tools).',
     env: 'RETAKE_REPO',
     flag: '--repo <url>',
     example: '/var/lib/retake',

@@ -87,7 +87,7 @@ export function retakeSettings(options: RetakeOptions): RetakeSettings {
 export function repositoryUrl({ config, directory }: RetakeSettings): string {
   if (config.repo === undefined) {
     throw new RetakeError('config.invalid', 'No repository was named, so it is unknown where the backups live.', {
-      hint: 'Give --repo DIRECTORY, set RETAKE_REPO, or write "repo: DIRECTORY" into retake.config.yaml.',
+      hint: 'Give --repo DIRECTORY or --repo s3://BUCKET/PREFIX, set RETAKE_REPO, or write "repo: …" into retake.config.yaml.',
     })
   }
   return /^[a-z][a-z0-9+.-]*:/i.test(config.repo) ? config.repo : resolve(directory, config.repo)

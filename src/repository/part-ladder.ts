@@ -44,7 +44,7 @@ export class PartLadder {
   /** The group was written as one part, which is durable. */
   join(group: readonly LadderPart[], joined: LadderPart): void {
     const [first] = group
-    const begin = this.#rungs.findIndex((rung) => rung === first)
+    const begin = first === undefined ? -1 : this.#rungs.findIndex(({ key }) => key === first.key)
     const level = this.#rungs[begin]?.level
     if (begin < 0 || level === undefined) return
     this.#rungs.splice(begin, group.length, { ...joined, level: level + 1 })

@@ -1,6 +1,6 @@
 import { isRetakeError } from '../../base/errors.ts'
-import { abortUpload } from './multipart-write.ts'
 import { fullKey, type S3Place } from './s3-place.ts'
+import { abortUpload } from './uploads.ts'
 
 /** What was begun so long ago belongs to nobody any more; a large manifest is open as long as its backup runs. */
 export const ABANDONED_MS = 7 * 24 * 60 * 60 * 1000

@@ -3,18 +3,11 @@
  * completion when the name is taken; else from a spool file by one request, which it does refuse. Found out once per opened store.
  */
 import { cleanAbandonedUploads } from './abandoned-uploads.ts'
+import type { LargeWrite } from './large-write.ts'
 import { MultipartWrite } from './multipart-write.ts'
 import { probeCompletion } from './probe-completion.ts'
 import type { S3Place } from './s3-place.ts'
 import { SpoolWrite } from './spool-write.ts'
-
-/** A large object on its way. Disposing it takes back what was not committed. */
-export interface LargeWrite extends AsyncDisposable {
-  /** Takes a full part over; resolves with a buffer for the next one, when there is room for it. */
-  add(full: Buffer): Promise<Buffer>
-  /** @param last the rest, not empty; taken over too. @returns false when the name was taken */
-  commit(last: Buffer): Promise<boolean>
-}
 
 export class LargeWrites {
   readonly #place: S3Place

@@ -1,9 +1,9 @@
 import { randomId } from '../../base/ids.ts'
-import { abortUpload, beginUpload, sendPart } from './multipart-write.ts'
 import { fullKey, type S3Place } from './s3-place.ts'
 import { putIfAbsent } from './s3-put.ts'
 import { deleteObject } from './s3-versions.ts'
 import { markWrite } from './s3-writes.ts'
+import { abortUpload, beginUpload, sendPart } from './uploads.ts'
 
 /** Objects that only try what the storage does; a name that begins with a dot is none of the repository's. */
 export const PROBE_PREFIX = '.probe/'

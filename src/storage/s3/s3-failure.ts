@@ -85,6 +85,7 @@ const STATUSES: Readonly<Record<number, FailureKind>> = {
   412: 'precondition',
   416: 'range',
   429: 'throttled',
+  501: 'rejected',
   503: 'throttled',
   507: 'full',
 }

@@ -48,10 +48,6 @@ const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/
 const SECRET = /secret|password|token|access-?key|credential/i
 const MAX_LOCK_DAYS = 36_500
 
-export function isS3Url(url: string): boolean {
-  return /^s3:/i.test(url)
-}
-
 /**
  * Reads `s3://bucket/prefix?option=value&…`.
  * @throws RetakeError `config.invalid` naming the part that cannot be used; a credential is refused without being repeated
