@@ -25,7 +25,7 @@ export interface HeldPiece {
 export interface RecordedRange {
   readonly timeline: number
   readonly beginLsn: string
-  readonly reason: 'first-contact' | 'gap' | 'new-timeline'
+  readonly reason: 'first-contact' | 'gap' | 'new-timeline' | 'pruned'
   readonly heldUntilLsn?: string | undefined
   readonly at: string
   readonly explanation: string
@@ -151,7 +151,7 @@ function describeGap(
 ): WalGap {
   const record = options.recorded.find((range) => {
     const begin = parseLsn(range.beginLsn)
-    return range.reason === 'gap' && hole.beginLsn < begin && begin <= hole.endLsn
+    return (range.reason === 'gap' || range.reason === 'pruned') && hole.beginLsn < begin && begin <= hole.endLsn
   })
   return {
     ...hole,

@@ -123,6 +123,58 @@ export const configOptions = declare({
     example: '26',
     value: { kind: 'number', min: 1 },
   },
+  retentionDays: {
+    description:
+      '`retake prune` keeps backups that are not older, and every moment of this many days, with the backup before them.',
+    env: 'RETAKE_RETENTION_DAYS',
+    defaultText: '7',
+    example: '30',
+    value: { kind: 'number', min: 0, max: 36_500 },
+  },
+  retentionWalDays: {
+    description:
+      'For how many days any moment can be restored, when that differs from `retentionDays`; 0: since the newest backup. Older backups keep the WAL that makes them consistent.',
+    env: 'RETAKE_RETENTION_WAL_DAYS',
+    example: '14',
+    value: { kind: 'number', min: 0, max: 36_500 },
+  },
+  retentionCount: {
+    description: 'Keep at least this many of the newest backups.',
+    env: 'RETAKE_RETENTION_COUNT',
+    example: '3',
+    value: { kind: 'number', integer: true, min: 0, max: 100_000 },
+  },
+  retentionDaily: {
+    description: 'Keep the newest backup of each of the last so many days that have one (UTC).',
+    env: 'RETAKE_RETENTION_DAILY',
+    example: '14',
+    value: { kind: 'number', integer: true, min: 0, max: 100_000 },
+  },
+  retentionWeekly: {
+    description: 'Keep the newest backup of each of the last so many ISO weeks that have one (UTC).',
+    env: 'RETAKE_RETENTION_WEEKLY',
+    example: '8',
+    value: { kind: 'number', integer: true, min: 0, max: 100_000 },
+  },
+  retentionMonthly: {
+    description: 'Keep the newest backup of each of the last so many months that have one (UTC).',
+    env: 'RETAKE_RETENTION_MONTHLY',
+    example: '12',
+    value: { kind: 'number', integer: true, min: 0, max: 100_000 },
+  },
+  retentionYearly: {
+    description: 'Keep the newest backup of each of the last so many years that have one (UTC).',
+    env: 'RETAKE_RETENTION_YEARLY',
+    example: '7',
+    value: { kind: 'number', integer: true, min: 0, max: 100_000 },
+  },
+  pruneGraceHours: {
+    description: 'How long `retake prune` waits between giving something up and deleting it.',
+    env: 'RETAKE_PRUNE_GRACE_HOURS',
+    defaultText: '24',
+    example: '24',
+    value: { kind: 'number', min: 0, max: 87_600 },
+  },
   rpoTargetSeconds: {
     description: '`retake status` reports danger when the archive is further behind the server than this.',
     env: 'RETAKE_RPO_TARGET_SECONDS',
@@ -148,6 +200,7 @@ export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDec
 export const DEFAULT_CLUSTER = 'main'
 export const DEFAULT_BACKUP_MAX_AGE_HOURS = 26
 export const DEFAULT_RPO_TARGET_SECONDS = 60
+export const DEFAULT_PRUNE_GRACE_HOURS = 24
 
 /** `retake_<cluster>` in the letters that a slot's name may have. */
 export function defaultSlotName(cluster: string): string {

@@ -1,5 +1,8 @@
 /** Verification joined with the catalog: not only what is damaged, but which backups and moments that costs. */
-import { isRetakeError } from '../base/errors.ts'
+import { isRetakeError, toRetakeError } from '../base/errors.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
+import { registerReader } from '../repository/readers.ts'
+import { dropVerified, putVerified } from '../repository/verified.ts'
 import type { VerifyFinding, VerifyReport } from '../repository/verify/findings.ts'
 import { verifyRepository } from '../repository/verify.ts'
 import { type DamagedWal, damageConsequences, type LostMoments } from './damage-consequences.ts'
@@ -40,6 +43,12 @@ export interface VerifyResult extends VerifyReport {
 export function verify(retake: Retake, options: VerifyOptions = {}): Operation<VerifyResult> {
   return startOperation(async (context) => {
     const { deep, backupId } = options
+    await using readers = new AsyncDisposableStack()
+    const names = backupId === undefined ? await retake.repository.listClusters() : [retake.clusterName]
+    for (const name of names) {
+      const cluster = await openIfWhole(retake, name)
+      if (cluster) readers.use(await registerReader(cluster, { ...retake, holder: 'retake verify' }))
+    }
     const report = await verifyRepository({
       ...context,
       repository: retake.repository,
@@ -48,6 +57,7 @@ export function verify(retake: Retake, options: VerifyOptions = {}): Operation<V
       workers: retake.config.workers,
       clock: retake.clock,
     })
+    await noteVerified(retake, report)
     const damage: ClusterDamage[] = []
     for (const cluster of new Set(report.findings.map((finding) => finding.cluster))) {
       if (cluster !== undefined) damage.push(await clusterDamage(retake, { cluster, findings: report.findings }))
@@ -55,6 +65,40 @@ export function verify(retake: Retake, options: VerifyOptions = {}): Operation<V
     const lost = damage.filter(({ lostBackups, lostMoments }) => lostBackups.length > 0 || lostMoments.length > 0)
     return { ...report, lostBackups: lost.flatMap(({ lostBackups }) => lostBackups), damage: lost }
   }, options)
+}
+
+/** A cluster that cannot be opened is in the report; it has nothing that could be read. */
+async function openIfWhole(retake: Retake, name: string): Promise<ClusterRepository | undefined> {
+  try {
+    return await retake.repository.openCluster(name)
+  } catch (error) {
+    if (isRetakeError(error, 'repo.damaged') || isRetakeError(error, 'cluster.missing')) return undefined
+    throw error
+  }
+}
+
+/**
+ * Notes which backups have passed, for retention, and takes the note back from those that have not. A repository that cannot be
+ * written to is verified all the same.
+ */
+async function noteVerified(retake: Retake, report: VerifyReport): Promise<void> {
+  const at = retake.clock.now().toISOString()
+  const failed = new Set(
+    report.findings
+      .filter(({ severity }) => severity === 'error')
+      .flatMap(({ cluster, backups }) => backups.map((backupId) => `${cluster}/${backupId}`)),
+  )
+  try {
+    for (const { cluster: name, backupId } of report.checked) {
+      const cluster = await retake.repository.openCluster(name)
+      if (failed.has(`${name}/${backupId}`)) await dropVerified(cluster, backupId)
+      else await putVerified(cluster, { backupId, depth: report.depth, at })
+    }
+  } catch (error) {
+    retake.logger.warn('What was verified could not be noted in the repository.', {
+      cause: toRetakeError(error).message,
+    })
+  }
 }
 
 async function clusterDamage(

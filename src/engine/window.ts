@@ -127,7 +127,7 @@ async function knownMoments(cluster: ClusterRepository, archive: HeldArchive): P
   return moments
 }
 
-function viewWindow({ timeline, from, to, backups, gaps }: RecoveryWindow): WindowView {
+export function viewWindow({ timeline, from, to, backups, gaps }: RecoveryWindow): WindowView {
   return {
     timeline,
     from: { lsn: formatLsn(from.lsn), at: from.at },

@@ -13,6 +13,7 @@ import { type ServerAccount, serverAccount } from '../postgres/server/account.ts
 import { findPostgresBinaries } from '../postgres/server/binaries.ts'
 import { findFreePort } from '../postgres/server/free-port.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
+import { registerReader } from '../repository/readers.ts'
 import { archiveSource } from './archive-source.ts'
 import { CONTROL_FILE } from './backup-survey.ts'
 import { addRecoverySettings, changePort, writeConfiguration } from './config-files.ts'
@@ -81,6 +82,8 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
   // Threads need a while to start; meanwhile the plan is confirmed.
   const writeBack = new WriteBack(treesOf(plan))
   await using pool = plan.place.delta ? undefined : openPool(options, { plan, account, writeBack })
+  // Before anything is looked at: what is not given up by now is not deleted until this ends.
+  await using _reader = await registerReader(cluster, { holder: 'retake restore', clock, logger: options.logger })
   const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
   // A server that is started proves its WAL by replaying it; otherwise nobody would have, when the files are called ready.
   if (!plan.server.start) {

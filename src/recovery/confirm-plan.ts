@@ -4,6 +4,7 @@ import { coverageOfPath, rangeHolding } from '../catalog/coverage.ts'
 import { buildTimelinePath, type TimelinePath } from '../catalog/timeline-path.ts'
 import { parseLsn } from '../postgres/lsn.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
+import { readCondemned } from '../repository/condemned.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { readSummary } from '../repository/manifest-store.ts'
 import { type BackupSurvey, surveyBackup } from './backup-survey.ts'
@@ -41,6 +42,9 @@ export async function confirmPlan(
 
 async function planned(cluster: ClusterRepository, plan: RestorePlan): Promise<BackupSummary> {
   const { backupId, startLsn, stopLsn } = plan.backup
+  const condemned = await readCondemned(cluster, { onDamage: () => {} })
+  if (condemned.backups.has(backupId))
+    throw stale(`its backup ${backupId} was given up by retention and is being deleted`)
   try {
     const summary = await readSummary(cluster, backupId)
     if (summary.startLsn === startLsn && summary.stopLsn === stopLsn) return summary

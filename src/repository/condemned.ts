@@ -25,6 +25,8 @@ export interface SegmentStretch {
 export interface Condemnation {
   /** A sentence for people: what gave it up. */
   readonly why: string
+  /** Stored bytes that it gives up; for people. */
+  readonly bytes: number
   /** Whole backups: every revision of their manifests, the records of their runs and of their verification. */
   readonly backups: readonly string[]
   /** Manifests that a newer revision has replaced. */
@@ -67,6 +69,7 @@ export interface Condemned {
 const segmentText = z.string().regex(/^[0-9A-F]{16}$/)
 const recordSchema = z.object({
   why: z.string(),
+  bytes: z.int().nonnegative(),
   condemnedAt: z.iso.datetime(),
   backups: z.array(z.string().refine(isBackupId)),
   revisions: z.array(z.tuple([z.string().refine(isBackupId), z.int().nonnegative()])),
@@ -85,9 +88,9 @@ export async function putCondemned(
   const id = timeOrderedId(now)
   const key = `${condemnedPrefix(cluster.facts.name)}${id}`
   const condemnedAt = now.toISOString()
-  const { why, backups, packs, walKeys } = condemnation
+  const { why, bytes, backups, packs, walKeys } = condemnation
   const meta = recordSchema.parse({
-    ...{ why, condemnedAt, backups, packs, walKeys },
+    ...{ why, bytes, condemnedAt, backups, packs, walKeys },
     revisions: condemnation.revisions.map(({ backupId, revision }) => [backupId, revision]),
     segments: condemnation.segments.map(({ timeline, first, last }) => [timeline, hex(first, 16), hex(last, 16)]),
   })

@@ -4,7 +4,7 @@ import { assert, RetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { type Container, ContainerWriter, damaged, openContainer, readFrames } from './container.ts'
 import { assertBackupId, isBackupId, manifestKey } from './layout.ts'
-import type { BackupSummary, ManifestEntry } from './manifest.ts'
+import type { BackupSummary, ManifestEntry, PackEntry } from './manifest.ts'
 import { decodeEntry, encodeEntry } from './manifest-lines.ts'
 import { listNewestManifests, newestRevision } from './manifest-revisions.ts'
 import { decodeMeta } from './meta.ts'
@@ -250,6 +250,24 @@ export async function* readManifestLines(
     if (entry === undefined) throw damaged(container, `its line ${lineNumber} is not in the format`)
     if (entry.type === 'pack') packCount += 1
     yield { entry, line }
+  }
+  if (lineNumber !== manifest.entryCount || packCount !== summary.packCount) {
+    throw damaged(container, 'it has not as many entries as its summary says')
+  }
+}
+
+/** The packs that a manifest declares. Every byte of it is authenticated, but only these lines are taken apart. */
+export async function* readManifestPacks(manifest: ManifestHead): AsyncGenerator<PackEntry> {
+  const { container, summary } = manifest
+  let packCount = 0
+  let lineNumber = 0
+  for await (const line of readLines(container)) {
+    lineNumber += 1
+    if (!line.startsWith('["p",')) continue
+    const entry = decodeEntry(line, packCount)
+    if (entry?.type !== 'pack') throw damaged(container, `its line ${lineNumber} is not in the format`)
+    packCount += 1
+    yield entry
   }
   if (lineNumber !== manifest.entryCount || packCount !== summary.packCount) {
     throw damaged(container, 'it has not as many entries as its summary says')

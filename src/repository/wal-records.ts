@@ -12,8 +12,9 @@ export interface WalRange {
   readonly timeline: number
   /** `X/Y` */
   readonly beginLsn: string
-  readonly reason: 'first-contact' | 'gap' | 'new-timeline'
-  /** For a gap: where the WAL before it ends, `X/Y`. */
+  /** `pruned`: what lay before was given up on purpose. */
+  readonly reason: 'first-contact' | 'gap' | 'new-timeline' | 'pruned'
+  /** For a gap, and for what was given up in between: where the WAL before it ends, `X/Y`. */
   readonly heldUntilLsn?: string | undefined
   /** Our clock, ISO 8601 UTC. */
   readonly at: string
@@ -40,7 +41,7 @@ const timeline = z.int().positive()
 const rangeSchema = z.object({
   timeline,
   beginLsn: lsnText,
-  reason: z.enum(['first-contact', 'gap', 'new-timeline']),
+  reason: z.enum(['first-contact', 'gap', 'new-timeline', 'pruned']),
   heldUntilLsn: lsnText.optional(),
   at: z.string(),
   explanation: z.string(),

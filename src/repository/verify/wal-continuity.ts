@@ -144,12 +144,27 @@ function endProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
   const { position } = facts
   const flushed = position?.timeline === timeline ? parseLsn(position.flushLsn) : undefined
   const required = flushed ?? leftAt(facts, timeline)
-  if (required === undefined || end >= required) return []
+  if (required === undefined || end >= required || isEndPruned(facts, { timeline, end, required })) return []
   const problem =
     flushed !== undefined
       ? `WAL from ${formatLsn(end)} to ${formatLsn(required)} is missing, though it had been acknowledged`
       : `WAL from ${formatLsn(end)} to ${formatLsn(required)} is missing, where timeline ${timeline} was left`
   return [{ what: 'wal', span: spanOf(timeline, { begin: end, end: required }), problem }]
+}
+
+/** What is missing at the end was given up: a range behind it says so. */
+function isEndPruned(
+  facts: WalFacts,
+  place: { readonly timeline: number; readonly end: Lsn; readonly required: Lsn },
+): boolean {
+  return facts.ranges.some(
+    ({ timeline, reason, beginLsn, heldUntilLsn }) =>
+      timeline === place.timeline &&
+      reason === 'pruned' &&
+      heldUntilLsn !== undefined &&
+      parseLsn(heldUntilLsn) <= place.end &&
+      parseLsn(beginLsn) >= place.required,
+  )
 }
 
 /** Where a timeline was left for one whose beginning we hold; earlier when the record of the switch says that less was held. */

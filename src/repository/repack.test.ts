@@ -7,7 +7,7 @@ import { ContainerWriter, openContainer } from './container.ts'
 import { manifestKey, packKey } from './layout.ts'
 import { listNewestManifests } from './manifest-revisions.ts'
 import { listBackups, openManifest, openRevision, readEntries } from './manifest-store.ts'
-import { type PackPlace, type PlacedFrame, rewriteManifest } from './rewrite-manifest.ts'
+import { type PackPlace, type PlacedFrame, rewriteManifest } from './repack.ts'
 import { createExampleRepository } from './testing/example-repository.ts'
 import { verifyRepository } from './verify.ts'
 
@@ -85,7 +85,7 @@ test('the highest revision is missing though an older one was condemned for it: 
   const store = createMemoryStore()
   const { repository, cluster, backups } = await createExampleRepository(store)
   const backupId = backups[0]?.backupId as string
-  const nothing = { backups: [], packs: [], segments: [], walKeys: [] }
+  const nothing = { bytes: 0, backups: [], packs: [], segments: [], walKeys: [] }
   await putCondemned(
     cluster,
     { ...nothing, why: 'replaced', revisions: [{ backupId, revision: 0 }] },
@@ -107,7 +107,7 @@ test('a condemned backup is not listed, and what is condemned costs nothing', as
   const only = second.packIds
   await putCondemned(
     cluster,
-    { why: 'test', backups: [second.backupId], packs: only, segments: [], walKeys: [], revisions: [] },
+    { why: 'test', bytes: 1, backups: [second.backupId], packs: only, segments: [], walKeys: [], revisions: [] },
     new Date('2026-11-22T12:00:00Z'),
   )
   assert.deepEqual(

@@ -1,0 +1,89 @@
+/** The facts that retention decides on, joined once: which backups can be restored, along which branches, and which branches live. */
+import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
+import { type BackupFacts, newestFirst, onPath } from '../choose-backup.ts'
+import { coverageOfPath, type LsnRange, type RecordedRange, rangeHolding } from '../coverage.ts'
+import { buildTimelinePath, type TimelinePath } from '../timeline-path.ts'
+import type { WindowInput } from '../window.ts'
+
+export interface HeldBackup extends BackupFacts {
+  readonly start: Lsn
+  readonly stop: Lsn
+  readonly stoppedMs: number
+  /** Its WAL from start to stop is held. */
+  readonly restorable: boolean
+  /** The history of its timeline is missing, so nothing can be said about it. */
+  readonly unknown: boolean
+}
+
+/** One way through the timelines, as far as it was written. */
+export interface Branch {
+  readonly timeline: number
+  readonly path: TimelinePath
+  readonly ranges: readonly LsnRange[]
+  /** When the archive went on to a newer timeline; undefined: this is the one that is being written. */
+  readonly endedMs?: number | undefined
+}
+
+export interface RetentionHoldings {
+  /** Oldest first, by the time at which they ended. */
+  readonly backups: readonly HeldBackup[]
+  /** In the order of timelines; those whose history is missing are in {@link unknownTimelines}. */
+  readonly branches: readonly Branch[]
+  readonly unknownTimelines: ReadonlySet<number>
+}
+
+export interface HoldingsInput extends WindowInput {
+  readonly ranges: readonly RecordedRange[]
+  /** The timeline that the archive is on. */
+  readonly positionTimeline?: number | undefined
+}
+
+export function joinHoldings(input: HoldingsInput): RetentionHoldings {
+  const known = new Set(input.histories.map(({ timeline }) => timeline))
+  const timelines = new Set(input.coverage.map(({ timeline }) => timeline))
+  for (const { timeline, stopTimeline } of input.backups) timelines.add(timeline).add(stopTimeline)
+  const sorted = [...timelines].sort((left, right) => left - right)
+  const branches = sorted
+    .filter((timeline) => timeline === 1 || known.has(timeline))
+    .map((timeline) => branchOf(input, timeline))
+  const unknownTimelines = new Set(sorted.filter((timeline) => timeline > 1 && !known.has(timeline)))
+  const byTimeline = new Map(branches.map((branch) => [branch.timeline, branch]))
+  const backups = input.backups.map((backup) => holdBackup(backup, byTimeline.get(backup.stopTimeline)))
+  backups.sort((left, right) => left.stoppedMs - right.stoppedMs || (left.backupId < right.backupId ? -1 : 1))
+  return { backups, branches, unknownTimelines }
+}
+
+function branchOf(input: HoldingsInput, timeline: number): Branch {
+  const path = buildTimelinePath(input.histories, timeline)
+  const { ranges } = coverageOfPath(input.coverage, path, { segmentSizeBytes: input.segmentSizeBytes })
+  return { timeline, path, ranges, endedMs: endOf(input, timeline) }
+}
+
+/** A timeline is over when the archive has seen a newer one; the earliest sign of that counts. */
+function endOf(input: HoldingsInput, timeline: number): number | undefined {
+  if (input.positionTimeline === timeline) return undefined
+  const signs = [
+    ...input.ranges.filter((range) => range.timeline > timeline).map(({ at }) => Date.parse(at)),
+    ...input.backups.filter((backup) => backup.timeline > timeline).map(({ startedAt }) => Date.parse(startedAt)),
+  ].filter((ms) => Number.isFinite(ms))
+  return signs.length > 0 ? signs.reduce((left, right) => Math.min(left, right)) : undefined
+}
+
+function holdBackup(backup: BackupFacts, branch: Branch | undefined): HeldBackup {
+  const start = parseLsn(backup.startLsn)
+  const stop = parseLsn(backup.stopLsn)
+  const restorable =
+    branch !== undefined &&
+    onPath(backup, branch.path) &&
+    rangeHolding(branch.ranges, { beginLsn: start, endLsn: stop }) !== undefined
+  return { ...backup, start, stop, stoppedMs: Date.parse(backup.stoppedAt), restorable, unknown: branch === undefined }
+}
+
+/** The restorable backups of a branch whose WAL lies in one of its ranges, oldest first. */
+export function backupsInRange(holdings: RetentionHoldings, branch: Branch, range: LsnRange): HeldBackup[] {
+  const inside = holdings.backups.filter(
+    (backup) =>
+      backup.restorable && range.beginLsn <= backup.start && backup.stop <= range.endLsn && onPath(backup, branch.path),
+  )
+  return newestFirst(inside).reverse()
+}
