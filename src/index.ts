@@ -15,6 +15,10 @@ export type { ErrorCode, RetryAdvice } from './base/error-codes.ts'
 export { isRetakeError, RetakeError, type SerializedError } from './base/errors.ts'
 export { formatInstant, type InstantMicros, parseInstant } from './base/instant.ts'
 export type { Logger, Progress, ProgressListener } from './base/progress.ts'
+export type { BackupDecision } from './catalog/retention/plan.ts'
+export type { RetentionPolicy } from './catalog/retention/policy.ts'
+export type { KeepRule, RuleVerdict } from './catalog/retention/rules.ts'
+export type { SimulatedDay } from './catalog/retention/simulate.ts'
 export { type BackUpOptions, type BackupReport, backUp } from './engine/backup.ts'
 export { type BackupList, listBackups } from './engine/backups.ts'
 export { type ResolveConfigOptions, type ResolvedConfig, resolveConfig } from './engine/config.ts'
@@ -27,6 +31,8 @@ export { type FetchedWal, fetchWal } from './engine/fetch-wal.ts'
 export { type InitialiseOptions, type InitialiseReport, initialise, type StepOutcome } from './engine/initialise.ts'
 export { openRetake, type Retake, type RetakeOptions } from './engine/open.ts'
 export type { Operation, OperationOptions } from './engine/operation.ts'
+export { type PruneOptions, prune } from './engine/prune.ts'
+export type { PruneReport, RepackReport, RetentionPlanView, WalDecisionView } from './engine/prune-report.ts'
 export { type ReceiveReport, type ReceiveWalOptions, receiveWal } from './engine/receive-wal.ts'
 export type { ReceiverState } from './engine/receiver-state.ts'
 export { type CheckedWindow, checkRepository, type RepositoryCheck } from './engine/repo/check.ts'
@@ -34,6 +40,15 @@ export { type CopyRepositoryOptions, copyRepository } from './engine/repo/copy.t
 export { type RebuildItem, type RebuildOptions, type RebuildReport, rebuildRepository } from './engine/repo/rebuild.ts'
 export { type RepositoryStatsOptions, repositoryStats } from './engine/repo/stats.ts'
 export { type ApplyRestoreOptions, applyRestore, type PlanRestoreOptions, planRestore } from './engine/restore.ts'
+export {
+  type HoldView,
+  holdBackup,
+  listHolds,
+  type RetentionSimulation,
+  releaseBackup,
+  type SimulateRetentionOptions,
+  simulate as simulateRetention,
+} from './engine/retention.ts'
 export { readStatus, type ServerView, type SlotView, type StatusReport } from './engine/status.ts'
 export type { Reason, RpoView } from './engine/status-judgement.ts'
 export { type ClusterDamage, type VerifyOptions, type VerifyResult, verify } from './engine/verify.ts'
@@ -47,6 +62,7 @@ export { formatTarget, parseTarget, type RecoveryTarget } from './recovery/targe
 export { generateKey, type KeyMaterial } from './repository/keys/key-material.ts'
 export { formatKeyText, parseKeyText } from './repository/keys/key-text.ts'
 export type { BackupSummary } from './repository/manifest.ts'
+export type { WaitingRecord } from './repository/sweep/delete.ts'
 export type { CopyReport } from './repository/upkeep/copy.ts'
 export type { ClusterStats, KindStats, RepositoryStats, SharingStats } from './repository/upkeep/stats.ts'
 export type { VerifyFinding } from './repository/verify/findings.ts'

@@ -77,9 +77,6 @@ export const errorCodes = facts({
   /** The object is under retention (Object Lock) and cannot be deleted before the time that the message and `details.until` name. */
   'storage.locked': { exit: 22, retry: 'later' },
 
-  /** The storage keeps the object from being deleted until a time that was set for it (Object Lock). Nothing is wrong; it goes later. */
-  'storage.locked': { exit: 1, retry: 'later' },
-
   /** The key does not open this repository. */
   'key.wrong': { exit: 12, retry: 'never' },
   /** No key was given. Use RETAKE_KEY_FILE, RETAKE_KEY, RETAKE_KEY_COMMAND or RETAKE_PASSPHRASE. */

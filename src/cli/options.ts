@@ -20,6 +20,19 @@ export function optionInteger(
   })
 }
 
+/** A number that need not be whole. @throws RetakeError `config.invalid` */
+export function optionNumber(
+  value: Value,
+  option: { readonly name: string; readonly min: number; readonly max: number },
+): number | undefined {
+  if (typeof value !== 'string') return undefined
+  const number = Number(value)
+  if (/^\d+(\.\d+)?$/.test(value) && number >= option.min && number <= option.max) return number
+  throw new RetakeError('config.invalid', `${option.name} takes a number from ${option.min} to ${option.max}.`, {
+    hint: `Correct ${option.name} ${value}.`,
+  })
+}
+
 /** `['a=1', 'b=2=3']` as a record; everything after the first `=` is the value. @throws RetakeError `config.invalid` */
 export function optionPairs(value: Value, name: string): Record<string, string> | undefined {
   if (typeof value !== 'object') return undefined

@@ -1,5 +1,6 @@
 /** Holds, and a look at what a policy will come to. */
 import { RetakeError } from '../base/errors.ts'
+import { parseInstant } from '../base/instant.ts'
 import type { RetentionPolicy } from '../catalog/retention/policy.ts'
 import { type SimulatedDay, simulateRetention } from '../catalog/retention/simulate.ts'
 import { isActive, placeHold, readHolds, releaseHolds, type StoredHold } from '../repository/holds.ts'
@@ -21,7 +22,7 @@ export interface HoldView {
  * ```ts
  * await holdBackup(retake, { backupId, reason: 'audit 2026', until: '2027-01-31T00:00:00Z' })
  * ```
- * @throws RetakeError `backup.missing`, also when it is given up already; `config.invalid` when `until` has passed
+ * @throws RetakeError `backup.missing`, also when it is given up already; `target.invalid` or `config.invalid` when `until` is no instant, or has passed
  */
 export async function holdBackup(
   retake: Retake,
@@ -29,15 +30,11 @@ export async function holdBackup(
 ): Promise<HoldView> {
   const { backupId, reason } = options
   const now = retake.clock.now()
-  const until = options.until === undefined ? undefined : new Date(options.until)
-  if (until && !(until.getTime() > now.getTime())) {
-    throw new RetakeError(
-      'config.invalid',
-      `"${options.until}" is not an instant in the future, so nothing would be held.`,
-      {
-        hint: 'Write it as 2027-01-31T00:00:00Z, or leave it out to hold the backup until it is released.',
-      },
-    )
+  const until = options.until === undefined ? undefined : new Date(Number(parseInstant(options.until) / 1000n))
+  if (until && until.getTime() <= now.getTime()) {
+    throw new RetakeError('config.invalid', `${options.until} has passed, so nothing would be held.`, {
+      hint: 'Name an instant in the future, or leave it out to hold the backup until it is released.',
+    })
   }
   const hold = { backupId, reason, at: now.toISOString(), ...(until ? { until: until.toISOString() } : {}) }
   return viewHold(await placeHold(await retake.cluster(), hold))

@@ -68,7 +68,7 @@ export function findWalNeeds(
     // Nothing leads to this branch yet; the next backup of the server will need what is being written.
     else if (branch.endedMs === undefined) needs.push(ownPart(branch))
   }
-  for (const backup of kept) needs.push(...forConsistency(holdings, backup, segmentSizeBytes))
+  for (const backup of kept) needs.push(...forConsistency(backup, segmentSizeBytes))
   return needs
 }
 
@@ -85,18 +85,17 @@ function ownPart(branch: Branch): WalNeed {
   return { timeline: branch.timeline, beginLsn: own?.beginLsn ?? (0n as Lsn), why }
 }
 
-/** From its start to its stop, with the whole of the last segment, on every timeline that it ran over. */
-function forConsistency(holdings: RetentionHoldings, backup: HeldBackup, segmentSizeBytes: number): WalNeed[] {
-  const branch = holdings.branches.find(({ timeline }) => timeline === backup.stopTimeline)
-  const endLsn = segmentStart(segmentOf(backup.stop, segmentSizeBytes) + 1n, segmentSizeBytes)
+/** From its start to its stop, with the whole of the last segment, on every timeline that its way leads over. */
+function forConsistency(backup: HeldBackup, segmentSizeBytes: number): WalNeed[] {
+  const { start, stop, timeline } = backup
+  const endLsn = segmentStart(segmentOf(stop, segmentSizeBytes) + 1n, segmentSizeBytes)
   const why = `backup ${backup.backupId} is not consistent without it`
-  if (!branch) return [{ timeline: backup.timeline, beginLsn: backup.start, endLsn, why }]
-  return branch.path
-    .filter((step) => step.beginLsn < endLsn && (step.endLsn === undefined || step.endLsn > backup.start))
-    .filter((step) => step.timeline >= backup.timeline)
+  return backup.path
+    .filter((step) => step.beginLsn < endLsn && (step.endLsn === undefined || step.endLsn > start))
+    .filter((step) => step.timeline >= timeline)
     .map((step) => ({
       timeline: step.timeline,
-      beginLsn: step.beginLsn > backup.start ? step.beginLsn : backup.start,
+      beginLsn: step.beginLsn > start ? step.beginLsn : start,
       endLsn,
       why,
     }))

@@ -11,6 +11,8 @@ export interface HeldBackup extends BackupFacts {
   readonly stoppedMs: number
   /** Its WAL from start to stop is held. */
   readonly restorable: boolean
+  /** The way on which that is so; empty when nothing is known of its timeline. */
+  readonly path: TimelinePath
   /** The history of its timeline is missing, so nothing can be said about it. */
   readonly unknown: boolean
 }
@@ -48,7 +50,7 @@ export function joinHoldings(input: HoldingsInput): RetentionHoldings {
     .map((timeline) => branchOf(input, timeline))
   const unknownTimelines = new Set(sorted.filter((timeline) => timeline > 1 && !known.has(timeline)))
   const byTimeline = new Map(branches.map((branch) => [branch.timeline, branch]))
-  const backups = input.backups.map((backup) => holdBackup(backup, byTimeline.get(backup.stopTimeline)))
+  const backups = input.backups.map((backup) => holdBackup(backup, byTimeline))
   backups.sort((left, right) => left.stoppedMs - right.stoppedMs || (left.backupId < right.backupId ? -1 : 1))
   return { backups, branches, unknownTimelines }
 }
@@ -69,14 +71,24 @@ function endOf(input: HoldingsInput, timeline: number): number | undefined {
   return signs.length > 0 ? signs.reduce((left, right) => Math.min(left, right)) : undefined
 }
 
-function holdBackup(backup: BackupFacts, branch: Branch | undefined): HeldBackup {
+function holdBackup(backup: BackupFacts, branches: ReadonlyMap<number, Branch>): HeldBackup {
   const start = parseLsn(backup.startLsn)
   const stop = parseLsn(backup.stopLsn)
-  const restorable =
-    branch !== undefined &&
-    onPath(backup, branch.path) &&
-    rangeHolding(branch.ranges, { beginLsn: start, endLsn: stop }) !== undefined
-  return { ...backup, start, stop, stoppedMs: Date.parse(backup.stoppedAt), restorable, unknown: branch === undefined }
+  const own = branches.get(backup.stopTimeline)
+  // Its own timeline first; a newer one carries the segment in which it branched off.
+  const branch = [own, ...branches.values()].find(
+    (one) =>
+      one !== undefined &&
+      onPath(backup, one.path) &&
+      rangeHolding(one.ranges, { beginLsn: start, endLsn: stop }) !== undefined,
+  )
+  return {
+    ...backup,
+    ...{ start, stop, stoppedMs: Date.parse(backup.stoppedAt) },
+    restorable: branch !== undefined,
+    path: (branch ?? own)?.path ?? [],
+    unknown: own === undefined,
+  }
 }
 
 /** The restorable backups of a branch whose WAL lies in one of its ranges, oldest first. */

@@ -1,4 +1,5 @@
 import { listBackups } from '../../engine/backups.ts'
+import { type HoldView, listHolds } from '../../engine/retention.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatAgo, formatBytes, renderTable } from '../format.ts'
@@ -9,15 +10,21 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   for (const { backupId, error } of damaged)
     context.terminal.logger.warn(`Backup ${backupId} cannot be read. ${error.message}`)
   const now = context.clock.now()
+  const holds = await listHolds(retake)
   return {
-    data: { cluster: retake.clusterName, backups, damaged },
+    data: { cluster: retake.clusterName, backups, damaged, holds },
     text:
-      backups.length === 0 ? `No backup of "${retake.clusterName}" yet. Make one: retake backup` : render(backups, now),
+      backups.length === 0
+        ? `No backup of "${retake.clusterName}" yet. Make one: retake backup`
+        : render(backups, { now, holds }),
     problem: damaged.length > 0 ? 'repo.damaged' : undefined,
   }
 }
 
-function render(backups: readonly BackupSummary[], now: Date): string {
+function render(
+  backups: readonly BackupSummary[],
+  { now, holds }: { readonly now: Date; readonly holds: readonly HoldView[] },
+): string {
   return renderTable(backups, [
     { title: 'BACKUP', value: ({ backupId }) => backupId },
     { title: 'TYPE', value: ({ type }) => type },
@@ -30,15 +37,22 @@ function render(backups: readonly BackupSummary[], now: Date): string {
     },
     { title: 'STORED', align: 'right', value: ({ storedBytes }) => formatBytes(storedBytes) },
     { title: 'RANGE', value: ({ timeline, startLsn, stopLsn }) => `${timeline}: ${startLsn} – ${stopLsn}` },
-    { title: 'NOTES', value: notesOf },
+    { title: 'NOTES', value: (backup) => notesOf(backup, holds) },
   ])
 }
 
-function notesOf({ label, parent, reason, corruptBlockCount }: BackupSummary): string {
+function notesOf(
+  { backupId, label, parent, reason, corruptBlockCount }: BackupSummary,
+  holds: readonly HoldView[],
+): string {
+  const held = holds
+    .filter((hold) => hold.backupId === backupId)
+    .map((hold) => `held${hold.until === undefined ? '' : ` until ${hold.until}`}: ${hold.reason}`)
   return [
     label,
     parent === undefined ? undefined : `since ${parent}`,
     reason,
+    ...held,
     corruptBlockCount > 0 ? `${corruptBlockCount} corrupt blocks on the server` : undefined,
   ]
     .filter((note) => note !== undefined)
