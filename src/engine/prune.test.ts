@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isRetakeError, RetakeError } from '../base/errors.ts'
+import type { ClusterRepository } from '../repository/cluster.ts'
 import { readCondemned } from '../repository/condemned.ts'
 import { manifestKey, packIdPrefix, packKey } from '../repository/layout.ts'
 import { acquireLease } from '../repository/lease.ts'
+import { ManifestWriter, readEntries, readSummary } from '../repository/manifest-store.ts'
 import { registerReader } from '../repository/readers.ts'
 import { beginRun } from '../repository/runs.ts'
-import { BackupSeries } from '../repository/testing/backup-series.ts'
+import { BackupSeries, type SeriesBackup } from '../repository/testing/backup-series.ts'
 import { FaultyStore } from '../storage/testing/faulty-store.ts'
 import { listBackups } from './backups.ts'
 import { prune } from './prune.ts'
@@ -37,12 +39,24 @@ async function writeSeries(stage: PruneStage, days: number): Promise<BackupSerie
   return series
 }
 
+/** A new backup, made at the time of `newest`, that refers to everything where `backupId` has it. */
+async function copyManifest(cluster: ClusterRepository, backupId: string, newest: string): Promise<string> {
+  const copyId = '20261106T233000Z-0c0c0c0c'
+  await beginRun(cluster, copyId)
+  await using writer = await ManifestWriter.open(cluster, copyId)
+  for await (const entry of readEntries(cluster, backupId)) await writer.add(entry)
+  const { startLsn, stopLsn, startedAt, stoppedAt } = await readSummary(cluster, newest)
+  const times = { startLsn, stopLsn, startedAt, stoppedAt }
+  await writer.commit({ ...(await readSummary(cluster, backupId)), ...times, backupId: copyId })
+  return copyId
+}
+
 const idsOf = async ({ retake }: PruneStage) => (await listBackups(retake)).backups.map(({ backupId }) => backupId)
 
 describe('pruning', () => {
   test('keeps a window and what it stands on, deletes the rest after the time of grace', async () => {
     const stage = await createStage('2026-11-01T00:00:00.000Z')
-    const series = await writeSeries(stage, 20)
+    const series = await writeSeries(stage, 12)
     const all = series.backups.map(({ backupId }) => backupId)
     const before = await Array.fromAsync(stage.store.list(''))
     const rehearsal = await stage.prune({ dryRun: true })
@@ -50,11 +64,11 @@ describe('pruning', () => {
     const report = await stage.prune({ repackBelow: 0 })
     assert.deepEqual(report.givenUp, rehearsal.givenUp)
     assert.deepEqual(report.plan, rehearsal.plan)
-    // It is the 21st, 0:00. Seven days back is the 14th, 0:00, when a backup ended exactly.
-    assert.deepEqual(await idsOf(stage), all.slice(13))
+    // It is the 13th, 0:00. Seven days back is the 6th, 0:00, when a backup ended exactly.
+    assert.deepEqual(await idsOf(stage), all.slice(5))
     const { windows } = await readWindow(stage.retake)
     assert.equal(windows.length, 1)
-    assert.equal(windows[0]?.from.at, '2026-11-14T00:00:00.000Z')
+    assert.equal(windows[0]?.from.at, '2026-11-06T00:00:00.000Z')
     assert.deepEqual(windows[0]?.gaps, [])
     assert.ok(await stage.store.head(manifestKey('main', all[0] as string)), 'nothing is deleted before its time')
     await assertInvariants(stage.retake, series.backups)
@@ -62,13 +76,13 @@ describe('pruning', () => {
     assert.equal(early.deleted.objects, 0)
     assert.deepEqual(
       early.pending.map(({ waitsFor, backups }) => [waitsFor, backups.length]),
-      [['grace', 13]],
+      [['grace', 5]],
     )
     stage.clock.ms += DAY_MS
     const due = await stage.prune({ policy: { days: 8 }, repackBelow: 0 })
-    assert.ok(due.deleted.objects > 13 * 3)
+    assert.ok(due.deleted.objects > 5 * 3)
     assert.equal(await stage.store.head(manifestKey('main', all[0] as string)), undefined)
-    assert.deepEqual(await assertInvariants(stage.retake, series.backups), all.slice(13))
+    assert.deepEqual(await assertInvariants(stage.retake, series.backups), all.slice(5))
     await assertNothingLeft(stage.retake)
     assert.deepEqual(due.plan.bytes.packsBefore, due.plan.bytes.packsAfter)
   })
@@ -186,7 +200,7 @@ describe('pruning', () => {
 
   test('packs of a running backup are left alone, and a pack that is referred to again is reprieved', async () => {
     const stage = await createStage('2026-11-01T00:00:00.000Z')
-    const series = await writeSeries(stage, 10)
+    const series = await writeSeries(stage, 6)
     const cluster = await stage.retake.cluster()
     const strange = packKey(`0badcafe${'1'.repeat(24)}`)
     await beginRun(cluster, '20261112T230000Z-0badcafe')
@@ -194,14 +208,16 @@ describe('pruning', () => {
     assert.equal(packIdPrefix('20261112T230000Z-0badcafe'), '0badcafe')
     await stage.prune({ policy: { days: 0 }, repackBelow: 0 })
     assert.ok(await stage.store.head(strange))
-    const { packs } = await readCondemned(cluster)
-    assert.ok(packs.size > 0)
-    // As a backup does that had begun before: it refers to files that were stored by backups given up since.
-    await series.backUp(stage.clock.now())
+    const packs = [...(await readCondemned(cluster)).packs]
+    assert.ok(packs.length > 0)
+    // As a backup does that had begun before: it refers to packs that only backups given up since refer to.
+    const old = series.backups[4] as SeriesBackup
+    const revived = await copyManifest(cluster, old.backupId, series.backups[5]?.backupId as string)
     stage.clock.ms += 2 * DAY_MS
-    const report = await stage.prune({ policy: { days: 0 }, repackBelow: 0 })
-    assert.ok(report.deleted.objects > 0)
-    await assertInvariants(stage.retake, series.backups)
+    const report = await stage.prune({ policy: { days: 30 }, repackBelow: 0 })
+    assert.ok(report.deleted.reprievedPacks > 0)
+    await assertInvariants(stage.retake, [...series.backups, { ...old, backupId: revived }])
+    assert.ok((await idsOf(stage)).includes(revived))
   })
 
   test('a restore or verification that had begun is waited for', async () => {

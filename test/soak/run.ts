@@ -1,9 +1,10 @@
 /**
- * `npm run soak [-- kill|targets|memory …]`: what takes too long for `npm test`. Without a name all three run.
+ * `npm run soak [-- kill|targets|memory|prune …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
  *     npm run soak -- memory --gib 4
+ *     npm run soak -- prune --kills 300
  *     npm run soak -- --short
  *
  * The seed is printed; with the same seed the same victims are chosen at the same times, as far as the machine allows.
@@ -13,13 +14,15 @@ import { runRecoveryScenario } from '../e2e/recovery-scenario.ts'
 import { anyMajor, postgresMajors } from '../support/postgres.ts'
 import { runKillSoak } from './kill.ts'
 import { measureMemory } from './memory.ts'
+import { runPruneSoak } from './prune.ts'
 
 const SHORT = { kills: '24', restores: '2', gib: ['0.25', '1'] }
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    kills: { type: 'string', default: '200' },
+    /** Default 200; of pruning 300. */
+    kills: { type: 'string' },
     restores: { type: 'string', default: '20' },
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
     seed: { type: 'string' },
@@ -30,7 +33,7 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory'])
+const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory', 'prune'])
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
 const problems: string[] = []
@@ -47,7 +50,7 @@ function conclude(name: string, found: readonly string[]): void {
 say(`seed ${seed}`)
 if (wanted.has('kill')) {
   const major = values.major === undefined ? anyMajor() : Number(values.major)
-  const outcome = await runKillSoak({ kills: Number(values.kills), major, seed, say })
+  const outcome = await runKillSoak({ kills: Number(values.kills ?? 200), major, seed, say })
   say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.backups} backups, ${outcome.audits} audits`)
   conclude('kill', outcome.problems)
 }
@@ -66,6 +69,11 @@ if (wanted.has('targets')) {
     say(`PostgreSQL ${major}: ${outcome.restores} restores`)
     conclude(`targets ${major}`, outcome.problems)
   }
+}
+if (wanted.has('prune')) {
+  const outcome = await runPruneSoak({ kills: Number(values.kills ?? 300), seed, say })
+  say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before`)
+  conclude('prune', outcome.problems)
 }
 if (wanted.has('memory')) conclude('memory', await measureMemory({ gib: values.gib.map(Number), say }))
 

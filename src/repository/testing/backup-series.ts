@@ -1,14 +1,17 @@
 /** A cluster whose backups share frames as incremental ones do, with the WAL between them, and a model that knows every byte. */
 import { randomBytes } from 'node:crypto'
+import { assert } from '../../base/errors.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../cluster.ts'
+import { readCondemnedPacks } from '../condemned.ts'
 import { ContainerWriter, openContainer } from '../container.ts'
 import { packIdPrefix, packKey } from '../layout.ts'
+import { acquireLease } from '../lease.ts'
 import type { FileEntry, PackEntry } from '../manifest.ts'
-import { ManifestWriter, readEntries } from '../manifest-store.ts'
+import { listBackupIds, ManifestWriter, readEntries } from '../manifest-store.ts'
 import type { PlacedFrame } from '../repack.ts'
 import type { Repository } from '../repository.ts'
-import { beginRun } from '../runs.ts'
+import { beginRun, cleanInterruptedRuns } from '../runs.ts'
 import { contentId } from '../sealing.ts'
 import { putPosition, putRange } from '../wal-records.ts'
 import { putSegment } from '../wal-segments.ts'
@@ -24,7 +27,8 @@ export interface SeriesBackup {
 
 interface StoredFile {
   readonly content: Buffer
-  readonly placed: PlacedFrame
+  /** Undefined: it must be stored. */
+  readonly placed: PlacedFrame | undefined
 }
 
 export class BackupSeries {
@@ -65,24 +69,53 @@ export class BackupSeries {
   change(paths: readonly string[]): void {
     for (const path of paths) {
       const content = Buffer.concat([Buffer.from(`${path} `), randomBytes(700), Buffer.alloc(800, path)])
-      this.#files.set(path, { content, placed: undefined as unknown as PlacedFrame })
+      this.#files.set(path, { content, placed: undefined })
     }
   }
 
-  /** A backup that ends at `at`: stores what has changed, and refers to the rest where it is. Its WAL is archived with it. */
+  /**
+   * A backup that ends at `at`: stores what has changed, and refers to the rest where the newest backup has it, by the rules for
+   * whoever refers to existing packs. Its WAL is archived with it.
+   */
   async backUp(at: Date): Promise<SeriesBackup> {
     const { cluster } = this
     const id = `${at.toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(4).toString('hex')}`
+    await using lease = await acquireLease(cluster, { role: 'backup', holder: 'series' })
+    await cleanInterruptedRuns(cluster)
     await beginRun(cluster, id)
+    await this.#findPlaces(await readCondemnedPacks(cluster))
     const startLsn = formatLsn(this.#segment * BigInt(SERIES_SEGMENT_BYTES) + 40n)
     await this.#storeChanged(id)
     await this.writeWal(2, at)
     const stopLsn = formatLsn(this.#segment * BigInt(SERIES_SEGMENT_BYTES) - 100n)
+    await lease.assertHeld()
     await this.#writeManifest(id, { startLsn, stopLsn, at: at.toISOString() })
     const files = new Map([...this.#files].map(([path, { content }]) => [path, content]))
     const backup = { backupId: id, stoppedAt: at.toISOString(), files }
     this.backups.push(backup)
     return backup
+  }
+
+  /** Where the newest backup has what has not changed; what is not there, or is condemned, is stored again. */
+  async #findPlaces(condemned: ReadonlySet<string>): Promise<void> {
+    const { cluster } = this
+    const newest = (await listBackupIds(cluster)).at(-1)
+    const packs: PackEntry[] = []
+    const places = new Map<string, PlacedFrame>()
+    for await (const entry of newest === undefined ? [] : readEntries(cluster, newest)) {
+      if (entry.type === 'pack') packs.push(entry)
+      const frame = entry.type === 'file' ? entry.runs[0]?.frame : undefined
+      const pack = frame && packs[frame.pack]
+      if (entry.type === 'file' && frame && pack && !condemned.has(pack.packId)) {
+        const { packId, salt, epoch } = pack
+        places.set(entry.path, { pack: { packId, salt, epoch }, frame })
+      }
+    }
+    for (const [path, { content }] of this.#files) {
+      const place = places.get(path)
+      const isSame = place?.frame.contentId === contentId(cluster.sealing, content)
+      this.#files.set(path, { content, placed: isSame ? place : undefined })
+    }
   }
 
   async #storeChanged(backupId: string): Promise<void> {
@@ -115,6 +148,7 @@ export class BackupSeries {
     const numbers = new Map<string, number>()
     let totalBytes = 0
     for (const [path, { content, placed }] of this.#files) {
+      assert(placed, 'every file is stored')
       const { pack, frame } = placed
       let number = numbers.get(pack.packId)
       if (number === undefined) {

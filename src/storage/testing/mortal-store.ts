@@ -5,12 +5,17 @@ export class MortalStore implements ObjectStore {
   readonly #inner: ObjectStore
   readonly #diesAt: number
   readonly #afterwards: boolean
+  readonly #die: () => void
   /** Every call that changes something, in order, as `call key`. */
   readonly changes: string[] = []
 
-  /** @param death the number of the change at which it dies, and whether that change still happens */
-  constructor(inner: ObjectStore, death: { readonly at: number; readonly afterwards: boolean }) {
+  /** @param death the number of the change at which it dies, whether that change still happens, and how (default: by throwing) */
+  constructor(
+    inner: ObjectStore,
+    death: { readonly at: number; readonly afterwards: boolean; readonly die?: (() => void) | undefined },
+  ) {
     this.#inner = inner
+    this.#die = death.die ?? (() => {})
     this.#diesAt = death.at
     this.#afterwards = death.afterwards
   }
@@ -59,6 +64,11 @@ export class MortalStore implements ObjectStore {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
+  #end(): never {
+    this.#die()
+    throw new Error('planned death')
+  }
+
   async #read<T>(action: () => Promise<T>): Promise<T> {
     if (this.isDead) throw new Error('planned death')
     return await action()
@@ -67,9 +77,9 @@ export class MortalStore implements ObjectStore {
   async #change<T>(call: string, action: () => Promise<T>): Promise<T> {
     if (this.isDead) throw new Error('planned death')
     this.changes.push(call)
-    if (this.isDead && !this.#afterwards) throw new Error('planned death')
+    if (this.isDead && !this.#afterwards) this.#end()
     const result = await action()
-    if (this.isDead) throw new Error('planned death')
+    if (this.isDead) this.#end()
     return result
   }
 }
