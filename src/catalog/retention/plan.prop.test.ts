@@ -6,7 +6,7 @@ import type { TimelineHistory } from '../../postgres/timeline.ts'
 import type { BackupFacts } from '../choose-backup.ts'
 import type { LsnRange, RecordedRange } from '../coverage.ts'
 import { recoveryWindow } from '../window.ts'
-import { keepsSegment, planRetention, type RetentionInput, type RetentionPlan } from './plan.ts'
+import { planRetention, type RetentionInput, type RetentionPlan, segmentFilter } from './plan.ts'
 import { periods } from './policy.ts'
 
 // Segments of 8 bytes, one hour per byte: small enough for a model that asks of every single moment whether it can be restored.
@@ -140,7 +140,7 @@ function carriedOut(input: RetentionInput, plan: RetentionPlan): RetentionInput 
         const pieces: LsnRange[] = []
         for (let byte: bigint = range.beginLsn; byte < range.endLsn; byte += 1n) {
           const decision = plan.wal.find(({ timeline: line }) => line === one.timeline)
-          if (!keepsSegment(decision, byte / BigInt(SIZE))) continue
+          if (!segmentFilter(decision)(byte / BigInt(SIZE))) continue
           const open = pieces.at(-1)
           if (open?.endLsn === byte) pieces[pieces.length - 1] = { beginLsn: open.beginLsn, endLsn: (byte + 1n) as Lsn }
           else pieces.push({ beginLsn: byte as Lsn, endLsn: (byte + 1n) as Lsn })

@@ -7,7 +7,7 @@ import type { SegmentStretch } from '../../repository/condemned.ts'
 import type { HeldSegment, HeldTailPart } from '../../repository/wal-archive.ts'
 import { rangeKey } from '../../repository/wal-layout.ts'
 import type { WalRange } from '../../repository/wal-records.ts'
-import { keepsSegment, type WalDecision } from './plan.ts'
+import { segmentFilter, type WalDecision } from './plan.ts'
 
 export interface WalObjects {
   readonly segments: readonly HeldSegment[]
@@ -49,29 +49,30 @@ type TimelineOptions = WalSelectionOptions & { readonly decision: WalDecision }
 function selectTimeline(objects: WalObjects, options: TimelineOptions): WalSelection {
   const { decision } = options
   const { timeline } = decision
-  const own = objects.segments.filter((segment) => segment.timeline === timeline)
-  const gone = own.filter(({ segment }) => !keepsSegment(decision, segment))
-  const tails = objects.tails.filter((tail) => tail.timeline === timeline && !keepsSegment(decision, tail.segment))
-  if (gone.length === 0 && tails.length === 0) return { newRanges: [], segments: [], walKeys: [], bytes: 0 }
+  const stays = segmentFilter(decision)
+  const held: bigint[] = []
+  const gone: HeldSegment[] = []
+  for (const one of objects.segments) {
+    if (one.timeline !== timeline) continue
+    if (stays(one.segment)) held.push(one.segment)
+    else gone.push(one)
+  }
+  const tails = objects.tails.filter((tail) => tail.timeline === timeline)
+  const goneTails = tails.filter(({ segment }) => !stays(segment))
+  if (gone.length === 0 && goneTails.length === 0) return { newRanges: [], segments: [], walKeys: [], bytes: 0 }
   const ranges = objects.ranges.filter((range) => range.timeline === timeline)
-  const held = own.filter(({ segment }) => keepsSegment(decision, segment)).map(({ segment }) => segment)
   const newRanges = recordBeginnings({ held, gone: gone.map(({ segment }) => segment), ranges }, options)
-  const staying = new Set([
-    ...held,
-    ...objects.tails
-      .filter((tail) => tail.timeline === timeline && !tails.includes(tail))
-      .map(({ segment }) => segment),
-  ])
-  const oldRanges = ranges.filter((range) => !stillSpeaks(range, { staying, decision, options }))
+  const heldTails = tails.filter(({ segment }) => stays(segment)).map(({ segment }) => segment)
+  const lastStaying = [held.at(-1), ...heldTails].reduce((a, b) =>
+    a === undefined || (b !== undefined && b > a) ? b : a,
+  )
+  const oldRanges = ranges.filter((range) => !stillSpeaks(range, { stays, lastStaying, options }))
   return {
     newRanges,
-    segments: stretchesOf(
-      gone.filter(({ partial }) => !partial),
-      timeline,
-    ),
+    segments: stretchesOf(gone, timeline),
     walKeys: [
       ...gone.filter(({ partial }) => partial).map(({ key }) => key),
-      ...tails.map(({ key }) => key),
+      ...goneTails.map(({ key }) => key),
       ...oldRanges.map((range) => rangeKey(options.cluster, { timeline, begin: parseLsn(range.beginLsn) })),
     ],
     bytes: gone.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
@@ -81,20 +82,23 @@ function selectTimeline(objects: WalObjects, options: TimelineOptions): WalSelec
 /** A range stays while it explains where something that stays begins, or ends. */
 function stillSpeaks(
   range: WalRange,
-  facts: { readonly staying: ReadonlySet<bigint>; readonly decision: WalDecision; readonly options: TimelineOptions },
+  facts: {
+    readonly stays: (segment: bigint) => boolean
+    readonly lastStaying: bigint | undefined
+    readonly options: TimelineOptions
+  },
 ): boolean {
-  const { staying, decision, options } = facts
-  const begin = parseLsn(range.beginLsn)
-  const segment = segmentOf(begin, options.segmentSizeBytes)
+  const { stays, lastStaying, options } = facts
+  const segment = segmentOf(parseLsn(range.beginLsn), options.segmentSizeBytes)
   // Also one whose WAL is only about to be received.
-  if (keepsSegment(decision, segment)) return true
-  if (range.reason !== 'pruned' || range.heldUntilLsn === undefined || staying.size === 0) return false
+  if (stays(segment)) return true
   // It may say that what lay behind the last kept piece was given up.
-  return [...staying].every((one) => one < segment)
+  const saysEnd = range.reason === 'pruned' && range.heldUntilLsn !== undefined
+  return saysEnd && lastStaying !== undefined && lastStaying < segment
 }
 
 interface TimelinePieces {
-  /** Numbers of the segments that stay, ascending. */
+  /** Numbers of the segments that stay, ascending; a partial one may come beside a whole one. */
   readonly held: readonly bigint[]
   readonly gone: readonly bigint[]
   readonly ranges: readonly WalRange[]
@@ -103,12 +107,14 @@ interface TimelinePieces {
 function recordBeginnings(pieces: TimelinePieces, options: TimelineOptions): WalRange[] {
   const { segmentSizeBytes: size } = options
   const { held, gone, ranges } = pieces
-  const removed = new Set(gone)
   const explained = new Set(ranges.map((range) => segmentOf(parseLsn(range.beginLsn), size)))
   const records: WalRange[] = []
+  let removed: ReadonlySet<bigint> | undefined
   for (const [index, segment] of held.entries()) {
-    if (!removed.has(segment - 1n) || explained.has(segment)) continue
     const before = held[index - 1]
+    if (before !== undefined && segment <= before + 1n) continue
+    removed ??= new Set(gone)
+    if (!removed.has(segment - 1n) || explained.has(segment)) continue
     const until = before === undefined ? undefined : segmentStart(before + 1n, size)
     records.push(record(options, { begin: segmentStart(segment, size), until }))
   }
@@ -133,7 +139,8 @@ function record(options: TimelineOptions, place: { readonly begin: Lsn; readonly
 
 function stretchesOf(segments: readonly HeldSegment[], timeline: number): SegmentStretch[] {
   const stretches: { timeline: number; first: bigint; last: bigint }[] = []
-  for (const { segment } of segments) {
+  for (const { segment, partial } of segments) {
+    if (partial) continue
     const open = stretches.at(-1)
     if (open && segment === open.last + 1n) open.last = segment
     else stretches.push({ timeline, first: segment, last: segment })

@@ -121,6 +121,7 @@ function beginProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
   for (const begin of begins) {
     const until = neededUntil(facts, { timeline, begin })
     if (until <= begin || held.some((interval) => interval.begin <= begin && begin < interval.end)) continue
+    if (isPruned(facts, { timeline, begin, end: until })) continue
     const next = held.find((interval) => interval.begin > begin)?.begin ?? until
     const problem = `WAL from ${formatLsn(begin)} to ${formatLsn(next)} is missing, though the archive says that it is held`
     problems.push({ what: 'wal', span: spanOf(timeline, { begin, end: next }), problem })
@@ -144,7 +145,7 @@ function endProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
   const { position } = facts
   const flushed = position?.timeline === timeline ? parseLsn(position.flushLsn) : undefined
   const required = flushed ?? leftAt(facts, timeline)
-  if (required === undefined || end >= required || isEndPruned(facts, { timeline, end, required })) return []
+  if (required === undefined || end >= required || isPruned(facts, { timeline, begin: end, end: required })) return []
   const problem =
     flushed !== undefined
       ? `WAL from ${formatLsn(end)} to ${formatLsn(required)} is missing, though it had been acknowledged`
@@ -152,19 +153,18 @@ function endProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
   return [{ what: 'wal', span: spanOf(timeline, { begin: end, end: required }), problem }]
 }
 
-/** What is missing at the end was given up: a range behind it says so. */
-function isEndPruned(
-  facts: WalFacts,
-  place: { readonly timeline: number; readonly end: Lsn; readonly required: Lsn },
-): boolean {
-  return facts.ranges.some(
-    ({ timeline, reason, beginLsn, heldUntilLsn }) =>
-      timeline === place.timeline &&
-      reason === 'pruned' &&
-      heldUntilLsn !== undefined &&
-      parseLsn(heldUntilLsn) <= place.end &&
-      parseLsn(beginLsn) >= place.required,
-  )
+/** Whether a stretch was given up: ranges say from where to where, and may adjoin when that happened little by little. */
+function isPruned(facts: WalFacts, place: Interval & { readonly timeline: number }): boolean {
+  const holes = facts.ranges
+    .flatMap(({ timeline, reason, beginLsn, heldUntilLsn }) =>
+      timeline === place.timeline && reason === 'pruned' && heldUntilLsn !== undefined
+        ? [{ begin: parseLsn(heldUntilLsn), end: parseLsn(beginLsn) }]
+        : [],
+    )
+    .sort((left, right) => (left.begin < right.begin ? -1 : 1))
+  let reached = place.begin
+  for (const { begin, end } of holes) if (begin <= reached && end > reached) reached = end
+  return reached >= place.end
 }
 
 /** Where a timeline was left for one whose beginning we hold; earlier when the record of the switch says that less was held. */
