@@ -1,4 +1,5 @@
 import type { StorageProbe } from './storage-probe.ts'
+import type { StoreAddress } from './store-address.ts'
 
 /**
  * The contract between Retake and the place where objects live. Every implementation passes `testing/object-store-contract.ts`.
@@ -31,17 +32,32 @@ export interface ListOptions {
   readonly startAfter?: string | undefined
 }
 
+export interface DeleteOptions {
+  /**
+   * Where the object is kept in several places: `all` (default) refuses unless every one of them can be reached and holds everything, so
+   * that none brings it back; `reachable` is for what may come back harmlessly.
+   */
+  readonly copies?: 'all' | 'reachable' | undefined
+}
+
 export interface ObjectReader {
   /** The bytes, or undefined when there is no such object. A range past the end returns what exists. */
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>
   head(key: string): Promise<ObjectInfo | undefined>
   /** All objects whose key starts with `prefix`, in byte order. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
+  /**
+   * Where the objects are kept in several places: the other copies, for whoever finds that what was read of `key` is not authentic. Only
+   * the reader can know that; asking is taken as saying so.
+   */
+  readonly alternatives?: (key: string) => readonly ObjectReader[]
 }
 
 export interface ObjectStore extends ObjectReader, AsyncDisposable {
   /** For messages; carries no secret. */
   readonly url: string
+  /** What {@link openStore} takes to open it again in another thread, when that is not its URL. */
+  readonly address?: StoreAddress
   /** Writes a whole object; false when the key already exists (the object there is left as it is). */
   create(key: string, body: ObjectBody): Promise<boolean>
   /** Writes an object piece by piece with bounded memory; invisible until {@link ObjectWriter.commit}. */
@@ -49,7 +65,7 @@ export interface ObjectStore extends ObjectReader, AsyncDisposable {
   /** Writes or overwrites. Only for the few objects that are allowed to change. */
   replace(key: string, body: ObjectBody): Promise<void>
   /** False when there was no such object. */
-  delete(key: string): Promise<boolean>
+  delete(key: string, options?: DeleteOptions): Promise<boolean>
   /**
    * Where the storage can append durably (a directory, not a bucket): a new object that is visible while it grows.
    * @throws RetakeError `repo.conflict` when the key exists

@@ -5,20 +5,29 @@ import { RetakeError } from '../base/errors.ts'
 import { ensureDirectory, isMissing } from './directory-files.ts'
 import { DirectoryStore } from './directory-store.ts'
 import { createMemoryStore } from './memory-store.ts'
+import { type OpenMirroredOptions, openMirrored } from './mirrored/mirrored-store.ts'
 import type { ObjectStore } from './object-store.ts'
 import { storageError } from './storage-errors.ts'
+import type { StoreAddress } from './store-address.ts'
 
 export interface OpenStoreOptions {
   /** Makes the directory when it does not exist. Default false. */
   readonly create?: boolean | undefined
+  /** Told of what happens to the copies of a store that is kept in several places. */
+  readonly onCopyEvent?: OpenMirroredOptions['onEvent']
 }
 
 /**
  * Opens the place that a URL names: a path, a `file://` URL, `s3://bucket/prefix` (see `s3/s3-location.ts`), or `memory:` (empty, gone
- * with the process).
+ * with the process); or several places as one store.
  * @throws RetakeError `config.invalid` for another kind of URL, `repo.missing` when the directory or bucket does not exist
  */
-export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<ObjectStore> {
+export async function openStore(address: StoreAddress, options: OpenStoreOptions = {}): Promise<ObjectStore> {
+  if (typeof address === 'string') return await openPlace(address, options)
+  return await openMirrored(address, { open: (url) => openPlace(url, {}), onEvent: options.onCopyEvent })
+}
+
+async function openPlace(url: string, options: OpenStoreOptions): Promise<ObjectStore> {
   // Loaded only when it is needed: a repository in a directory does not pay for the SDK.
   if (/^s3:/i.test(url)) return await (await import('./s3/open-s3.ts')).openS3Store(url)
   if (url === 'memory:' || url.startsWith('memory:')) return createMemoryStore(url.slice('memory:'.length))
