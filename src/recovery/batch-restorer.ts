@@ -6,7 +6,7 @@ import { damaged } from '../repository/container.ts'
 import { contentId, importSealing, type SealingData } from '../repository/sealing.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { OpenFiles } from './open-files.ts'
-import { frameDamaged, openPackFrame, type PackKey, packKeyOf } from './pack-frames.ts'
+import { frameDamaged, openPackFrame, type PackKey, packKeyOf, readFrameElsewhere } from './pack-frames.ts'
 import { type FrameGroup, type FrameRead, groupAdjacent, type RestoreBatch } from './restore-batches.ts'
 
 const GROUPING = { maxGapBytes: 64 * 1024, maxGroupBytes: 4 * 1024 * 1024 }
@@ -46,7 +46,10 @@ export class BatchRestorer {
       next = this.#fetch(pack, groups[index + 1])
       // Its failure belongs to the next round, also when this round fails first.
       next.catch(() => {})
-      for (const frame of group.frames) this.#write(pack, frame, bytes.subarray(frame.offsetBytes - group.offsetBytes))
+      for (const frame of group.frames) {
+        const plain = this.#open(pack, frame, bytes.subarray(frame.offsetBytes - group.offsetBytes))
+        this.#write(pack, frame, plain ?? (await this.#openElsewhere(pack, frame)))
+      }
       releaseMemory(bytes)
     }
     await next
@@ -69,14 +72,23 @@ export class BatchRestorer {
     if (!group) return new Uint8Array(0)
     const { offsetBytes, lengthBytes, frames } = group
     const bytes = await this.#store.get(pack.key, { offsetBytes, lengthBytes })
-    if (!bytes) throw damaged(pack, 'it is missing')
-    if (bytes.length !== lengthBytes) throw frameDamaged(pack, frames.at(-1) ?? { index: 0 })
-    return bytes
+    if (bytes?.length === lengthBytes) return bytes
+    // Another copy may have the rest; each frame that is not whole here is then read there.
+    if (this.#store.alternatives) return Buffer.concat([bytes ?? new Uint8Array(0)], lengthBytes)
+    throw bytes ? frameDamaged(pack, frames.at(-1) ?? { index: 0 }) : damaged(pack, 'it is missing')
   }
 
-  #write(pack: PackKey, frame: FrameRead, stored: Uint8Array): void {
+  /** Undefined when it is not what was written. */
+  #open(pack: PackKey, frame: FrameRead, stored: Uint8Array): Uint8Array | undefined {
     const plain = openPackFrame(pack, frame, stored.subarray(0, frame.storedBytes))
-    if (!plain || contentId(this.#sealing, plain) !== frame.contentId) throw frameDamaged(pack, frame)
+    return plain && contentId(this.#sealing, plain) === frame.contentId ? plain : undefined
+  }
+
+  async #openElsewhere(pack: PackKey, frame: FrameRead): Promise<Uint8Array> {
+    return await readFrameElsewhere({ store: this.#store, sealing: this.#sealing }, pack, frame)
+  }
+
+  #write(pack: PackKey, frame: FrameRead, plain: Uint8Array): void {
     for (const write of frame.writes) {
       const piece = plain.subarray(write.frameOffsetBytes, write.frameOffsetBytes + write.lengthBytes)
       if (piece.length !== write.lengthBytes) throw frameDamaged(pack, frame)

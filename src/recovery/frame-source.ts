@@ -4,7 +4,7 @@ import type { ClusterRepository } from '../repository/cluster.ts'
 import { damaged } from '../repository/container.ts'
 import type { FileEntry, FrameRef, PackEntry } from '../repository/manifest.ts'
 import { contentId } from '../repository/sealing.ts'
-import { frameDamaged, openPackFrame, type PackKey, packKeyOf } from './pack-frames.ts'
+import { openPackFrame, type PackKey, packKeyOf, readFrameElsewhere } from './pack-frames.ts'
 
 export class FrameSource {
   readonly #cluster: ClusterRepository
@@ -37,7 +37,7 @@ export class FrameSource {
     const stored = await store.get(pack.key, { offsetBytes: frame.offsetBytes, lengthBytes: frame.storedBytes })
     if (!stored) throw damaged(pack, 'it is missing')
     const plain = openPackFrame(pack, frame, stored)
-    if (!plain || contentId(sealing, plain) !== frame.contentId) throw frameDamaged(pack, frame)
-    return plain
+    if (plain && contentId(sealing, plain) === frame.contentId) return plain
+    return await readFrameElsewhere({ store, sealing }, pack, frame)
   }
 }

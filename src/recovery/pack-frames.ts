@@ -3,7 +3,9 @@ import type { RetakeError } from '../base/errors.ts'
 import { damaged } from '../repository/container.ts'
 import { packKey } from '../repository/layout.ts'
 import type { FrameRef, PackEntry } from '../repository/manifest.ts'
-import { deriveObjectKey, openFrameSync, type Sealing } from '../repository/sealing.ts'
+import { firstOf } from '../repository/other-copies.ts'
+import { contentId, deriveObjectKey, openFrameSync, type Sealing } from '../repository/sealing.ts'
+import type { ObjectReader } from '../storage/object-store.ts'
 
 export interface PackKey {
   /** The object's key in the store. */
@@ -32,6 +34,25 @@ export function openPackFrame(
   stored: Uint8Array,
 ): Uint8Array | undefined {
   return openFrameSync(pack.objectKey, frame, stored)
+}
+
+/**
+ * A frame from another copy of the repository, when the one that was read first is not what was written.
+ * @throws RetakeError `repo.damaged` when no copy has it, or there is but one
+ */
+export async function readFrameElsewhere(
+  place: { readonly store: ObjectReader; readonly sealing: Sealing },
+  pack: PackKey,
+  frame: Pick<FrameRef, 'index' | 'codec' | 'plainBytes' | 'storedBytes' | 'offsetBytes' | 'contentId'>,
+): Promise<Uint8Array> {
+  const { store, sealing } = place
+  const found = await firstOf(store, pack.key, async (copy) => {
+    const stored = await copy.get(pack.key, { offsetBytes: frame.offsetBytes, lengthBytes: frame.storedBytes })
+    const plain = stored?.length === frame.storedBytes ? openPackFrame(pack, frame, stored) : undefined
+    return plain && contentId(sealing, plain) === frame.contentId ? plain : undefined
+  })
+  if (!found) throw frameDamaged(pack, frame)
+  return found
 }
 
 export function frameDamaged(pack: { readonly key: string }, frame: { readonly index: number }): RetakeError {

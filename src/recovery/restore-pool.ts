@@ -6,6 +6,7 @@ import { workerUrl } from '../base/threads.ts'
 import type { ServerAccount } from '../postgres/server/account.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { exportSealing } from '../repository/sealing.ts'
+import { addressOf } from '../storage/store-address.ts'
 import { BatchRestorer } from './batch-restorer.ts'
 import type { RestoreBatch } from './restore-batches.ts'
 import type { RestoreReply, RestoreWorkerData } from './restore-worker.ts'
@@ -49,7 +50,11 @@ export class RestorePool implements AsyncDisposable {
     this.#options = options
     const { cluster, account } = options
     const count = cluster.store.url.startsWith('memory:') ? 0 : (options.workers ?? workersFor(options.expectedBytes))
-    const data: RestoreWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing), account }
+    const data: RestoreWorkerData = {
+      store: addressOf(cluster.store),
+      sealing: exportSealing(cluster.sealing),
+      account,
+    }
     if (count === 0) this.#inline = new BatchRestorer(cluster.store, data)
     for (let index = 0; index < count; index += 1) this.#startWorker(data)
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })

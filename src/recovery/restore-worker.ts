@@ -4,12 +4,13 @@ import { assert, type SerializedError } from '../base/errors.ts'
 import type { ServerAccount } from '../postgres/server/account.ts'
 import type { SealingData } from '../repository/sealing.ts'
 import { openStore } from '../storage/open.ts'
+import type { StoreAddress } from '../storage/store-address.ts'
 import { BatchRestorer } from './batch-restorer.ts'
 import type { RestoreBatch } from './restore-batches.ts'
 import { writeError } from './write-error.ts'
 
 export interface RestoreWorkerData {
-  readonly storeUrl: string
+  readonly store: StoreAddress
   readonly sealing: SealingData
   readonly account: ServerAccount | undefined
 }
@@ -21,7 +22,7 @@ export type RestoreReply =
 assert(parentPort, 'this module runs in a worker thread')
 const port = parentPort
 const data = workerData as RestoreWorkerData
-const store = await openStore(data.storeUrl)
+const store = await openStore(data.store)
 const restorer = new BatchRestorer(store, data)
 
 port.on('message', (batch: RestoreBatch | 'close') => {

@@ -13,6 +13,7 @@ import {
   TRAILER_BYTES,
 } from './container-layout.ts'
 import type { FrameLocation } from './frame-location.ts'
+import { firstOf, fromAnyCopy } from './other-copies.ts'
 import {
   type ContainerKind,
   deriveObjectKey,
@@ -159,6 +160,14 @@ export async function openContainer(
   sealing: Sealing,
   name: ContainerName,
 ): Promise<Container | undefined> {
+  return await fromAnyCopy(reader, name.key, (copy) => openOneContainer(copy, sealing, name))
+}
+
+async function openOneContainer(
+  reader: ObjectReader,
+  sealing: Sealing,
+  name: ContainerName,
+): Promise<Container | undefined> {
   const info = await reader.head(name.key)
   if (info === undefined) return undefined
   const { sizeBytes } = info
@@ -169,7 +178,12 @@ export async function openContainer(
   }
   const endingBytes = Math.min(sizeBytes, FIRST_READ_BYTES)
   const ending = await read(sizeBytes - endingBytes, endingBytes)
-  return await decodeContainer({ name, sealing, sizeBytes, ending, read })
+  const readElsewhere = <T>(offsetBytes: number, lengthBytes: number, open: (bytes: Uint8Array) => T) =>
+    firstOf(reader, name.key, async (copy) => {
+      const bytes = await copy.get(name.key, { offsetBytes, lengthBytes })
+      return bytes?.length === lengthBytes ? open(bytes) : undefined
+    })
+  return await decodeContainer({ name, sealing, sizeBytes, ending, read, readElsewhere })
 }
 
 interface ContainerSource {
@@ -179,6 +193,12 @@ interface ContainerSource {
   /** The last bytes of the object, or all of it. */
   readonly ending: Uint8Array
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>
+  /** What `open` makes of the same bytes in another copy. */
+  readonly readElsewhere?: <T>(
+    offsetBytes: number,
+    lengthBytes: number,
+    open: (bytes: Uint8Array) => T,
+  ) => Promise<NonNullable<T> | undefined>
 }
 
 async function decodeContainer(source: ContainerSource): Promise<Container> {
@@ -212,11 +232,13 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
     async readFrame(index) {
       const frame = footer.frames[index]
       assert(frame, `the container has a frame ${index}`)
+      const open = (bytes: Uint8Array) => openFrameSync(objectKey, frame, bytes)
       const stored = await read(frame.offsetBytes, frame.storedBytes)
-      const plain = openFrameSync(objectKey, frame, stored)
+      const plain = open(stored)
       releaseMemory(stored)
-      if (plain === undefined) throw damaged(name, `its frame ${index} is not authentic`)
-      return plain
+      const found = plain ?? (await source.readElsewhere?.(frame.offsetBytes, frame.storedBytes, open))
+      if (found === undefined) throw damaged(name, `its frame ${index} is not authentic`)
+      return found
     },
   }
 }
@@ -275,6 +297,10 @@ function encodeSmall(sealing: Sealing, object: SmallObject): Uint8Array[] {
  * @throws RetakeError `repo.damaged`
  */
 export async function getSmall(reader: ObjectReader, sealing: Sealing, name: ContainerName): Promise<unknown> {
+  return await fromAnyCopy(reader, name.key, (copy) => getOneSmall(copy, sealing, name))
+}
+
+async function getOneSmall(reader: ObjectReader, sealing: Sealing, name: ContainerName): Promise<unknown> {
   const bytes = await reader.get(name.key)
   if (bytes === undefined) return undefined
   const container = await decodeContainer({

@@ -45,6 +45,16 @@ export const verifiedKey = (cluster: string, backupId: string) => `${verifiedPre
 export const readersPrefix = (cluster: string) => `clusters/${cluster}/readers/`
 export const leasePrefix = (cluster: string, role: string) => `clusters/${cluster}/leases/${role}/`
 
+/**
+ * Keys of objects that refer to others, as regular expressions: in each place of a repository they come after what they refer to
+ * (packs before manifests, manifests before receipts, WAL before the position).
+ */
+export const REFERRING_KEYS: readonly string[] = [
+  '^clusters/[^/]+/backups/',
+  '^clusters/[^/]+/runs/[^/]+\\.done$',
+  '^clusters/[^/]+/wal/position$',
+]
+
 export const PACKS_PREFIX = 'packs/'
 
 /** The first eight digits of the ids of all packs that a backup writes. */

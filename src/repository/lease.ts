@@ -67,7 +67,7 @@ export async function acquireLease(cluster: ClusterRepository, options: LeaseOpt
       pid: old.record.process.pid,
       since: old.record.acquiredAt,
     })
-    await cluster.store.delete(old.key)
+    await cluster.store.delete(old.key, { copies: 'reachable' })
   }
   return new HeldLease(context, { generation, record })
 }
@@ -96,7 +96,7 @@ async function refuseRivals(
     for (const rival of await readLeases(context))
       if (rival.generation !== own.generation) assertFree(context, rival.record)
   } catch (error) {
-    await context.cluster.store.delete(own.key)
+    await context.cluster.store.delete(own.key, { copies: 'reachable' })
     throw error
   }
 }
@@ -137,7 +137,9 @@ class HeldLease implements Lease {
     clearTimeout(this.#timer)
     await this.#renewal
     // Only what is still ours may be deleted; after a takeover the object is gone, or another's.
-    if (!this.#lost.signal.aborted && (await this.#isOurs())) await this.#context.cluster.store.delete(this.#key)
+    if (!this.#lost.signal.aborted && (await this.#isOurs())) {
+      await this.#context.cluster.store.delete(this.#key, { copies: 'reachable' })
+    }
   }
 
   #schedule(): void {

@@ -19,6 +19,7 @@ import type { KeyMaterial } from './keys/key-material.ts'
 import { type HolderInfo, putHolder, readHolders, unlock } from './keys/key-ring.ts'
 import { REPOSITORY_KEY } from './layout.ts'
 import { decodeMeta } from './meta.ts'
+import { fromAnyCopy } from './other-copies.ts'
 import { importSealing, type Sealing } from './sealing.ts'
 
 export const FORMAT_VERSION = 1
@@ -184,14 +185,18 @@ type RepositoryFile = z.infer<typeof repositorySchema>
 
 /** @throws RetakeError `repo.missing`, `repo.version`, `repo.damaged` */
 export async function readRepositoryFile(store: ObjectReader & { readonly url: string }): Promise<RepositoryFile> {
+  return await fromAnyCopy(store, REPOSITORY_KEY, (copy) => readOneRepositoryFile(copy, store.url))
+}
+
+async function readOneRepositoryFile(store: ObjectReader, url: string): Promise<RepositoryFile> {
   const bytes = await store.get(REPOSITORY_KEY)
   if (bytes === undefined) {
     for await (const { key } of store.list('clusters/')) {
       throw damagedFile(`it is missing, though there is ${key}`)
     }
-    throw new RetakeError('repo.missing', `There is no repository in ${store.url}.`, {
+    throw new RetakeError('repo.missing', `There is no repository in ${url}.`, {
       hint: 'Check the place, or run `retake init` to make a repository there.',
-      details: { url: store.url },
+      details: { url },
     })
   }
   const value = decodeCanonical(bytes)
@@ -200,7 +205,7 @@ export async function readRepositoryFile(store: ObjectReader & { readonly url: s
   if (frame.data.version > FORMAT_VERSION) {
     throw new RetakeError(
       'repo.version',
-      `The repository in ${store.url} has format version ${frame.data.version}; this Retake knows ${FORMAT_VERSION}.`,
+      `The repository in ${url} has format version ${frame.data.version}; this Retake knows ${FORMAT_VERSION}.`,
       { hint: 'Use a newer Retake: npm install --global retake@latest' },
     )
   }

@@ -130,13 +130,13 @@ export async function cleanInterruptedRuns(cluster: ClusterRepository): Promise<
   }
   // What names locked packs stays, so that a later run finds them when their time is over.
   const ended = interrupted.filter((backupId) => !locked.has(packIdPrefix(backupId)))
-  for (const backupId of ended) await store.delete(runKey(facts.name, backupId, 'begun'))
+  for (const backupId of ended) await store.delete(runKey(facts.name, backupId, 'begun'), { copies: 'reachable' })
   return { backups: ended, packsDeleted, bytes }
 }
 
 async function deleteUnlessLocked(store: ObjectStore, key: string): Promise<'deleted' | 'locked' | 'absent'> {
   try {
-    return (await store.delete(key)) ? 'deleted' : 'absent'
+    return (await store.delete(key, { copies: 'reachable' })) ? 'deleted' : 'absent'
   } catch (error) {
     if (isRetakeError(error, 'storage.locked')) return 'locked'
     throw error

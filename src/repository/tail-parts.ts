@@ -40,7 +40,7 @@ export async function openPart(
       return await growingPart({ key, offsetBytes: tail.offsetBytes, objectKey }, { appender, header })
     } catch (error) {
       // A part without a whole header would look damaged. It holds nothing; on a full disk a deletion still works.
-      await store.delete(key).catch(() => {})
+      await store.delete(key, { copies: 'reachable' }).catch(() => {})
       throw error
     }
   }

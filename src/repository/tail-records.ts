@@ -1,8 +1,10 @@
 /** The bytes of a tail part: header, then records `length u32 · index u32 · durable u32 · ciphertext · tag`. */
 import { releaseBackingMemory, releaseMemory } from '../base/memory.ts'
+import type { ObjectReader } from '../storage/object-store.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { damaged, keyOfObject } from './container.ts'
 import { type ContainerHeader, decodeHeader, encodeHeader, HEADER_BYTES } from './container-layout.ts'
+import { fromAnyCopy } from './other-copies.ts'
 import { MAX_FRAME_BYTES, nonceOf, nonceUses, seal, TAG_BYTES, unseal } from './sealing.ts'
 import { type TailPartId, tailPartKey } from './wal-layout.ts'
 
@@ -26,7 +28,7 @@ export function sealTailHeader(objectKey: Uint8Array, header: Omit<ContainerHead
 }
 
 /** Undefined when it is not authentic. @throws RetakeError `repo.damaged` when it names an unknown key epoch */
-function openTailHeader(cluster: ClusterRepository, key: string, bytes: Uint8Array): ContainerHeader | undefined {
+function openTailHeader(cluster: PartPlace, key: string, bytes: Uint8Array): ContainerHeader | undefined {
   const plain = Uint8Array.from(bytes)
   plain.fill(0, HEADER_BYTES - TAG_BYTES)
   const header = decodeHeader(plain)
@@ -49,9 +51,14 @@ export function sealRecord(objectKey: Uint8Array, record: TailRecord): Uint8Arra
   return [header, ...seal(objectKey, record.plain, { nonce, additional: [header] })]
 }
 
+/** Where a part is read. */
+export type PartPlace = Pick<ClusterRepository, 'facts' | 'sealing'> & { readonly store: ObjectReader }
+
 /** A part as far as it is authentic. */
 export interface PartReading {
   readonly key: string
+  /** The copy that it was read of, for repositories that are kept in several places. */
+  readonly reader: ObjectReader
   readonly part: TailPartId
   /** Absent when the part was torn inside its header: it then holds nothing. */
   readonly header?: ContainerHeader | undefined
@@ -66,13 +73,18 @@ export interface PartReading {
  * Reads a part to the end of its last authentic record; undefined when it was deleted meanwhile.
  * @throws RetakeError `repo.damaged` when an unreadable record had been acknowledged, or the header is not authentic
  */
-export async function readPart(cluster: ClusterRepository, part: TailPartId): Promise<PartReading | undefined> {
+export async function readPart(cluster: PartPlace, part: TailPartId): Promise<PartReading | undefined> {
+  const key = tailPartKey(cluster.facts.name, part)
+  return await fromAnyCopy(cluster.store, key, (store) => readOnePart({ ...cluster, store }, part))
+}
+
+async function readOnePart(cluster: PartPlace, part: TailPartId): Promise<PartReading | undefined> {
   const key = tailPartKey(cluster.facts.name, part)
   // One request for a part that is small, as those of a bucket are.
   const begin = await cluster.store.get(key, { offsetBytes: 0, lengthBytes: READ_BYTES })
   if (begin === undefined) return undefined
   const bytes = begin.subarray(0, HEADER_BYTES)
-  const base = { key, part, recordCount: 0, endBytes: part.offsetBytes }
+  const base = { key, part, reader: cluster.store, recordCount: 0, endBytes: part.offsetBytes }
   // A header lies in one sector, so a crash leaves all of it or zeros; then nothing after it was ever acknowledged.
   if (bytes.length < HEADER_BYTES || bytes.every((byte) => byte === 0)) {
     return { ...base, tornBytes: await sizeOf(cluster, { key, begin }) }
@@ -104,14 +116,15 @@ export async function readPart(cluster: ClusterRepository, part: TailPartId): Pr
 
 /** Of a part of which the first bytes were read. */
 async function sizeOf(
-  { store }: ClusterRepository,
+  { store }: PartPlace,
   part: { readonly key: string; readonly begin: Uint8Array },
 ): Promise<number> {
   return part.begin.length < READ_BYTES ? part.begin.length : ((await store.head(part.key))?.sizeBytes ?? 0)
 }
 
 /** The records of a part that was read before, the same ones again even if it has grown. */
-export async function* readPartRecords(cluster: ClusterRepository, reading: PartReading): AsyncGenerator<TailRecord> {
+export async function* readPartRecords(place: PartPlace, reading: PartReading): AsyncGenerator<TailRecord> {
+  const cluster = { ...place, store: reading.reader }
   const { key, header, recordCount } = reading
   if (header === undefined || recordCount === 0) return
   let left = recordCount
@@ -130,13 +143,13 @@ interface PartSource {
   readonly begin?: Uint8Array | undefined
 }
 
-function keyOf(cluster: ClusterRepository, source: PartSource): Uint8Array {
+function keyOf(cluster: PartPlace, source: PartSource): Uint8Array {
   return keyOfObject(cluster.sealing, { key: source.key, kind: 'walTail' }, source.header)
 }
 
 /** Authentic records from the beginning, up to the first that is not. */
 async function* records(
-  cluster: ClusterRepository,
+  cluster: PartPlace,
   source: PartSource,
 ): AsyncGenerator<TailRecord & { readonly endPosition: number }> {
   const objectKey = keyOf(cluster, source)

@@ -162,5 +162,5 @@ export async function listTailParts(cluster: ClusterRepository, tail: TailId): P
 /** Removes the tail of a segment, once the finished segment is stored. */
 export async function deleteTail(cluster: ClusterRepository, tail: TailId): Promise<void> {
   for (const part of await listTailParts(cluster, tail))
-    await cluster.store.delete(tailPartKey(cluster.facts.name, part))
+    await cluster.store.delete(tailPartKey(cluster.facts.name, part), { copies: 'reachable' })
 }

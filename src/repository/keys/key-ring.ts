@@ -5,6 +5,7 @@ import { RetakeError } from '../../base/errors.ts'
 import type { ObjectReader, ObjectStore } from '../../storage/object-store.ts'
 import { damaged, getSmall, putSmall } from '../container.ts'
 import { decodeMeta } from '../meta.ts'
+import { firstOf } from '../other-copies.ts'
 import type { Sealing } from '../sealing.ts'
 import {
   createHolder,
@@ -69,10 +70,24 @@ export async function readHolders(reader: ObjectReader): Promise<StoredHolder[]>
     if (!key.endsWith('.json')) continue
     const bytes = await reader.get(key)
     if (bytes === undefined) continue
-    const file = decodeHolder(bytes)
-    holders.push({ key, bytes, file: file && holderKey(file.holder) === key ? file : undefined })
+    const stored = decodeStored(key, bytes)
+    holders.push(stored.file ? stored : ((await readUnharmed(reader, key)) ?? stored))
   }
   return holders
+}
+
+function decodeStored(key: string, bytes: Uint8Array): StoredHolder {
+  const file = decodeHolder(bytes)
+  return { key, bytes, file: file && holderKey(file.holder) === key ? file : undefined }
+}
+
+/** The file from another copy of the repository. */
+function readUnharmed(reader: ObjectReader, key: string): Promise<StoredHolder | undefined> {
+  return firstOf(reader, key, async (copy) => {
+    const bytes = await copy.get(key)
+    const stored = bytes && decodeStored(key, bytes)
+    return stored?.file && stored
+  })
 }
 
 /**

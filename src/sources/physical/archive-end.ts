@@ -204,7 +204,9 @@ export class ArchiveEnd implements AsyncDisposable {
     try {
       for await (const piece of this.#pieces(place, offsetBytes)) await part.append(piece)
       await part.sync()
-      for (const old of former) await cluster.store.delete(tailPartKey(cluster.facts.name, old))
+      for (const old of former) {
+        await cluster.store.delete(tailPartKey(cluster.facts.name, old), { copies: 'reachable' })
+      }
       return part
     } catch (error) {
       await part.close()

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { assert, reviveError, toRetakeError } from '../../base/errors.ts'
 import { workerUrl } from '../../base/threads.ts'
 import { exportSealing } from '../../repository/sealing.ts'
+import { addressOf } from '../../storage/store-address.ts'
 import { readPieces } from './direct/read-pieces.ts'
 import type { FrameJob } from './frame-cutter.ts'
 import type { FrameWorkerData, FromFrameWorker, ToFrameWorker } from './frame-messages.ts'
@@ -108,7 +109,7 @@ class WorkerPool implements FramePool {
       this.#options
     const workerData: FrameWorkerData = {
       memory: slab.memory,
-      storeUrl: store.url,
+      store: addressOf(store),
       sealing: exportSealing(sealing),
       backupId,
       compressionLevel,

@@ -16,7 +16,7 @@ const reply = (message: FromFrameWorker) => port.postMessage(message)
 const questions = new Map<number, PromiseWithResolvers<readonly (KnownStretch | undefined)[]>>()
 let asked = 0
 
-const store = await openStore(data.storeUrl)
+const store = await openStore(data.store)
 const processor = new FrameProcessor(
   { ...data, store, sealing: importSealing(data.sealing) },
   {

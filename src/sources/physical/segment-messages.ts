@@ -2,10 +2,11 @@
 import type { SerializedError } from '../../base/errors.ts'
 import type { ClusterFacts } from '../../repository/cluster.ts'
 import type { SealingData } from '../../repository/sealing.ts'
+import type { StoreAddress } from '../../storage/store-address.ts'
 import type { SealJob } from './segment-sealing.ts'
 
 export interface SegmentWorkerData {
-  readonly storeUrl: string
+  readonly store: StoreAddress
   readonly sealing: SealingData
   readonly facts: ClusterFacts
 }

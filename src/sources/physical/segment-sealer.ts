@@ -4,6 +4,7 @@ import { type RetakeError, reviveError } from '../../base/errors.ts'
 import { workerUrl } from '../../base/threads.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { exportSealing } from '../../repository/sealing.ts'
+import { addressOf } from '../../storage/store-address.ts'
 import type { FromSegmentWorker, SegmentWorkerData, ToSegmentWorker } from './segment-messages.ts'
 import { type SealJob, SegmentSealing } from './segment-sealing.ts'
 
@@ -84,7 +85,7 @@ function startInline(cluster: ClusterRepository): Hand {
 
 function startWorker(cluster: ClusterRepository): Hand {
   const workerData: SegmentWorkerData = {
-    storeUrl: cluster.store.url,
+    store: addressOf(cluster.store),
     sealing: exportSealing(cluster.sealing),
     facts: cluster.facts,
   }

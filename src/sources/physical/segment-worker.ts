@@ -11,7 +11,7 @@ assert(port !== null, 'this module runs as a worker')
 const data = workerData as SegmentWorkerData
 const reply = (message: FromSegmentWorker) => port.postMessage(message)
 
-const store = await openStore(data.storeUrl)
+const store = await openStore(data.store)
 const sealing = new SegmentSealing({ facts: data.facts, store, sealing: importSealing(data.sealing) })
 
 let queue = Promise.resolve()
