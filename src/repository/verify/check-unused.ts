@@ -2,6 +2,7 @@
 import { isRetakeError } from '../../base/errors.ts'
 import { isCondemnedName } from '../condemned.ts'
 import { isHoldName } from '../holds.ts'
+import { COPIES_PREFIX } from '../../storage/mirrored/copy-record.ts'
 import {
   clusterFactsKey,
   epochPrefix,
@@ -79,7 +80,7 @@ async function checkLeases(context: VerifyContext, name: string): Promise<void> 
 
 /** Whether a key is one that Retake makes. */
 export function isKnown(key: string): boolean {
-  if (key === REPOSITORY_KEY) return true
+  if (key === REPOSITORY_KEY || key.startsWith(COPIES_PREFIX)) return true
   if (key.startsWith(PACKS_PREFIX)) return false
   if (/^keys\/[0-9a-f]{16}\.(json|receipt)$/.test(key)) return true
   const [folder, cluster = '', kind, name = ''] = key.split('/')

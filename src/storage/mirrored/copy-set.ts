@@ -103,24 +103,34 @@ export class CopySet {
     this.#onEvent?.(event)
   }
 
-  /** Looks at every place, and takes over the record that counts. */
-  async load(): Promise<readonly PlaceState[]> {
-    const awake = this.copies.filter((copy) => !copy.isResting)
-    const seen = withoutForeign(await this.#look(awake))
-    // Rather than none at all, those that failed a moment ago, perhaps for another thread.
-    return seen.some(({ state }) => state === 'present')
-      ? this.#takeOver(seen)
-      : this.#takeOver(withoutForeign(await this.#look(this.copies)))
+  /**
+   * Looks at every place, and takes over the record that counts. Places that failed a moment ago are left alone, unless `all` are asked for,
+   * the record says that somebody has reached them since, or there is nobody else.
+   */
+  async load(options: { readonly all?: boolean } = {}): Promise<readonly PlaceState[]> {
+    const asked = this.copies.filter((copy) => options.all || !copy.isResting)
+    const states = await this.#look(asked, this.copies.map(resting))
+    const named = newestOf(recordsOf(states))?.record
+    const isNews = named !== undefined && named.generation > this.view().generation
+    const more = this.copies.filter(({ name }, index) => {
+      if (asked.some((copy) => copy.index === index)) return false
+      return named === undefined || (isNews && [...named.current, ...named.joining].includes(name))
+    })
+    return this.#takeOver(withoutForeign(await this.#look(more, states)))
   }
 
-  #look(asked: readonly Copy[]): Promise<LookedAt[]> {
-    return Promise.all(this.copies.map((copy) => (asked.includes(copy) ? look(copy) : resting(copy))))
+  /** Looks at some places; what is known of the others stays. */
+  #look(asked: readonly Copy[], known: readonly LookedAt[]): Promise<LookedAt[]> {
+    return Promise.all(
+      this.copies.map(async (copy, index) => {
+        const before = known[index]
+        return before === undefined || asked.includes(copy) ? await look(copy) : before
+      }),
+    )
   }
 
   #takeOver(states: readonly PlaceState[]): readonly PlaceState[] {
-    const newest = newestOf(
-      states.flatMap((state) => (state.state === 'present' && state.record ? [state.record] : [])),
-    )
+    const newest = newestOf(recordsOf(states))
     this.#record = newest?.record
     if (newest === undefined) this.#adoptFirst(states)
     else this.#adopt(newest, states)
@@ -324,6 +334,10 @@ async function tellOther(store: ObjectStore, record: CopyRecord): Promise<void> 
 type LookedAt =
   | PlaceState
   | { readonly state: 'identified'; readonly id: string; readonly record: StoredRecord | undefined }
+
+function recordsOf(states: readonly LookedAt[]): StoredRecord[] {
+  return states.flatMap((state) => ('record' in state && state.record ? [state.record] : []))
+}
 
 async function look(copy: Copy): Promise<LookedAt> {
   try {
