@@ -122,6 +122,13 @@ export async function openRepository(
   return assemble({ store, clock: options.clock ?? systemClock, sealing, repositoryKey, createdAt })
 }
 
+/** The same repository, with the same keys, read and written at one of its places alone. Disposing it leaves the store open. */
+export function repositoryAt(repository: Repository, store: ObjectStore): Repository {
+  const { sealing, repositoryKey, createdAt } = repository
+  const alone = assemble({ store, clock: systemClock, sealing, repositoryKey, createdAt })
+  return { ...alone, async [Symbol.asyncDispose]() {} }
+}
+
 /** Whether there is a repository at this place; needs no key. */
 export async function isRepository(place: string | ObjectReader): Promise<boolean> {
   if (typeof place !== 'string') return (await place.head(REPOSITORY_KEY)) !== undefined

@@ -5,12 +5,13 @@
 import { throwIfAborted } from '../../base/abort.ts'
 import { isRetakeError } from '../../base/errors.ts'
 import { copyObject } from '../../storage/mirrored/move-object.ts'
-import type { ObjectInfo, ObjectReader, ObjectStore } from '../../storage/object-store.ts'
+import type { ObjectInfo } from '../../storage/object-store.ts'
 import { HEADER_BYTES } from '../container-layout.ts'
 import { PACKS_PREFIX, REPOSITORY_KEY } from '../layout.ts'
 import { compareListings, listChildren, type Sighting } from './listing.ts'
 import type { CopySide, PassContext } from './pass-context.ts'
 import { syncTails } from './sync-tails.ts'
+import { takeOver } from './take-over.ts'
 
 /** So many objects are on their way at once, each with at most 4 MiB of memory. */
 const PARALLEL = 6
@@ -28,10 +29,12 @@ export async function runPass(context: PassContext): Promise<void> {
   for (const cluster of clusters) {
     const folder = `clusters/${cluster}/`
     positions.set(cluster, await primary.store.get(`${folder}wal/position`))
-    for await (const one of compareListings(primary.store, other.store, `${folder}backups/`))
-      keepDiffering(manifests, one)
+    // Receipts before manifests: each receipt that is seen has its manifest among those listed after it.
     for await (const one of compareListings(primary.store, other.store, `${folder}runs/`)) {
       if (one.key.endsWith('.done')) keepDiffering(receipts, one)
+    }
+    for await (const one of compareListings(primary.store, other.store, `${folder}backups/`)) {
+      keepDiffering(manifests, one)
     }
   }
   await syncPrefix(context, 'keys/')
@@ -189,22 +192,6 @@ async function resolve(context: PassContext, key: string): Promise<void> {
     return tally.conflict(key)
   }
   if (await takeOver(primary.store, other.store, key)) tally.counts.replacedObjects++
-}
-
-const REPLACED_AT_ONCE_BYTES = 16 * 1024 * 1024
-
-/** What is too large for one piece is missing for a moment, and comes again when this is interrupted. */
-async function takeOver(from: ObjectReader, to: ObjectStore, key: string): Promise<boolean> {
-  const info = await from.head(key)
-  if (info === undefined) return false
-  if (info.sizeBytes > REPLACED_AT_ONCE_BYTES) {
-    await to.delete(key)
-    return await copyObject(from, to, info)
-  }
-  const bytes = await from.get(key)
-  if (bytes === undefined) return false
-  await to.replace(key, bytes)
-  return true
 }
 
 /** The position that was read before everything else: all that it speaks of is in the other copy now (M6). */
