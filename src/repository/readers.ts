@@ -60,7 +60,7 @@ export async function registerReader(cluster: ClusterRepository, options: Reader
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       await renewal
-      await cluster.store.delete(key).catch((error: unknown) => {
+      await cluster.store.delete(key, { copies: 'reachable' }).catch((error: unknown) => {
         logger.warn('a reader could not be removed; it ends by itself', { error: toRetakeError(error).message })
       })
     },
@@ -84,7 +84,7 @@ export async function listReaders(
       if (meta === undefined) continue
       const state = evaluateLease(decodeMeta(leaseRecordSchema, meta, name), { now: clock.now(), observer })
       if (state.state === 'held') living.push(key)
-      else await cluster.store.delete(key)
+      else await cluster.store.delete(key, { copies: 'reachable' })
     } catch (error) {
       // Whoever it was may still be reading.
       if (!isRetakeError(error, 'repo.damaged')) throw error

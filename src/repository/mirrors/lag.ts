@@ -12,13 +12,13 @@ export interface CopyLag {
   readonly extraObjects: number
 }
 
-/** Leases are no part of it: they come and go. */
+/** Leases and readers are no part of it: they come and go. */
 export async function measureLag(primary: ObjectReader, copy: ObjectReader): Promise<CopyLag> {
   let missingObjects = 0
   let missingBytes = 0
   let extraObjects = 0
   for await (const { key, left, right } of compareListings(primary, copy, '')) {
-    if (key.startsWith(COPIES_PREFIX) || /^clusters\/[^/]+\/leases\//.test(key)) continue
+    if (key.startsWith(COPIES_PREFIX) || /^clusters\/[^/]+\/(leases|readers)\//.test(key)) continue
     if (left === undefined) extraObjects++
     else if (right === undefined || right.sizeBytes < left.sizeBytes) {
       missingObjects++

@@ -50,18 +50,29 @@ export async function runPass(context: PassContext): Promise<void> {
   for (const cluster of clusters) {
     await syncWal(context, `clusters/${cluster}/`)
     await syncUnknownAreas(context, `clusters/${cluster}/`)
+    await syncVerified(context, `clusters/${cluster}/verified/`)
   }
   const areas = await listChildren(stores, '')
   for (const area of areas) if (!KNOWN_AREAS.has(area)) await syncPrefix(context, area)
   for (const late of [manifests, receipts]) await inParallel(context, late, (one) => settleOne(context, one))
   for (const cluster of clusters) {
     await syncPosition(context, `clusters/${cluster}/wal/position`, positions.get(cluster))
-    await syncLeases(context, `clusters/${cluster}/leases/`)
+    for (const area of ENDING_AREAS) await syncEnding(context, `clusters/${cluster}/${area}`)
   }
 }
 
 const KNOWN_AREAS = new Set(['keys/', REPOSITORY_KEY, 'clusters/', PACKS_PREFIX, 'copies/'])
-const KNOWN_CLUSTER_AREAS = new Set(['backups/', 'cluster', 'condemned/', 'keys/', 'leases/', 'runs/', 'wal/'])
+const ENDING_AREAS = ['leases/', 'readers/']
+const KNOWN_CLUSTER_AREAS = new Set([
+  'backups/',
+  'cluster',
+  'condemned/',
+  'keys/',
+  'runs/',
+  'verified/',
+  'wal/',
+  ...ENDING_AREAS,
+])
 
 interface PrefixOptions {
   readonly accept?: (key: string) => boolean
@@ -123,6 +134,18 @@ async function syncWal(context: PassContext, folder: string): Promise<void> {
 async function compareAll(context: PassContext, sightings: readonly Sighting[]): Promise<Sighting[]> {
   await inParallel(context, sightings, (one) => compareHeaders(context, one))
   return []
+}
+
+/** What was found when a backup was last verified is written anew each time; the primary's counts. */
+async function syncVerified(context: PassContext, prefix: string): Promise<void> {
+  const { primary, other, tally } = context
+  await inParallel(context, compareListings(primary.store, other.store, prefix), async (one) => {
+    if (!one.left || !one.right) return await settleOne(context, one)
+    const [ours, theirs] = await Promise.all([primary.store.get(one.key), other.store.get(one.key)])
+    if (ours === undefined || sameBytes(ours, theirs)) return
+    await other.store.replace(one.key, ours)
+    tally.counts.replacedObjects++
+  })
 }
 
 async function syncUnknownAreas(context: PassContext, folder: string): Promise<void> {
@@ -213,8 +236,8 @@ async function syncPosition(context: PassContext, key: string, before: Uint8Arra
   }
 }
 
-/** Leases are as the primary has them; one that was released there has ended everywhere. */
-async function syncLeases(context: PassContext, prefix: string): Promise<void> {
+/** Leases and readers are as the primary has them; one that was released there has ended everywhere. */
+async function syncEnding(context: PassContext, prefix: string): Promise<void> {
   const { primary, other, tally } = context
   // Listed first: whatever is created meanwhile is created in the primary before.
   const theirs = await Array.fromAsync(other.store.list(prefix))
@@ -223,6 +246,8 @@ async function syncLeases(context: PassContext, prefix: string): Promise<void> {
     if (await other.store.delete(key)) tally.counts.deletedObjects++
   }
   for await (const { key } of primary.store.list(prefix)) {
+    // Our own, which ends with this sync.
+    if (key.startsWith(`${prefix}prune/`)) continue
     const [ours, held] = await Promise.all([primary.store.get(key), other.store.get(key)])
     if (ours && !sameBytes(ours, held)) await other.store.replace(key, ours)
   }

@@ -10,6 +10,7 @@ import { writeSynced } from '../../storage/mirrored/copy-record.ts'
 import type { PlaceState } from '../../storage/mirrored/copy-set.ts'
 import { storeOfCopy } from '../../storage/mirrored/copy-store.ts'
 import { MirroredStore } from '../../storage/mirrored/mirrored-store.ts'
+import { acquireLease } from '../lease.ts'
 import type { Repository } from '../repository.ts'
 import { Authenticator } from './authenticity.ts'
 import { runPass } from './sync-pass.ts'
@@ -42,6 +43,7 @@ export async function syncRepository(options: SyncOptions): Promise<CopySync[]> 
   const states = await mirrored.copies.load({ all: true })
   const [primary] = mirrored.copies.current()
   if (primary === undefined) throw nothingCurrent()
+  await using _pruning = await withoutPruning(options)
   const chosen = mirrored.copies.copies.filter(
     (copy) => copy !== primary && (options.copies?.includes(copy.name) ?? true),
   )
@@ -59,6 +61,22 @@ export async function syncRepository(options: SyncOptions): Promise<CopySync[]> 
     }
   }
   return reports
+}
+
+/** What is being deleted from one copy after the other would be taken for something that the first lacks. */
+async function withoutPruning(options: SyncOptions): Promise<AsyncDisposable> {
+  const { repository, clock = systemClock } = options
+  const leases = new AsyncDisposableStack()
+  try {
+    for (const name of await repository.listClusters()) {
+      const cluster = await repository.openCluster(name)
+      leases.use(await acquireLease(cluster, { role: 'prune', holder: 'retake repo sync', clock }))
+    }
+    return leases
+  } catch (error) {
+    await leases.disposeAsync()
+    throw error
+  }
 }
 
 /** The store of a repository that has mirrors. @throws RetakeError `config.invalid` when it has none */

@@ -1,8 +1,8 @@
 /** Objects that nothing refers to, or that are none of Retake's. */
 import { isRetakeError } from '../../base/errors.ts'
+import { COPIES_PREFIX } from '../../storage/mirrored/copy-record.ts'
 import { isCondemnedName } from '../condemned.ts'
 import { isHoldName } from '../holds.ts'
-import { COPIES_PREFIX } from '../../storage/mirrored/copy-record.ts'
 import {
   clusterFactsKey,
   epochPrefix,

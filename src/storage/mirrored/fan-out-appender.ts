@@ -6,6 +6,7 @@ import { RetakeError } from '../../base/errors.ts'
 import type { ObjectAppender, ObjectBody } from '../object-store.ts'
 import type { Copy } from './copy.ts'
 import type { CopySet } from './copy-set.ts'
+import { ownBytes } from './own-bytes.ts'
 
 export interface FanOutAppenderOptions {
   readonly key: string
@@ -54,7 +55,8 @@ export class FanOutAppender implements ObjectAppender {
   }
 
   async append(body: ObjectBody): Promise<void> {
-    await this.#onAll((copy, branch) => copy.move(() => branch.append(body)))
+    const own = ownBytes(body)
+    await this.#onAll((copy, branch) => copy.move(() => branch.append(own)))
   }
 
   async sync(): Promise<void> {

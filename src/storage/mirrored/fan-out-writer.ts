@@ -1,7 +1,10 @@
 /** Writes one object piece by piece into several copies at once, held back by the slowest; one that fails is left behind. */
+
+import { releaseMemory } from '../../base/memory.ts'
 import type { ObjectBody, ObjectWriter } from '../object-store.ts'
 import type { Copy } from './copy.ts'
 import type { CopySet } from './copy-set.ts'
+import { ownBytes } from './own-bytes.ts'
 import { putCopy, spread } from './spread.ts'
 
 export interface FanOutOptions {
@@ -43,7 +46,8 @@ export class FanOutWriter implements ObjectWriter {
   }
 
   async write(body: ObjectBody): Promise<void> {
-    await this.#onAll((copy, writer) => copy.move(() => writer.write(body)))
+    const own = ownBytes(body)
+    if (await this.#onAll((copy, writer) => copy.move(() => writer.write(own)))) releaseMemory(own)
   }
 
   async commit(): Promise<boolean> {
@@ -104,7 +108,8 @@ export class FanOutWriter implements ObjectWriter {
     return await putCopy(first, copy, this.#options.key)
   }
 
-  async #onAll(action: (copy: Copy, writer: ObjectWriter) => Promise<void>): Promise<void> {
+  /** True when every copy has done it. */
+  async #onAll(action: (copy: Copy, writer: ObjectWriter) => Promise<void>): Promise<boolean> {
     const failures = new Map<Copy, unknown>()
     await Promise.all(
       [...this.#branches].map(async ([copy, writer]) => {
@@ -115,7 +120,7 @@ export class FanOutWriter implements ObjectWriter {
         }
       }),
     )
-    if (failures.size === 0) return
+    if (failures.size === 0) return true
     this.#set.drop(failures)
     for (const copy of failures.keys()) {
       const writer = this.#branches.get(copy)
@@ -123,6 +128,7 @@ export class FanOutWriter implements ObjectWriter {
       if (writer) await close(copy, writer)
     }
     if (this.#branches.size === 0) throw [...failures.values()][0]
+    return false
   }
 }
 

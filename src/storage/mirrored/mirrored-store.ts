@@ -18,6 +18,7 @@ import { type CopyEvent, CopySet } from './copy-set.ts'
 import { FanOutAppender } from './fan-out-appender.ts'
 import { FanOutWriter } from './fan-out-writer.ts'
 import { MirroredReading } from './mirrored-reading.ts'
+import { ownBytes } from './own-bytes.ts'
 import { SharedView } from './shared-view.ts'
 import { spread } from './spread.ts'
 
@@ -90,7 +91,8 @@ export class MirroredStore implements ObjectStore {
   async create(key: string, body: ObjectBody): Promise<boolean> {
     assertObjectKey(key)
     const due = () => this.#due(key)
-    const put = (copy: Copy) => copy.move((store) => store.create(key, body))
+    const own = ownBytes(body)
+    const put = (copy: Copy) => copy.move((store) => store.create(key, own))
     const { copy: first, result: created } = await this.#onFirst(key, put)
     const outcome = await spread(this.copies, { key, due, first, put: created ? put : undefined })
     return created && outcome === 'done'
@@ -105,8 +107,9 @@ export class MirroredStore implements ObjectStore {
 
   async replace(key: string, body: ObjectBody): Promise<void> {
     assertObjectKey(key)
+    const own = ownBytes(body)
     const put = async (copy: Copy) => {
-      await copy.move((store) => store.replace(key, body))
+      await copy.move((store) => store.replace(key, own))
       return true
     }
     const { copy: first } = await this.#onFirst(key, put)
