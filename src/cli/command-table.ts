@@ -50,6 +50,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: 'repo', summary: 'the repository itself: how large, how sound, copied, rebuilt' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },
+  { name: 'repo', summary: 'the places where the repository is kept' },
 ]
 
 export const commands: readonly CommandDeclaration[] = [
@@ -160,7 +161,10 @@ export const commands: readonly CommandDeclaration[] = [
       { command: 'retake verify 20261122T090411Z-1f2e3d4c', note: 'one backup' },
     ],
     arguments: [{ name: 'backup', description: 'the id of a backup (default: all, and the WAL)' }],
-    options: [{ flags: '--deep', description: 'read and check every byte' }],
+    options: [
+      { flags: '--deep', description: 'read and check every byte' },
+      { flags: '--copy <name>', description: 'which copy of a repository with mirrors (default: the primary)' },
+    ],
   },
   {
     path: ['prune'],
@@ -314,6 +318,67 @@ export const commands: readonly CommandDeclaration[] = [
       { command: 'retake status', note: 'for people' },
       { command: 'retake status --json', note: 'for machines' },
       { command: 'retake status || echo "look at the backups"', note: 'in a script' },
+    ],
+  },
+  {
+    path: ['repo', 'mirrors'],
+    summary: 'list the copies of the repository, who is primary, and how far each is behind',
+    details: 'Exit status 40 when a copy is not current. The copies are configured as `mirrors`.',
+    examples: [
+      { command: 'retake repo mirrors', note: 'state and lag of each copy, in objects, bytes and seconds' },
+      { command: "retake repo mirrors --json | jq '.copies[] | {name, state, lag}'", note: 'for machines' },
+      { command: 'retake repo mirrors --forget north', note: 'give a copy up: deletions do not wait for it any more' },
+    ],
+    options: [{ flags: '--forget <name>', description: 'give this copy up; what is stored there stays' }],
+  },
+  {
+    path: ['repo', 'sync'],
+    summary: 'bring copies that are behind up to date; they then hold everything again',
+    details:
+      'What either copy lacks is copied to the other; nothing is deleted because it is missing elsewhere. `retake wal receive` does the same by itself.',
+    examples: [
+      { command: 'retake repo sync', note: 'once' },
+      { command: 'retake repo sync --follow', note: 'run this as a service where no receiver runs' },
+      { command: 'retake repo sync --set-up', note: 'also begin mirrors whose place is still empty' },
+    ],
+    options: [
+      { flags: '--follow', description: 'go on until stopped (Ctrl-C or SIGTERM)' },
+      { flags: '--copy <name>', description: 'only this copy' },
+      { flags: '--set-up', description: 'begin copies whose place is still empty' },
+      { flags: '--full', description: 'compare the beginning of every object, not only of what can differ' },
+    ],
+  },
+  {
+    path: ['repo', 'heal'],
+    summary: 'replace what is damaged or missing in one copy from another in which it is whole',
+    details: 'Damaged bytes are kept below copies/damaged/. Exit status 30 when something is damaged in every copy.',
+    examples: [
+      { command: 'retake repo heal', note: 'what a quick verification of each copy finds' },
+      { command: 'retake repo heal --deep', note: 'read every byte of every copy' },
+      { command: 'retake repo heal --copy north --dry-run', note: 'say what would be done to one copy' },
+    ],
+    options: [
+      { flags: '--copy <name>', description: 'only this copy' },
+      { flags: '--deep', description: 'look for damage in every byte' },
+      { flags: '--dry-run', description: 'say what would be done, and do nothing' },
+    ],
+  },
+  {
+    path: ['repo', 'primary'],
+    summary: 'make a copy the primary one',
+    details: 'A copy that is behind catches up first. Running it again is harmless; running processes follow.',
+    examples: [
+      { command: 'retake repo primary north', note: 'switch; `retake repo primary origin` switches back' },
+      { command: 'retake repo primary north --dry-run', note: 'say whether it would change anything' },
+      {
+        command: 'retake repo primary north --even-if-behind',
+        note: 'the place of the others is lost: go on with what this copy holds',
+      },
+    ],
+    arguments: [{ name: 'name', description: 'the copy, as in `retake repo mirrors`', required: true }],
+    options: [
+      { flags: '--even-if-behind', description: 'although copies that hold more cannot be reached' },
+      { flags: '--dry-run', description: 'say what would be done, and do nothing' },
     ],
   },
   {

@@ -5,6 +5,7 @@ import { keepLocked } from '../repository/keep-locked.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { backUp as backUpCluster } from '../sources/physical/backup.ts'
 import { ensureWal } from '../sources/physical/ensure-wal.ts'
+import { assertMirrorsConfigured } from './mirrors/keep-copies.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from './operation.ts'
 import { readWindow } from './window.ts'
@@ -55,6 +56,7 @@ export function backUp(retake: Retake, options: BackUpOptions = {}): Operation<B
 // The public functions of this package are `subject, options`; this one also carries what every operation has.
 async function runBackUp(retake: Retake, options: BackUpOptions, context: OperationContext): Promise<BackupReport> {
   const begunMs = retake.clock.monotonicMs()
+  await assertMirrorsConfigured(retake)
   const common = {
     cluster: await retake.cluster(),
     target: retake.target(),

@@ -7,6 +7,18 @@
 export type ValueRule =
   | { readonly kind: 'text'; readonly pattern?: RegExp; readonly patternText?: string }
   | { readonly kind: 'number'; readonly integer?: true; readonly min?: number; readonly max?: number }
+  | { readonly kind: 'mirrors' }
+
+/** One more place where the whole repository is kept. */
+export interface MirrorConfig {
+  /** 1 to 32 letters, digits, dashes or underscores; stands in the records of all copies. */
+  readonly name: string
+  readonly url: string
+  /** Where it is, such as a region; copies of different places count for 3-2-1. */
+  readonly place?: string | undefined
+  /** Whether a disaster at the server spares it. Default: a bucket is, a directory is not. */
+  readonly offsite?: boolean | undefined
+}
 
 export interface OptionDeclaration {
   /** Name in the configuration file is the key of the table. */
@@ -38,6 +50,32 @@ export const configOptions = declare({
     env: 'RETAKE_REPO',
     flag: '--repo <url>',
     example: '/var/lib/retake',
+    value: { kind: 'text' },
+  },
+  mirrors: {
+    description:
+      'Further places that hold the whole repository: a list of `name`, `url`, `place` (such as a region) and `offsite` (true or false). As a variable: `NAME=URL`, then `;place=…` and `;offsite=yes` where wanted, several with blanks between. Set them up with `retake repo sync --set-up`.',
+    env: 'RETAKE_MIRRORS',
+    example: 'north=s3://retake-north/main?region=eu-north-1;place=eu-north-1',
+    value: { kind: 'mirrors' },
+  },
+  mirrorSync: {
+    description:
+      'When a write counts as done, an acknowledgement of WAL included: `available`: every copy that can be reached has it; `quorum`: more than half of all; `all`: every one; `primary`: the primary alone, the others follow. What each means for the RPO is in docs/design/mirrors.md.',
+    env: 'RETAKE_MIRROR_SYNC',
+    flag: '--mirror-sync <rule>',
+    defaultText: 'available',
+    example: 'available',
+    value: {
+      kind: 'text',
+      pattern: /^(available|quorum|all|primary)$/,
+      patternText: 'available, quorum, all or primary',
+    },
+  },
+  place: {
+    description: 'Where `repo` is, such as a region; for 3-2-1.',
+    env: 'RETAKE_PLACE',
+    example: 'eu-central-1',
     value: { kind: 'text' },
   },
   cluster: {
@@ -187,10 +225,11 @@ export const configOptions = declare({
 export type ConfigOptionName = keyof typeof configOptions
 
 type Declared = typeof configOptions
+type ValueOf<Kind> = Kind extends 'text' ? string : Kind extends 'number' ? number : readonly MirrorConfig[]
 
 /** What a configuration file, the environment and the flags come to; an option that nobody set is absent. */
 export type Config = {
-  readonly [K in ConfigOptionName]?: (Declared[K]['value']['kind'] extends 'text' ? string : number) | undefined
+  readonly [K in ConfigOptionName]?: ValueOf<Declared[K]['value']['kind']> | undefined
 }
 
 export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDeclaration])[] {
@@ -198,6 +237,8 @@ export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDec
 }
 
 export const DEFAULT_CLUSTER = 'main'
+/** What the copy is called that `repo` names. */
+export const ORIGIN = 'origin'
 export const DEFAULT_BACKUP_MAX_AGE_HOURS = 26
 export const DEFAULT_RPO_TARGET_SECONDS = 60
 export const DEFAULT_PRUNE_GRACE_HOURS = 24

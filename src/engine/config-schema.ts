@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { type Config, type ConfigOptionName, optionEntries, type ValueRule } from './config-options.ts'
+import { MAX_COPIES } from '../storage/mirrored/shared-view.ts'
+import { type Config, type ConfigOptionName, ORIGIN, optionEntries, type ValueRule } from './config-options.ts'
 
 /** The schema of a configuration file: every option that may stand in one, and nothing else. */
 export function configFileSchema(): z.ZodObject {
@@ -29,7 +30,45 @@ export function renderConfigSchema(): string {
   return `${JSON.stringify({ title: 'Retake configuration', ...schema }, undefined, 2)}\n`
 }
 
+const mirrorSchema = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/, {
+    error: 'a mirror\'s name is 1 to 32 letters, digits, "-" or "_"',
+  }),
+  url: z.string().min(1),
+  place: z.string().min(1).optional(),
+  offsite: z.boolean().optional(),
+})
+
+const mirrorsSchema = z
+  .preprocess((value) => (typeof value === 'string' ? parseMirrors(value) : value), z.array(mirrorSchema))
+  .refine((mirrors) => mirrors.length < MAX_COPIES, `at most ${MAX_COPIES - 1} mirrors`)
+  .refine(
+    (mirrors) => new Set([ORIGIN, ...mirrors.map(({ name }) => name)]).size === mirrors.length + 1,
+    `each mirror has a name of its own, and none is "${ORIGIN}", which is what \`repo\` names`,
+  )
+
+/** `NAME=URL;place=EU;offsite=yes`, several with blanks between. */
+function parseMirrors(text: string): unknown[] {
+  return text
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((one) => {
+      const [head = '', ...attributes] = one.split(';')
+      const at = head.indexOf('=')
+      const named = Object.fromEntries(attributes.map((attribute) => attribute.split('=', 2)))
+      const { offsite, ...rest } = named as { offsite?: string }
+      const flag = offsite === 'yes' ? true : offsite === 'no' ? false : offsite
+      return {
+        name: head.slice(0, Math.max(0, at)),
+        url: head.slice(at + 1),
+        ...rest,
+        ...(flag === undefined ? {} : { offsite: flag }),
+      }
+    })
+}
+
 function schemaOf(rule: ValueRule): z.ZodType {
+  if (rule.kind === 'mirrors') return mirrorsSchema
   if (rule.kind === 'text') {
     const text = z.string().min(1)
     return rule.pattern ? text.regex(rule.pattern, { error: rule.patternText ?? 'not in the expected form' }) : text

@@ -6,8 +6,13 @@ import { type Logger, silentLogger } from '../base/progress.ts'
 import { type ConnectionTarget, resolveConnection } from '../postgres/connection/config.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import type { KeyMaterial } from '../repository/keys/key-material.ts'
+import { REFERRING_KEYS } from '../repository/layout.ts'
 import { openRepository, type Repository } from '../repository/repository.ts'
-import { type Config, DEFAULT_CLUSTER } from './config-options.ts'
+import { createSharedView } from '../storage/mirrored/shared-view.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import { openStore } from '../storage/open.ts'
+import { type CopyPlace, DEFAULT_TIME_LIMITS, type MirroredAddress, mirrorSyncs } from '../storage/store-address.ts'
+import { type Config, DEFAULT_CLUSTER, ORIGIN } from './config-options.ts'
 import { loadKey } from './key-source.ts'
 
 /** Everything {@link openRetake} takes: the options of the configuration, and what a program has that a file has not. */
@@ -63,9 +68,8 @@ export interface Retake extends RetakeSettings, AsyncDisposable {
  */
 export async function openRetake(options: RetakeOptions): Promise<Retake> {
   const settings = retakeSettings(options)
-  const repository = await openRepository(repositoryUrl(settings), await keyOf(options, settings), {
-    clock: settings.clock,
-  })
+  const key = await keyOf(options, settings)
+  const repository = await openRepository(await openPlaces(settings), key, { clock: settings.clock })
   return assembleRetake(settings, repository)
 }
 
@@ -90,7 +94,36 @@ export function repositoryUrl({ config, directory }: RetakeSettings): string {
       hint: 'Give --repo DIRECTORY or --repo s3://BUCKET/PREFIX, set RETAKE_REPO, or write "repo: …" into retake.config.yaml.',
     })
   }
-  return /^[a-z][a-z0-9+.-]*:/i.test(config.repo) ? config.repo : resolve(directory, config.repo)
+  return absoluteUrl(config.repo, directory)
+}
+
+/** The configured repository: its URL, or all its places as one store. */
+export async function openPlaces(settings: RetakeSettings): Promise<string | ObjectStore> {
+  const copies = copyPlaces(settings)
+  if (copies.length === 1) return repositoryUrl(settings)
+  const { logger, config } = settings
+  const mirrorSync = mirrorSyncs.find((rule) => rule === config.mirrorSync) ?? 'available'
+  const address: MirroredAddress = {
+    copies,
+    mirrorSync,
+    referring: REFERRING_KEYS,
+    limits: DEFAULT_TIME_LIMITS,
+    shared: createSharedView(),
+  }
+  return await openStore(address, { onCopyEvent: ({ message, copy }) => logger.warn(message, { copy }) })
+}
+
+/** Where the repository is kept: what `repo` names, then its mirrors. */
+export function copyPlaces(settings: RetakeSettings): CopyPlace[] {
+  const { mirrors = [] } = settings.config
+  return [
+    { name: ORIGIN, url: repositoryUrl(settings) },
+    ...mirrors.map(({ name, url }) => ({ name, url: absoluteUrl(url, settings.directory) })),
+  ]
+}
+
+function absoluteUrl(url: string, directory: string): string {
+  return /^[a-z][a-z0-9+.-]*:/i.test(url) ? url : resolve(directory, url)
 }
 
 export async function keyOf(options: RetakeOptions, settings: RetakeSettings): Promise<KeyMaterial> {

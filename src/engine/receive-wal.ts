@@ -1,5 +1,7 @@
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { receiveWal as receiveClusterWal, type WalGoal } from '../sources/physical/receiver.ts'
+import { followMirrors } from './mirrors/follow.ts'
+import { assertMirrorsConfigured } from './mirrors/keep-copies.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationOptions, startOperation } from './operation.ts'
 
@@ -28,7 +30,9 @@ export interface ReceiveReport {
  */
 export function receiveWal(retake: Retake, options: ReceiveWalOptions = {}): Operation<ReceiveReport> {
   return startOperation(async (context) => {
+    await assertMirrorsConfigured(retake)
     const cluster = await retake.cluster()
+    await using _replication = replicate(retake)
     const until: WalGoal | undefined = options.until
     const received = await receiveClusterWal({
       ...context,
@@ -42,4 +46,16 @@ export function receiveWal(retake: Retake, options: ReceiveWalOptions = {}): Ope
     })
     return { timeline: received.timeline, flushLsn: formatLsn(received.flushLsn) }
   }, options)
+}
+
+/** Copies that are behind catch up beside the reception, which runs for as long as there is something to protect. */
+function replicate(retake: Retake): AsyncDisposable {
+  const stop = new AbortController()
+  const following = followMirrors(retake, { signal: stop.signal })
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await following
+    },
+  }
 }

@@ -6,6 +6,7 @@ import { dropVerified, putVerified } from '../repository/verified.ts'
 import type { VerifyFinding, VerifyReport } from '../repository/verify/findings.ts'
 import { verifyRepository } from '../repository/verify.ts'
 import { type DamagedWal, damageConsequences, type LostMoments } from './damage-consequences.ts'
+import { retakeAtCopy } from './mirrors/keep-copies.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationOptions, startOperation } from './operation.ts'
 import { readHoldings } from './window.ts'
@@ -15,6 +16,8 @@ export interface VerifyOptions extends OperationOptions {
   readonly deep?: boolean | undefined
   /** One backup of the configured cluster. Default: the whole repository. */
   readonly backupId?: string | undefined
+  /** Which copy of a repository that has mirrors. Default: the primary. */
+  readonly copy?: string | undefined
 }
 
 export interface ClusterDamage {
@@ -40,14 +43,15 @@ export interface VerifyResult extends VerifyReport {
  * ```
  * @throws RetakeError by its `result`, when there can be no result: `aborted`, `storage.failed`, `cluster.missing`, `backup.missing`
  */
-export function verify(retake: Retake, options: VerifyOptions = {}): Operation<VerifyResult> {
+export function verify(whole: Retake, options: VerifyOptions = {}): Operation<VerifyResult> {
   return startOperation(async (context) => {
     const { deep, backupId } = options
+    const retake = retakeAtCopy(whole, options.copy)
     await using readers = new AsyncDisposableStack()
-    const names = backupId === undefined ? await retake.repository.listClusters() : [retake.clusterName]
+    const names = backupId === undefined ? await whole.repository.listClusters() : [retake.clusterName]
     for (const name of names) {
-      const cluster = await openIfWhole(retake, name)
-      if (cluster) readers.use(await registerReader(cluster, { ...retake, holder: 'retake verify' }))
+      const cluster = await openIfWhole(whole, name)
+      if (cluster) readers.use(await registerReader(cluster, { ...whole, holder: 'retake verify' }))
     }
     const report = await verifyRepository({
       ...context,

@@ -1,6 +1,7 @@
 import { type VerifyResult, verify } from '../../engine/verify.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatBytes, renderFields } from '../format.ts'
+import { optionText } from '../options.ts'
 import type { Terminal } from '../terminal.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
@@ -12,6 +13,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     onProgress: terminal.onProgress,
     deep: options.deep === true,
     backupId,
+    copy: optionText(options.copy),
   }).result
   return { data: result, text: render(result, terminal), problem: result.ok ? undefined : 'verify.damaged' }
 }

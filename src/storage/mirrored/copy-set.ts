@@ -5,27 +5,18 @@
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { MirrorSync } from '../store-address.ts'
-import type { Copy } from './copy.ts'
-import { isFailureOfPlace } from './copy.ts'
+import { type Copy, isFailureOfPlace } from './copy.ts'
+import { fenced, lostItself, notConfigured } from './copy-errors.ts'
 import {
   type CopyRecord,
   createRecord,
   IDENTITY_KEY,
   newestOf,
   readNewestGeneration,
-  readNewestRecord,
   type StoredRecord,
 } from './copy-record.ts'
+import { type LookedAt, look, type PlaceState, recordsOf, resting, withoutForeign } from './look-at-place.ts'
 import type { CopyMask, SharedView, View } from './shared-view.ts'
-
-/** What is seen of one place when it is looked at. */
-export type PlaceState =
-  | { readonly state: 'present'; readonly record: StoredRecord | undefined }
-  /** No `retake.json`: new, or not what it was. */
-  | { readonly state: 'empty' }
-  /** Another repository. */
-  | { readonly state: 'foreign' }
-  | { readonly state: 'unreachable'; readonly error: RetakeError }
 
 export interface CopyEvent {
   readonly kind: 'dropped' | 'stale-read' | 'suspected'
@@ -79,6 +70,12 @@ export class CopySet {
   /** Copies that hold everything, the primary first. */
   current(): Copy[] {
     return this.#inOrder(this.view().current)
+  }
+
+  /** Copies that are about to hold everything. */
+  joining(): Copy[] {
+    const { joining } = this.view()
+    return this.copies.filter(({ bit }) => joining & bit)
   }
 
   /** Where a write goes, the primary first. @throws RetakeError `storage.failed` when that is not enough */
@@ -208,6 +205,7 @@ export class CopySet {
   assertEnough(): void {
     const unknown = this.record.members.filter((name) => !this.copies.some((copy) => copy.name === name))
     if (unknown.length > 0) throw notConfigured(unknown)
+    if (this.view().isFenced) throw fenced()
     const count = this.current().length
     const total = this.copies.length
     const needed = this.mirrorSync === 'all' ? total : this.mirrorSync === 'quorum' ? Math.floor(total / 2) + 1 : 1
@@ -329,74 +327,4 @@ export class CopySet {
 /** A copy that is stale shall know it, if it can be told; one that was emptied shall stay empty. */
 async function tellOther(store: ObjectStore, record: CopyRecord): Promise<void> {
   if (await store.head(IDENTITY_KEY)) await createRecord(store, record)
-}
-
-type LookedAt =
-  | PlaceState
-  | { readonly state: 'identified'; readonly id: string; readonly record: StoredRecord | undefined }
-
-function recordsOf(states: readonly LookedAt[]): StoredRecord[] {
-  return states.flatMap((state) => ('record' in state && state.record ? [state.record] : []))
-}
-
-async function look(copy: Copy): Promise<LookedAt> {
-  try {
-    return await copy.ask(async (store) => {
-      const identity = await store.get(IDENTITY_KEY)
-      if (identity === undefined) return { state: 'empty' }
-      return { state: 'identified', id: idOf(identity), record: await readNewestRecord(store) }
-    })
-  } catch (error) {
-    if (!isFailureOfPlace(error) && !isRetakeError(error)) throw error
-    if (isRetakeError(error, 'repo.missing')) return { state: 'unreachable', error }
-    return { state: 'unreachable', error: error as RetakeError }
-  }
-}
-
-/** The repository of the first place that can be read is the one; a damaged identity contradicts nothing. */
-function withoutForeign(states: readonly LookedAt[]): PlaceState[] {
-  const known = states.find((state) => state.state === 'identified' && state.id !== '')
-  const id = known?.state === 'identified' ? known.id : ''
-  return states.map((state) => {
-    if (state.state !== 'identified') return state
-    const isForeign = state.id !== '' && state.id !== id
-    return isForeign ? { state: 'foreign' } : { state: 'present', record: state.record }
-  })
-}
-
-function idOf(identity: Uint8Array): string {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(identity).toString('utf8'))
-    const id = (value as { repositoryId?: unknown } | null)?.repositoryId
-    return typeof id === 'string' ? id : ''
-  } catch {
-    return ''
-  }
-}
-
-function resting(copy: Copy): LookedAt {
-  const error = new RetakeError(
-    'storage.failed',
-    `The copy "${copy.name}" failed a moment ago and is left alone for a while.`,
-  )
-  return { state: 'unreachable', error }
-}
-
-function notConfigured(names: readonly string[]): RetakeError {
-  return new RetakeError(
-    'config.invalid',
-    `The repository has a copy that is not configured here: ${names.join(', ')}. It would miss what is written.`,
-    {
-      hint: 'Add it to `mirrors` in the configuration, or give it up: retake repo mirrors --forget NAME',
-      details: { copies: names },
-    },
-  )
-}
-
-function lostItself(copy: Copy): RetakeError {
-  return new RetakeError(
-    'storage.failed',
-    `The place of the copy "${copy.name}" (${copy.url}) does not hold the repository any more.`,
-    { hint: 'Check whether its file system is mounted, or its bucket is the right one.', details: { copy: copy.name } },
-  )
 }

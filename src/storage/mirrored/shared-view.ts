@@ -12,7 +12,9 @@ const DROPPED = 5
 /** What the adopted record says, whatever could be confirmed. */
 const RECORDED = 6
 const EPOCH_SECONDS = 7
-const PER_COPY = 8
+/** Set when the copies that count have nothing in common with those that counted before. */
+const FENCED = 8
+const PER_COPY = 9
 
 export const MAX_COPIES = 16
 const FIRST_PAUSE_SECONDS = 5
@@ -29,6 +31,8 @@ export interface View {
   readonly joining: CopyMask
   /** `current` as the record says it. */
   readonly recorded: CopyMask
+  /** What this process has seen is held by none of the copies that count now: it must not write any more (M1). */
+  readonly isFenced?: boolean
 }
 
 export function createSharedView(): SharedArrayBuffer {
@@ -60,6 +64,7 @@ export class SharedView {
         current: this.#read(CURRENT) & ~dropped,
         joining: this.#read(JOINING) & ~dropped,
         recorded: this.#read(RECORDED),
+        isFenced: this.#read(FENCED) !== 0,
       }
     })
   }
@@ -75,6 +80,8 @@ export class SharedView {
         this.#write(JOINING, this.#read(JOINING) | view.joining)
         return
       }
+      const before = this.#read(RECORDED)
+      if (known >= 0 && before !== 0 && (before & view.recorded) === 0) this.#write(FENCED, 1)
       this.#write(GENERATION, view.generation)
       this.#write(PRIMARY, view.primary)
       this.#write(CURRENT, view.current)
