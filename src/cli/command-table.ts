@@ -47,10 +47,9 @@ const restoreOptions: readonly CommandOption[] = [
 export const commandGroups: readonly CommandGroup[] = [
   { name: 'wal', summary: 'receive and fetch the write-ahead log' },
   { name: 'restore', summary: 'bring a cluster back: plan, then apply' },
-  { name: 'repo', summary: 'the repository itself: how large, how sound, copied, rebuilt' },
+  { name: 'repo', summary: 'the repository itself: its size, its soundness, the places where it is kept' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },
-  { name: 'repo', summary: 'the places where the repository is kept' },
 ]
 
 export const commands: readonly CommandDeclaration[] = [
