@@ -6,7 +6,8 @@ import type { StoreAddress } from './store-address.ts'
  *
  * - **Atomic**: a reader sees a whole object or none. Nothing is visible before `create`, `commit` or `replace` resolves.
  * - **Durable**: when one of them resolves, the object survives a power failure. On a directory: file and directory are fsynced.
- * - **Immutable**: `create` and `commit` never overwrite; only `replace` does, and it is used for leases and the WAL position alone.
+ * - **Immutable**: `create` and `commit` never overwrite; only `replace` does, and it is used alone for leases, readers, the WAL
+ *   position and notes of verification.
  * - **Read after write**: what resolved is seen by every later `get`, `head` and `list`, in byte order of keys.
  *
  * Keys are relative, `/`-separated, of the characters `A-Z a-z 0-9 . _ -`; no segment is empty, `.` or `..`, and the first does
