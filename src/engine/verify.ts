@@ -1,7 +1,5 @@
 /** Verification joined with the catalog: not only what is damaged, but which backups and moments that costs. */
 import { isRetakeError, toRetakeError } from '../base/errors.ts'
-import type { ClusterRepository } from '../repository/cluster.ts'
-import { registerReader } from '../repository/readers.ts'
 import { dropVerified, putVerified } from '../repository/verified.ts'
 import type { VerifyFinding, VerifyReport } from '../repository/verify/findings.ts'
 import { verifyRepository } from '../repository/verify.ts'
@@ -9,6 +7,7 @@ import { type DamagedWal, damageConsequences, type LostMoments } from './damage-
 import { retakeAtCopy } from './mirrors/keep-copies.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationOptions, startOperation } from './operation.ts'
+import { registerReaders } from './readers.ts'
 import { readHoldings } from './window.ts'
 
 export interface VerifyOptions extends OperationOptions {
@@ -47,12 +46,8 @@ export function verify(whole: Retake, options: VerifyOptions = {}): Operation<Ve
   return startOperation(async (context) => {
     const { deep, backupId } = options
     const retake = retakeAtCopy(whole, options.copy)
-    await using readers = new AsyncDisposableStack()
-    const names = backupId === undefined ? await whole.repository.listClusters() : [retake.clusterName]
-    for (const name of names) {
-      const cluster = await openIfWhole(whole, name)
-      if (cluster) readers.use(await registerReader(cluster, { ...whole, holder: 'retake verify' }))
-    }
+    const clusters = backupId === undefined ? await whole.repository.listClusters() : [retake.clusterName]
+    await using _readers = await registerReaders(whole, { clusters, holder: 'retake verify' })
     const report = await verifyRepository({
       ...context,
       repository: retake.repository,
@@ -69,16 +64,6 @@ export function verify(whole: Retake, options: VerifyOptions = {}): Operation<Ve
     const lost = damage.filter(({ lostBackups, lostMoments }) => lostBackups.length > 0 || lostMoments.length > 0)
     return { ...report, lostBackups: lost.flatMap(({ lostBackups }) => lostBackups), damage: lost }
   }, options)
-}
-
-/** A cluster that cannot be opened is in the report; it has nothing that could be read. */
-async function openIfWhole(retake: Retake, name: string): Promise<ClusterRepository | undefined> {
-  try {
-    return await retake.repository.openCluster(name)
-  } catch (error) {
-    if (isRetakeError(error, 'repo.damaged') || isRetakeError(error, 'cluster.missing')) return undefined
-    throw error
-  }
 }
 
 /**

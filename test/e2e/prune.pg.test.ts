@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isRetakeError } from '../../src/base/errors.ts'
 import { Random } from '../../src/demo/cinetrack/random.ts'
 import { compareDigests, type DatabaseDigest, digestDatabase } from '../../src/demo/content-digest.ts'
 import { assembleRetake, retakeSettings } from '../../src/engine/open.ts'
 import { prune } from '../../src/engine/prune.ts'
+import { applyRestore, planRestore } from '../../src/engine/restore.ts'
 import { holdBackup } from '../../src/engine/retention.ts'
 import { assertNothingLeft } from '../../src/engine/testing/prune-stage.ts'
 import { readWindow } from '../../src/engine/window.ts'
@@ -45,7 +47,18 @@ test('survivors of pruning restore exactly, and what is stored is what is referr
   const copy = { url: join(protection.temp.path, 'before'), key: protection.key }
   cpSync(protection.url, copy.url, { recursive: true })
   const policy = { days: 0, count: 2 }
-  const report = await prune(retake, { policy, graceHours: 0 }).result
+  const [gone] = backups.filter(({ backupId }) => backupId !== held.backupId)
+  assert.ok(gone)
+  const to = join(protection.temp.path, 'too-late')
+  const plan = await planRestore(retake, { at: `lsn:${gone.stopLsn}`, backupId: gone.backupId, to, start: false })
+  const report = await prune(retake, { policy }).result
+  // Given up and still there: whoever begins now is told so; nothing of it is deleted before its time.
+  await assert.rejects(
+    applyRestore(retake, plan).result,
+    (error) => isRetakeError(error, 'plan.stale') && /given up/.test(error.message),
+  )
+  assert.equal(report.deleted.objects, 0)
+  const { deleted } = await prune(retake, { policy, graceHours: 0 }).result
   // WAL that is received meanwhile stays, and the receiver goes on.
   await server.query("insert into log values (0, 'after pruning')")
   await waitArchived(server)
@@ -57,7 +70,7 @@ test('survivors of pruning restore exactly, and what is stored is what is referr
     kept,
   )
   assert.equal(report.givenUp.backups.length, BACKUPS - 3)
-  assert.ok(report.givenUp.segments > 0 && report.deleted.objects > 0)
+  assert.ok(report.givenUp.segments > 0 && deleted.objects > 0)
   const deep = await verifyRepository({ repository: protection.repository, depth: 'deep' })
   assert.deepEqual(deep.findings, [])
   await assertNothingLeft(retake)

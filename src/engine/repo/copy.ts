@@ -2,6 +2,7 @@ import { type CopyReport, copyRepository as copyObjects } from '../../repository
 import { openStore } from '../../storage/open.ts'
 import type { Retake } from '../open.ts'
 import { type Operation, type OperationOptions, startOperation } from '../operation.ts'
+import { registerReaders } from '../readers.ts'
 
 export interface CopyRepositoryOptions extends OperationOptions {
   /** The place of the copy: empty, or with an earlier copy. */
@@ -24,6 +25,8 @@ export interface CopyRepositoryOptions extends OperationOptions {
 export function copyRepository(retake: Retake, options: CopyRepositoryOptions): Operation<CopyReport> {
   return startOperation(async (context) => {
     const { to, cluster, dryRun } = options
+    const clusters = cluster === undefined ? await retake.repository.listClusters() : [cluster]
+    await using _readers = await registerReaders(retake, { clusters, holder: 'retake repo copy' })
     await using store = await openStore(to, { create: true })
     return await copyObjects(retake.repository, store, { ...context, cluster, dryRun })
   }, options)

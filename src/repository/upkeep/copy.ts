@@ -108,6 +108,9 @@ interface CopyItem extends ObjectInfo {
   readonly grows: boolean
 }
 
+/** What is replaced or about processes: of no use elsewhere. A copy is verified by itself. */
+const passing: ReadonlySet<string> = new Set(['leases', 'readers', 'verified'])
+
 /** In the order in which they are copied. */
 async function listObjects(from: Repository, clusters: readonly string[], options: CopyOptions): Promise<CopyItem[]> {
   const items = new Map<string, CopyItem>()
@@ -121,7 +124,7 @@ async function listObjects(from: Repository, clusters: readonly string[], option
     for await (const object of from.store.list(clusterPrefix(name))) {
       const { key } = object
       const wal = parseWalKey(name, key)
-      if (key.startsWith(`${clusterPrefix(name)}leases/`) || wal?.type === 'position' || wal?.type === 'tail') continue
+      if (passing.has(key.split('/')[2] ?? '') || wal?.type === 'position' || wal?.type === 'tail') continue
       items.set(key, { ...object, grows: false })
     }
   }
