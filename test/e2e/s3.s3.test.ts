@@ -38,12 +38,19 @@ async function protectAndLose(temp: TempDirectory, repo: string): Promise<Lost> 
     RETAKE_WORKERS: '2',
   }
   await run(['init', '--new-key', temp.join('key'), '--recovery-kit', temp.join('kit.txt')], env)
-  const receiver = startCli(['wal', 'receive'], { env })
+  let receiver = startCli(['wal', 'receive'], { env })
   try {
     await waitStreaming(server)
-    await server.query('create table t as select g, md5(g::text) as word from generate_series(1, 200000) g')
+    await server.query('create table t as select g, md5(g::text) as word from generate_series(1, 50000) g')
     await run(['backup'], env)
     await server.query('delete from t where g % 3 = 0')
+    await waitArchived(server)
+    // A killed receiver leaves parts in the bucket, which the next one takes up.
+    receiver.kill()
+    await receiver.ended
+    await server.query('delete from t where g % 5 = 0')
+    receiver = startCli(['wal', 'receive'], { env })
+    await waitStreaming(server)
     await server.query(`select pg_switch_wal()`)
     await server.query('create table last_words as select md5(g::text) as word from generate_series(1, 1000) g')
     const content = await digestDatabase(server)

@@ -4,12 +4,20 @@
  * in buckets that keep versions.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, request as send } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 
 export interface SeenRequest {
   readonly method: string
   /** Path and query, as it was asked for. */
   readonly target: string
+  readonly headers: IncomingMessage['headers']
+}
+
+export interface FrontOptions {
+  readonly conditional?: boolean | undefined
+  /** PEM; the proxy then speaks TLS. */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined
 }
 
 export interface Fault {
@@ -59,11 +67,8 @@ interface Answer {
   readonly body: Buffer
 }
 
-export async function startS3Front(
-  upstream: string,
-  options: { readonly conditional?: boolean | undefined } = {},
-): Promise<S3Front> {
-  const front = new Front(new URL(upstream), options.conditional ?? false)
+export async function startS3Front(upstream: string, options: FrontOptions = {}): Promise<S3Front> {
+  const front = new Front(new URL(upstream), options)
   await front.listen()
   return front
 }
@@ -82,12 +87,16 @@ class Front implements S3Front {
   #writing: Promise<unknown> = Promise.resolve()
   endpoint = ''
 
-  constructor(upstream: URL, conditional: boolean) {
+  readonly #scheme: 'http' | 'https'
+
+  constructor(upstream: URL, options: FrontOptions) {
     this.#upstream = upstream
-    this.#conditional = conditional
-    this.#server = createServer((request, response) => {
+    this.#conditional = options.conditional ?? false
+    this.#scheme = options.tls ? 'https' : 'http'
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       this.#handle(request, response).catch(() => response.destroy())
-    })
+    }
+    this.#server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener)
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
@@ -96,7 +105,7 @@ class Front implements S3Front {
 
   async listen(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    this.endpoint = `http://127.0.0.1:${(this.#server.address() as { port: number }).port}`
+    this.endpoint = `${this.#scheme}://127.0.0.1:${(this.#server.address() as { port: number }).port}`
   }
 
   plan(fault: Fault): void {
@@ -118,7 +127,7 @@ class Front implements S3Front {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const seen = { method: request.method ?? '', target: request.url ?? '' }
+    const seen = { method: request.method ?? '', target: request.url ?? '', headers: request.headers }
     this.requests.push(seen)
     const fault = this.#take(seen)
     const body = await collect(request)
@@ -148,7 +157,10 @@ class Front implements S3Front {
       case 'rewritten':
         return reply(response, rewritten(await this.#forward(request, body), fault.how))
       case 'old-answer':
-        return reply(response, this.#answers.get(keyOf(seen)) ?? (await this.#forward(request, body)))
+        return reply(
+          response,
+          this.#answers.get(keyOf(seen.method, seen.target)) ?? (await this.#forward(request, body)),
+        )
     }
   }
 
@@ -184,7 +196,7 @@ class Front implements S3Front {
   }
 
   #remember(request: IncomingMessage, answer: Answer): Answer {
-    const key = keyOf({ method: request.method ?? '', target: request.url ?? '' })
+    const key = keyOf(request.method ?? '', request.url ?? '')
     if (request.method === 'GET' && !this.#answers.has(key)) this.#answers.set(key, answer)
     return answer
   }
@@ -241,6 +253,6 @@ function errorAnswer({ status, code }: { readonly status: number; readonly code:
   return { status, headers: { 'content-type': 'application/xml', 'content-length': String(body.length) }, body }
 }
 
-function keyOf({ method, target }: SeenRequest): string {
+function keyOf(method: string, target: string): string {
   return `${method} ${target}`
 }

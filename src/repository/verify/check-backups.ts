@@ -194,7 +194,12 @@ export async function checkRuns(context: VerifyContext, cluster: ClusterReposito
           'warning',
         )
     } else if (done) {
-      if ((await newestRevision(cluster, backupId)) !== undefined) continue
+      const revision = await newestRevision(cluster, backupId)
+      if (revision !== undefined) {
+        const problem = 'it was not listed when this began, so it was not checked; run `retake verify` again'
+        missing(manifestKey(name, backupId, revision), problem, 'notice')
+        continue
+      }
       missing(manifestKey(name, backupId), 'it is missing, though the backup was completed', 'error')
       if (!begun) missing(runKey(name, backupId, 'begun'), 'it is missing, though the backup was completed', 'warning')
     } else {
