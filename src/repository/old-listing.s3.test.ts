@@ -4,11 +4,10 @@ import { describe, test } from 'node:test'
 import { makeBucket, s3Missing, s3Server } from '../../test/support/s3.ts'
 import { startS3Front } from '../../test/support/s3-front.ts'
 import { openStore } from '../storage/open.ts'
-import { PACKS_PREFIX } from './layout.ts'
 import { createExampleRepository } from './testing/example-repository.ts'
 import { verifyRepository } from './verify.ts'
 
-const PREFIXES = ['clusters/main/backups/', 'clusters/main/wal/', 'clusters/main/keys/', PACKS_PREFIX]
+const PREFIXES = ['clusters/main/backups/', 'clusters/main/wal/']
 
 describe('a storage that lies about what it holds', { skip: s3Missing }, () => {
   test('what an old listing hides is named, never passed over', async () => {
