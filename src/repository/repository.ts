@@ -5,7 +5,7 @@ import { RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'
 import { openStore } from '../storage/open.ts'
-import { whyUnsuitable } from '../storage/storage-probe.ts'
+import { assertSuitable } from '../storage/storage-probe.ts'
 import {
   type ClusterFacts,
   type ClusterRepository,
@@ -250,13 +250,6 @@ function damagedFile(reason: string): RetakeError {
       details: { object: REPOSITORY_KEY },
     },
   )
-}
-
-/** A storage that overwrites would let two processes destroy each other's data; that is found out before there is any. */
-async function assertSuitable(store: ObjectStore): Promise<void> {
-  const probe = await store.probe?.()
-  const error = probe && whyUnsuitable(probe, store.url)
-  if (error) throw error
 }
 
 /** Removes what a creation that was cut short has left; refuses when anything else is there. */

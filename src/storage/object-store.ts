@@ -79,8 +79,8 @@ export interface ObjectStore extends ObjectReader, AsyncDisposable {
   readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
   /** With {@link retain}: for how many days what is written stays locked. */
   readonly retainDays?: number | undefined
-  /** Where it depends on the place whether this contract holds: tries it, with objects that are gone afterwards. */
-  readonly probe?: () => Promise<StorageProbe>
+  /** Where it depends on the place whether this contract holds: tries it, with objects that are gone afterwards; else undefined. */
+  readonly probe?: () => Promise<StorageProbe | undefined>
 }
 
 /** Disposing an uncommitted writer removes what it wrote. After a failed write only disposal is possible. */

@@ -1,5 +1,6 @@
 /** What a storage was found to do when it was tried, and whether a repository is safe in it. */
 import { RetakeError } from '../base/errors.ts'
+import type { ObjectStore } from './object-store.ts'
 
 export interface StorageProbe {
   /** Of two writes to a new name, the second was refused. */
@@ -43,6 +44,16 @@ export function whyUnsuitable(probe: StorageProbe, url: string): RetakeError | u
     )
   }
   return undefined
+}
+
+/**
+ * Called before anything is put into a place that is new: what overwrites would let two processes destroy each other's data.
+ * @throws RetakeError `storage.unsupported`
+ */
+export async function assertSuitable(store: Pick<ObjectStore, 'url' | 'probe'>): Promise<void> {
+  const probe = await store.probe?.()
+  const error = probe && whyUnsuitable(probe, store.url)
+  if (error) throw error
 }
 
 function unsupported(sentence: string, hint: string): RetakeError {

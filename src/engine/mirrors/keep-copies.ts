@@ -8,6 +8,7 @@ import { storeOfCopy } from '../../storage/mirrored/copy-store.ts'
 import { MirroredStore } from '../../storage/mirrored/mirrored-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { openStore } from '../../storage/open.ts'
+import { assertSuitable } from '../../storage/storage-probe.ts'
 import { ORIGIN } from '../config-options.ts'
 import { nearest } from '../nearest.ts'
 import { assembleRetake, copyPlaces, type Retake } from '../open.ts'
@@ -33,7 +34,7 @@ export interface SyncMirrorsOptions extends OperationOptions {
 export function syncMirrors(retake: Retake, options: SyncMirrorsOptions = {}): Operation<readonly CopySync[]> {
   return startOperation(async (context) => {
     assertCopy(retake, options.copy)
-    if (options.setUp) await makeDirectories(retake, options.copy)
+    if (options.setUp) await preparePlaces(retake, options.copy)
     return await syncRepository({
       ...context,
       repository: retake.repository,
@@ -208,12 +209,12 @@ export async function assertMirrorsConfigured(retake: Retake): Promise<void> {
   )
 }
 
-/** A directory is made; a bucket must exist. */
-async function makeDirectories(retake: Retake, only: string | undefined): Promise<void> {
+/** A directory is made; a bucket must exist, and do what a repository needs. */
+async function preparePlaces(retake: Retake, only: string | undefined): Promise<void> {
   for (const { name, url } of copyPlaces(retake)) {
     if (name === ORIGIN || (only !== undefined && only !== name)) continue
-    if (/^s3:/i.test(url)) continue
-    await using _store = await openStore(url, { create: true })
+    await using store = await openStore(url, { create: true })
+    await assertSuitable(store)
   }
 }
 

@@ -1,5 +1,6 @@
 import { type CopyReport, copyRepository as copyObjects } from '../../repository/upkeep/copy.ts'
 import { openStore } from '../../storage/open.ts'
+import { assertSuitable } from '../../storage/storage-probe.ts'
 import type { Retake } from '../open.ts'
 import { type Operation, type OperationOptions, startOperation } from '../operation.ts'
 import { registerReaders } from '../readers.ts'
@@ -20,7 +21,8 @@ export interface CopyRepositoryOptions extends OperationOptions {
  * ```ts
  * const { copied } = await copyRepository(retake, { to: '/mnt/second/retake' }).result
  * ```
- * @throws RetakeError by its `result`: `repo.exists`, `repo.conflict`, `cluster.missing`, `storage.failed`, `storage.full`, `aborted`
+ * @throws RetakeError by its `result`: `repo.exists`, `repo.conflict`, `cluster.missing`, `storage.failed`, `storage.full`,
+ * `storage.unsupported`, `aborted`
  */
 export function copyRepository(retake: Retake, options: CopyRepositoryOptions): Operation<CopyReport> {
   return startOperation(async (context) => {
@@ -28,6 +30,7 @@ export function copyRepository(retake: Retake, options: CopyRepositoryOptions): 
     const clusters = cluster === undefined ? await retake.repository.listClusters() : [cluster]
     await using _readers = await registerReaders(retake, { clusters, holder: 'retake repo copy' })
     await using store = await openStore(to, { create: true })
+    await assertSuitable(store)
     return await copyObjects(retake.repository, store, { ...context, cluster, dryRun })
   }, options)
 }

@@ -78,7 +78,8 @@ export class Copy implements AsyncDisposable {
 
 /** Whether the place is at fault, not the request. */
 export function isFailureOfPlace(error: unknown): boolean {
-  if (!isRetakeError(error)) return false
+  // A place that keeps a lock does what it should.
+  if (!isRetakeError(error) || error.code === 'storage.locked') return false
   return error.code.startsWith('storage.') || error.code === 'timeout' || error.code === 'repo.missing'
 }
 

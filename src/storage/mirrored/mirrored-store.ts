@@ -12,12 +12,14 @@ import type {
   ObjectStore,
   ObjectWriter,
 } from '../object-store.ts'
+import type { StorageProbe } from '../storage-probe.ts'
 import type { MirroredAddress } from '../store-address.ts'
 import { Copy } from './copy.ts'
 import { type CopyEvent, CopySet } from './copy-set.ts'
 import { FanOutAppender } from './fan-out-appender.ts'
 import { FanOutWriter } from './fan-out-writer.ts'
 import { MirroredReading } from './mirrored-reading.ts'
+import { longestLockDays, retainCopies } from './mirrored-retention.ts'
 import { ownBytes } from './own-bytes.ts'
 import { SharedView } from './shared-view.ts'
 import { spread } from './spread.ts'
@@ -51,6 +53,8 @@ export class MirroredStore implements ObjectStore {
   readonly address: MirroredAddress
   readonly copies: CopySet
   readonly openAppender?: (key: string) => Promise<ObjectAppender>
+  readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
+  readonly retainDays: number | undefined
   readonly #reading: MirroredReading
   readonly #referring: readonly RegExp[]
   readonly #appenders = new Set<FanOutAppender>()
@@ -60,6 +64,11 @@ export class MirroredStore implements ObjectStore {
     this.address = address
     this.#reading = new MirroredReading(copies)
     this.#referring = address.referring.map((pattern) => new RegExp(pattern))
+    const longestDays = longestLockDays(address.copies)
+    this.retainDays = longestDays
+    if (longestDays !== undefined) {
+      this.retain = (key, until) => retainCopies(copies, { key, until, longestDays })
+    }
     // A bucket cannot append; what can, must be the same for all copies, reachable or not.
     if (address.copies.every(({ url }) => !/^[a-z][a-z0-9+.-]+:\/\//i.test(url) || url.startsWith('file:'))) {
       this.openAppender = (key) => this.#openAppender(key)
@@ -134,6 +143,13 @@ export class MirroredStore implements ObjectStore {
     }
     await this.copies.settle()
     return wasThere
+  }
+
+  /** Of the primary; the others were tried when they were set up. */
+  readonly probe = async (): Promise<StorageProbe | undefined> => {
+    await this.copies.targets({ isReferring: true })
+    const [primary] = this.copies.targetsNow({ isReferring: true })
+    return await primary?.move(async (store) => await store.probe?.())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
