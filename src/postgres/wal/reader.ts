@@ -7,6 +7,7 @@
  */
 import { RetakeError } from '../../base/errors.ts'
 import { crc32cRange } from '../crc32c.ts'
+import { crcWindow, WINDOW_BYTES } from '../kernel/crc-window.ts'
 import { formatLsn, type Lsn } from '../lsn.ts'
 import { align8, u32 } from './bytes.ts'
 import { MainDataCollector } from './main-data-collector.ts'
@@ -65,6 +66,8 @@ export class WalReader {
   readonly #maxDataBytes: number
   readonly #wanted: ((rmgr: number, info: number) => boolean) | undefined
   readonly #pages: PageChecker
+  /** Loaded with what is pushed, and used only until all of that was taken. */
+  readonly #sums = crcWindow()
   readonly #pageHeader = new Uint8Array(LONG_PAGE_HEADER_BYTES)
   #pageHeaderSeen = 0
 
@@ -127,13 +130,20 @@ export class WalReader {
     if (this.#failure !== undefined) throw this.#failure
     const records: WalRecord[] = []
     try {
-      let at = 0
-      while (at < bytes.length && this.#end === undefined) at = this.#step(bytes, at, records)
+      for (let start = 0; start < bytes.length; start += WINDOW_BYTES) {
+        this.#take(bytes.subarray(start, start + WINDOW_BYTES), records)
+      }
     } catch (error) {
       if (error instanceof RetakeError) this.#failure = error
       throw error
     }
     return records
+  }
+
+  #take(bytes: Uint8Array, records: WalRecord[]): void {
+    this.#sums.load(bytes)
+    let at = 0
+    while (at < bytes.length && this.#end === undefined) at = this.#step(bytes, at, records)
   }
 
   /** Does one thing with the bytes from `at`, and returns where the next begins. */
@@ -222,8 +232,8 @@ export class WalReader {
     const end = at + totalBytes
     const beginLsn = this.#lsn()
     this.#requireHeader(bytes, at, beginLsn)
-    let crc = crc32cRange(bytes, { begin: at + RECORD_HEADER_BYTES, end, previous: 0 })
-    crc = crc32cRange(bytes, { begin: at, end: at + RECORD_CHECKED_HEADER_BYTES, previous: crc })
+    let crc = this.#sums.crc32c({ begin: at + RECORD_HEADER_BYTES, end, previous: 0 })
+    crc = this.#sums.crc32c({ begin: at, end: at + RECORD_CHECKED_HEADER_BYTES, previous: crc })
     if (crc !== u32(bytes, at + RECORD_CHECKED_HEADER_BYTES)) throw damaged(beginLsn, 'does not match its checksum')
     const next = this.#advance(at, totalBytes)
     this.#close(bytes, at, beginLsn)
@@ -256,7 +266,7 @@ export class WalReader {
       if (this.#end !== undefined || open.seenBytes < RECORD_HEADER_BYTES) return this.#advance(at, used)
     }
     const body = piece.subarray(used, used + open.totalBytes - open.seenBytes)
-    open.crc = crc32cRange(body, { begin: 0, end: body.length, previous: open.crc })
+    open.crc = this.#sums.crc32c({ begin: at + used, end: at + used + body.length, previous: open.crc })
     if (open.main?.add(body) === false) throw damaged(open.beginLsn, 'has part headers that do not decode')
     open.seenBytes += body.length
     const next = this.#advance(at, used + body.length)

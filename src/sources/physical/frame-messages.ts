@@ -1,5 +1,6 @@
 /** What the thread of a backup and its workers say to each other. Plain data; file content travels in shared memory. */
 import type { SerializedError } from '../../base/errors.ts'
+import type { SharedMemory } from '../../postgres/kernel/kernel.ts'
 import type { SealingData } from '../../repository/sealing.ts'
 import type { StoreAddress } from '../../storage/store-address.ts'
 import type { FrameOutcome, Placement, TaskPiece } from './frame-task.ts'
@@ -8,7 +9,7 @@ import type { PackFacts } from './pack-series.ts'
 import type { PageRule } from './page-change.ts'
 
 export interface FrameWorkerData {
-  readonly memory: SharedArrayBuffer
+  readonly memory: SharedMemory
   readonly store: StoreAddress
   readonly sealing: SealingData
   readonly backupId: string

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { assert, reviveError, toRetakeError } from '../../base/errors.ts'
 import { workerUrl } from '../../base/threads.ts'
+import { openPageKernel } from '../../postgres/page.ts'
 import { exportSealing } from '../../repository/sealing.ts'
 import { addressOf } from '../../storage/store-address.ts'
 import { readPieces } from './direct/read-pieces.ts'
@@ -204,7 +205,7 @@ class InlinePool implements FramePool {
   constructor(options: FramePoolOptions, events: FramePoolEvents) {
     this.#options = options
     this.#events = events
-    this.#processor = new FrameProcessor(options, events)
+    this.#processor = new FrameProcessor({ ...options, pageKernel: openPageKernel(options.slab.memory) }, events)
   }
 
   submit(job: FrameJob): void {

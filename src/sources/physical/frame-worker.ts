@@ -1,6 +1,7 @@
 /** A worker thread of a backup: takes frames from shared memory in order and stores them in packs of its own. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, toRetakeError } from '../../base/errors.ts'
+import { openPageKernel } from '../../postgres/page.ts'
 import { importSealing } from '../../repository/sealing.ts'
 import { openStore } from '../../storage/open.ts'
 import { readPieces } from './direct/read-pieces.ts'
@@ -18,7 +19,7 @@ let asked = 0
 
 const store = await openStore(data.store)
 const processor = new FrameProcessor(
-  { ...data, store, sealing: importSealing(data.sealing) },
+  { ...data, store, sealing: importSealing(data.sealing), pageKernel: openPageKernel(data.memory) },
   {
     pack: (pack) => reply({ type: 'pack', pack }),
     bundled: (placements) => reply({ type: 'bundled', placements }),

@@ -3,6 +3,7 @@
  * database, no more plaintext than this is held; when every slot is taken, the caller waits and so does the server.
  */
 import { assert } from '../../base/errors.ts'
+import { type SharedMemory, sharedMemory } from '../../postgres/kernel/kernel.ts'
 
 /** The largest frame, and the size of a slot: 128 pages of 8 KiB. */
 export const FRAME_BYTES = 1024 * 1024
@@ -14,7 +15,7 @@ interface Waiter {
 
 export class Slab {
   /** Shared, so that a worker reads a slot in place. */
-  readonly memory: SharedArrayBuffer
+  readonly memory: SharedMemory
   readonly #views: Uint8Array[] = []
   readonly #free: number[] = []
   readonly #waiters: Waiter[] = []
@@ -22,7 +23,7 @@ export class Slab {
 
   constructor(slotCount: number) {
     assert(slotCount > 0, 'a slab has at least one slot')
-    this.memory = new SharedArrayBuffer(slotCount * FRAME_BYTES)
+    this.memory = sharedMemory(slotCount * FRAME_BYTES)
     for (let slot = slotCount - 1; slot >= 0; slot--) this.#free.push(slot)
     for (let slot = 0; slot < slotCount; slot++) this.#views.push(slotView(this.memory, slot))
   }
@@ -56,6 +57,6 @@ export class Slab {
 }
 
 /** How a worker sees one slot of the shared memory. */
-export function slotView(memory: SharedArrayBuffer, slot: number): Uint8Array {
-  return new Uint8Array(memory, slot * FRAME_BYTES, FRAME_BYTES)
+export function slotView(memory: SharedMemory, slot: number): Uint8Array {
+  return new Uint8Array(memory.buffer, slot * FRAME_BYTES, FRAME_BYTES)
 }
