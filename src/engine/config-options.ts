@@ -142,7 +142,8 @@ export const configOptions = declare({
     value: { kind: 'number', integer: true, min: 1, max: 19 },
   },
   workers: {
-    description: 'Threads that check, compress and seal. Default: by the number of processors.',
+    description:
+      'Threads that check, compress and seal; beyond two, each takes some 30 MiB more. Default: by the number of processors, at most eight for a backup.',
     env: 'RETAKE_WORKERS',
     example: '2',
     value: { kind: 'number', integer: true, min: 1, max: 64 },

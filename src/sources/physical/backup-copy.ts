@@ -50,10 +50,11 @@ export interface BackupStart {
   readonly tablespaces: readonly TablespaceInfo[]
 }
 
-/** 16 MiB of plaintext under way; more would not make it faster. */
-const SLOT_COUNT = 16
-/** A thread costs some 50 MiB, and the whole process shall stay below 300. */
-const MOST_WORKERS = 2
+/** Slots of 1 MiB: two for each worker, and some to fill meanwhile; more would not make it faster. */
+const SPARE_SLOTS = 12
+const SLOTS_PER_WORKER = 2
+/** With two, the process stays below 300 MiB; each further one adds some 30. */
+const MOST_WORKERS = 8
 const PROGRESS_INTERVAL_MS = 100
 
 export class BackupCopy implements AsyncDisposable {
@@ -62,7 +63,7 @@ export class BackupCopy implements AsyncDisposable {
   readonly #manifest: ManifestWriter
   readonly #collector: BackupCollector
   readonly #pool: FramePool
-  readonly #slab = new Slab(SLOT_COUNT)
+  readonly #slab: Slab
   /** Ends the stream when storing fails, so that nobody waits for a slot that never comes free. */
   readonly #giveUp = new AbortController()
   /** Fires when the caller stops, or when storing has failed. */
@@ -82,6 +83,10 @@ export class BackupCopy implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock
     this.#manifest = manifest
     this.signal = AbortSignal.any([options.signal, this.#giveUp.signal])
+    const workers = livesInThisProcess(cluster.store)
+      ? 0
+      : (options.workers ?? Math.min(MOST_WORKERS, availableParallelism()))
+    this.#slab = new Slab(SPARE_SLOTS + SLOTS_PER_WORKER * workers)
     const failed = (error: unknown) => this.#fail(error)
     this.#collector = new BackupCollector({
       slab: this.#slab,
@@ -104,9 +109,7 @@ export class BackupCopy implements AsyncDisposable {
         blockSizeBytes: settings.blockSizeBytes,
         pageRule: options.basis.pageRule(settings.walSegmentSizeBytes),
         slab: this.#slab,
-        workers: livesInThisProcess(cluster.store)
-          ? 0
-          : (options.workers ?? Math.min(MOST_WORKERS, availableParallelism())),
+        workers,
         pieces: (job) => this.#collector.pieces(job),
       },
       {

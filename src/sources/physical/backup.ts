@@ -48,7 +48,7 @@ export interface BackUpOptions {
   readonly label?: string | undefined
   /** zstd level, 1 to 19; higher is smaller and slower. Default 1, by measurement. */
   readonly compressionLevel?: number | undefined
-  /** Threads that compress and seal. Default: one per processor, at most two; 0 works in the caller's thread. */
+  /** Threads that compress and seal. Default: one per processor, at most eight; 0 works in the caller's thread. */
   readonly workers?: number | undefined
   /** `fast` (default) begins at once, at the price of a burst of writes on the server; `spread` may wait for minutes. */
   readonly checkpoint?: 'fast' | 'spread' | undefined
