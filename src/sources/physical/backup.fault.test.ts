@@ -8,6 +8,7 @@ import { type Protection, protect } from '../../../test/support/lab.ts'
 import { startTestServer } from '../../../test/support/postgres.ts'
 import { sleep } from '../../base/abort.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
+import type { ClusterRepository } from '../../repository/cluster.ts'
 import { PACKS_PREFIX, parsePackKey } from '../../repository/layout.ts'
 import { listBackups } from '../../repository/manifest-store.ts'
 import { backUp } from './backup.ts'
@@ -32,54 +33,59 @@ async function assertWhole(lab: Protection): Promise<void> {
   }
 }
 
-/** The first and the last call of every kind, and some in between. */
-function chooseFaults(calls: readonly StoreAction[]): number[] {
-  const chosen = new Set<number>()
-  for (const action of new Set(calls)) {
-    chosen.add(calls.indexOf(action))
-    chosen.add(calls.lastIndexOf(action))
-  }
-  for (let index = 3; index < calls.length; index += Math.ceil(calls.length / 6)) chosen.add(index)
-  return [...chosen].sort((a, b) => a - b)
+/** What a call does, and to which kind of object: `commit packs`, `create runs .done`. */
+function kindOf(action: StoreAction, key: string): string {
+  const parts = key.split('/')
+  return `${action} ${parts[0] === 'clusters' ? parts[2] : parts[0]} ${/\.\w+$/.exec(key)?.[0] ?? ''}`
 }
 
-test('whatever call to the storage fails, no half backup is visible, and the next one succeeds', async () => {
+test('whatever call to the storage fails, no half backup is visible, and the next one succeeds: full and incremental', async () => {
   await using server = await startTestServer()
+  await server.query('create table changing as select g, md5(g::text) as m from generate_series(1, 20000) g')
+  await using counted = await protect(server, { cluster: 'counted' })
   await using lab = await protect(server)
-  const run = async (failAt: number | undefined): Promise<StoreAction[]> => {
-    const calls: StoreAction[] = []
-    const store = hookedStore(lab.cluster.store, {
+  const run = async (cluster: ClusterRepository, fault?: { readonly kind: string; readonly skip: number }) => {
+    const calls = new Map<string, number>()
+    const store = hookedStore(cluster.store, {
       before(action, key) {
         // Leases have tests of their own, and are renewed by the clock.
         if (READS.has(action) || key.includes('/leases/')) return
-        calls.push(action)
-        if (calls.length - 1 === failAt) throw new RetakeError('storage.full', `no space for ${key}`)
+        const kind = kindOf(action, key)
+        const before = calls.get(kind) ?? 0
+        calls.set(kind, before + 1)
+        if (kind === fault?.kind && before === fault.skip) throw new RetakeError('storage.full', `no space for ${key}`)
       },
     })
-    await backUp({ cluster: { ...lab.cluster, store }, target: server.target, workers: 0 })
+    await backUp({ cluster: { ...cluster, store }, target: server.target, workers: 0 })
     return calls
   }
-  const calls = await run(undefined)
-  let visible = 1
-  for (const failAt of chooseFaults(calls)) {
-    await assert.rejects(
-      run(failAt),
-      (error) => isRetakeError(error, 'storage.full'),
-      `call ${failAt}: ${calls[failAt]}`,
-    )
-    const now = (await listBackups(lab.cluster)).length
-    // Only the receipt comes after the commit.
-    assert.ok(now === visible || failAt === calls.length - 1, `after call ${failAt}: ${calls[failAt]}`)
-    visible = now
+  const change = () => server.query(`update changing set m = md5(m) where g % 50 = 0; checkpoint`)
+  let visible = 0
+  // What fails leaves nothing, so each try is again the first of its kind: a full backup, then the increment to it.
+  for (const type of ['full', 'incremental'] as const) {
+    for (const [kind, count] of await run(counted.cluster)) {
+      for (const skip of count > 2 ? [0, 1] : [0]) {
+        await change()
+        const attempt = run(lab.cluster, { kind, skip })
+        await assert.rejects(attempt, (error) => isRetakeError(error, 'storage.full'), `${type}: ${kind}, ${skip}`)
+        const backups = await listBackups(lab.cluster)
+        // Only the receipt comes after the commit: such a backup stands.
+        assert.equal(backups.length, visible + (kind.endsWith('.done') ? 1 : 0), `${type}: ${kind}, ${skip}`)
+      }
+    }
+    visible += 1
+    const backups = await listBackups(lab.cluster)
+    assert.deepEqual([backups.length, backups.at(-1)?.type], [visible, type])
+    await change()
   }
-  await run(undefined)
+  await run(lab.cluster)
   assert.equal((await listBackups(lab.cluster)).length, visible + 1)
   await assertWhole(lab)
 })
 
 test('a backup that is killed at any moment leaves nothing half-visible, and the next one cleans up', async () => {
   await using server = await startTestServer()
-  await server.query('create table big as select g, md5(g::text) from generate_series(1, 300000) g')
+  await server.query('create table big as select g, md5(g::text) as m from generate_series(1, 300000) g')
   await using lab = await protect(server)
   const task = {
     url: lab.url,
@@ -94,6 +100,7 @@ test('a backup that is killed at any moment leaves nothing half-visible, and the
     await Promise.race([sleep(afterMs), exited])
     child.kill('SIGKILL')
     await exited
+    await server.query('update big set m = md5(m) where g % 3000 = 0')
     for (const { backupId } of await listBackups(lab.cluster)) await readBackup(lab.cluster, backupId)
   }
   await lab.backUp()
