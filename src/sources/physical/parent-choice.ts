@@ -14,15 +14,7 @@ export interface ServerPoint {
 
 export type ParentFacts = Pick<
   BackupSummary,
-  | 'backupId'
-  | 'timeline'
-  | 'startLsn'
-  | 'stopTimeline'
-  | 'stopLsn'
-  | 'dataChecksums'
-  | 'blockSizeBytes'
-  | 'databases'
-  | 'stoppedAt'
+  'backupId' | 'timeline' | 'startLsn' | 'stopTimeline' | 'stopLsn' | 'dataChecksums' | 'blockSizeBytes' | 'databases'
 >
 
 /**

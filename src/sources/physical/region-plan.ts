@@ -42,7 +42,7 @@ export function planRegion(pages: RegionPages): RegionPlan {
   const largest = thinnestFirst.at(-1)?.[1] ?? 0
   const patched = count - zeros - largest
   if (stored > 0 && kept.size === 0 && zeros === 0) return 'whole'
-  if (patched > Math.max(1, count * MAX_PATCHED_SHARE)) return 'whole'
+  if (stored > 0 && patched > Math.max(1, count * MAX_PATCHED_SHARE)) return 'whole'
   let frames = kept.size + (stored > 0 ? 1 : 0)
   if (frames > MAX_REGION_FRAMES) {
     const gathered = new Set<number>()
