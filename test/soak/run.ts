@@ -1,10 +1,11 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
  *     npm run soak -- memory --gib 4
  *     npm run soak -- prune --kills 300
+ *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- --short
  *
  * The seed is printed; with the same seed the same victims are chosen at the same times, as far as the machine allows.
@@ -12,11 +13,12 @@
 import { parseArgs } from 'node:util'
 import { runRecoveryScenario } from '../e2e/recovery-scenario.ts'
 import { anyMajor, postgresMajors } from '../support/postgres.ts'
+import { runIncrementSoak } from './increments.ts'
 import { runKillSoak } from './kill.ts'
 import { measureMemory } from './memory.ts'
 import { runPruneSoak } from './prune.ts'
 
-const SHORT = { kills: '24', restores: '2', gib: ['0.25', '1'] }
+const SHORT = { kills: '24', restores: '2', gib: ['0.25', '1'], count: '10' }
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,6 +27,8 @@ const { values: given, positionals } = parseArgs({
     kills: { type: 'string' },
     restores: { type: 'string', default: '20' },
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
+    /** Increments. */
+    count: { type: 'string', default: '100' },
     seed: { type: 'string' },
     major: { type: 'string' },
     /** A few minutes' worth of each: what is run before a change lands. */
@@ -33,7 +37,7 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory', 'prune'])
+const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory', 'prune', 'increments'])
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
 const problems: string[] = []
@@ -74,6 +78,11 @@ if (wanted.has('prune')) {
   const outcome = await runPruneSoak({ kills: Number(values.kills ?? 300), seed, say })
   say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before`)
   conclude('prune', outcome.problems)
+}
+if (wanted.has('increments')) {
+  const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]
+  for (const major of majors)
+    conclude(`increments ${major}`, await runIncrementSoak({ major, count: Number(values.count), seed, say }))
 }
 if (wanted.has('memory')) conclude('memory', await measureMemory({ gib: values.gib.map(Number), say }))
 

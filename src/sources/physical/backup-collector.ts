@@ -13,6 +13,7 @@ import { FrameCutter, type FrameJob, type FramePiece, isLargeFile } from './fram
 import type { FrameOutcome, Placement, TaskPiece } from './frame-task.ts'
 import { Increment, type IncrementTarget, type ReadServerFile } from './increment-intake.ts'
 import type { KnownStretch } from './known-content.ts'
+import { LABEL_PATH, LabelIntake } from './label-intake.ts'
 import type { PackFacts } from './pack-series.ts'
 import type { PageVerdict, SuspectFile } from './page-judgement.ts'
 import type { ParentView } from './parent-view.ts'
@@ -67,7 +68,8 @@ export class BackupCollector implements IncrementTarget {
   readonly #facts = new Map<number, FileFacts>()
   #file: { readonly number: number; sizeBytes: number } | undefined
   #tar = new TarReader()
-  #increment: Increment | undefined
+  /** What comes is not stored as it comes. */
+  #intake: Increment | LabelIntake | undefined
   #prefix = ''
   #entries: Promise<void> = Promise.resolve()
   #entriesWaiting = 0
@@ -104,14 +106,25 @@ export class BackupCollector implements IncrementTarget {
   }
 
   #handle(event: TarEvent): void | Promise<void> {
-    if (event.type === 'entry') return this.entry(event.entry)
-    const increment = this.#increment
-    if (event.type === 'content') return increment ? increment.push(event.bytes) : this.data(event.bytes)
-    if (increment) {
-      this.#increment = undefined
-      return increment.end()
+    if (event.type === 'entry') return this.#streamed(event.entry)
+    const intake = this.#intake
+    if (event.type === 'content') return intake ? intake.push(event.bytes) : this.data(event.bytes)
+    if (intake) {
+      this.#intake = undefined
+      return intake.end()
     }
     if (this.#file) this.endFile()
+  }
+
+  /** An entry of the server's archive, which has files that mean something else than their content. */
+  #streamed(entry: TarEntry): void | Promise<void> {
+    const path = this.#prefix + entry.path
+    const changed = entry.type === 'file' ? incrementalPath(path) : undefined
+    if (changed !== undefined) this.#intake = this.#beginIncrement({ path: changed, ...timesOf(entry) })
+    else if (path === LABEL_PATH && entry.sizeBytes > 0)
+      this.#intake = new LabelIntake({ path, ...timesOf(entry) }, this)
+    else return this.entry(entry)
+    if (this.#entriesWaiting > ENTRY_BACKLOG) return this.#entries
   }
 
   /** A directory, a link, or a file, whose content follows. A returned promise means that entries wait to be written. */
@@ -123,10 +136,7 @@ export class BackupCollector implements IncrementTarget {
       // The links of tablespaces are in the summary: a restore may place them elsewhere.
       if (!/^pg_tblspc\/\d+$/.test(path)) this.#add({ type: 'link', path, target: entry.linkTarget ?? '' })
     } else {
-      const header = { mode: entry.mode, modifiedMs: entry.modifiedAtSeconds * 1000 }
-      const changed = incrementalPath(path)
-      if (changed !== undefined) this.#increment = this.#beginIncrement({ ...header, path: changed })
-      else this.beginFile({ ...header, path }, entry.sizeBytes)
+      this.beginFile({ path, ...timesOf(entry) }, entry.sizeBytes)
     }
     if (this.#entriesWaiting > ENTRY_BACKLOG) return this.#entries
   }
@@ -334,6 +344,10 @@ export class BackupCollector implements IncrementTarget {
     this.#entries = this.#entries.finally(() => this.#entriesWaiting--)
     this.#entries.catch(this.#options.failed)
   }
+}
+
+function timesOf({ mode, modifiedAtSeconds }: TarEntry): Omit<FileHeader, 'path'> {
+  return { mode, modifiedMs: modifiedAtSeconds * 1000 }
 }
 
 /** What was found now beside what the parent knew of pages that were not read. */
