@@ -18,6 +18,7 @@ const ENTRIES = {
   'frame-worker': 'src/sources/physical/frame-worker.ts',
   'segment-worker': 'src/sources/physical/segment-worker.ts',
   'restore-worker': 'src/recovery/restore-worker.ts',
+  'delta-worker': 'src/recovery/delta/delta-worker.ts',
   'deep-worker': 'src/repository/verify/deep-worker.ts',
 }
 
