@@ -55,12 +55,15 @@ export interface TimelineCoverage {
 
 /** Per timeline, in ascending order of timelines, what is held and what is missing in between. */
 export function computeCoverage(held: HeldWal, segmentSizeBytes: number): TimelineCoverage[] {
-  const timelines = new Set([
-    ...held.pieces.map((piece) => piece.timeline),
-    ...held.ranges.map((range) => range.timeline),
-  ])
+  const pieces = new Map<number, HeldPiece[]>()
+  for (const piece of held.pieces) {
+    if (!pieces.get(piece.timeline)?.push(piece)) pieces.set(piece.timeline, [piece])
+  }
+  const timelines = new Set([...pieces.keys(), ...held.ranges.map((range) => range.timeline)])
   if (held.position) timelines.add(held.position.timeline)
-  return [...timelines].sort((a, b) => a - b).map((timeline) => coverTimeline(held, { timeline, segmentSizeBytes }))
+  return [...timelines]
+    .sort((a, b) => a - b)
+    .map((timeline) => coverTimeline(held, { timeline, segmentSizeBytes, pieces: pieces.get(timeline) ?? [] }))
 }
 
 /** The coverage along a path, as if the log were one: ranges may run across switches of timeline. */
@@ -105,16 +108,12 @@ export function mergeRanges(ranges: readonly LsnRange[]): LsnRange[] {
 
 function coverTimeline(
   held: HeldWal,
-  options: { readonly timeline: number; readonly segmentSizeBytes: number },
+  options: { readonly timeline: number; readonly segmentSizeBytes: number; readonly pieces: readonly HeldPiece[] },
 ): TimelineCoverage {
-  const { timeline, segmentSizeBytes } = options
+  const { timeline, segmentSizeBytes, pieces } = options
   const recorded = held.ranges.filter((range) => range.timeline === timeline)
   const begins = recorded.filter((range) => range.reason !== 'new-timeline').map((range) => parseLsn(range.beginLsn))
-  const present = new Set(held.pieces.filter((piece) => piece.timeline === timeline).map((piece) => piece.segment))
-  const pieces = held.pieces
-    .filter((piece) => piece.timeline === timeline)
-    .map((piece) => pieceRange(piece, { begins, segmentSizeBytes, present }))
-  const ranges = mergeRanges(pieces)
+  const ranges = mergeRanges(stretchesOf(pieces, { begins, segmentSizeBytes }))
   const gaps = ranges.slice(1).map((range, index) => {
     const beginLsn = ranges[index]?.endLsn ?? range.beginLsn
     return describeGap({ beginLsn, endLsn: range.beginLsn }, { timeline, recorded })
@@ -126,6 +125,44 @@ function coverTimeline(
     if (beginLsn < flushed) gaps.push(lostEnd({ beginLsn, endLsn: flushed }, timeline))
   }
   return { timeline, ranges, gaps }
+}
+
+/**
+ * The pieces as ranges. A million segments are the rule and not the exception: full ones that follow each other, which is how they
+ * are listed, are joined by their numbers alone.
+ */
+function stretchesOf(
+  pieces: readonly HeldPiece[],
+  options: { readonly begins: readonly Lsn[]; readonly segmentSizeBytes: number },
+): LsnRange[] {
+  const { begins, segmentSizeBytes } = options
+  const special = new Set(begins.map((begin) => segmentOf(begin, segmentSizeBytes)))
+  // Only the segments before those where holding began matter.
+  const before = new Set([...special].map((segment) => segment - 1n))
+  const present = new Set<bigint>()
+  if (before.size > 0) for (const { segment } of pieces) if (before.has(segment)) present.add(segment)
+  const ranges: LsnRange[] = []
+  let run: { readonly first: bigint; next: bigint } | undefined
+  const close = () => {
+    if (run)
+      ranges.push({
+        beginLsn: segmentStart(run.first, segmentSizeBytes),
+        endLsn: segmentStart(run.next, segmentSizeBytes),
+      })
+    run = undefined
+  }
+  for (const piece of pieces) {
+    const { segment, beginBytes, validBytes } = piece
+    if (beginBytes || validBytes !== segmentSizeBytes || special.has(segment)) {
+      ranges.push(pieceRange(piece, { begins, segmentSizeBytes, present }))
+    } else if (run && segment === run.next) run.next = segment + 1n
+    else {
+      close()
+      run = { first: segment, next: segment + 1n }
+    }
+  }
+  close()
+  return ranges
 }
 
 /** A piece counts from its segment's start, unless holding began inside the segment and nothing of it was held before. */

@@ -1,6 +1,7 @@
 /** Everything that is held of a cluster's WAL, measured: whole segments by name, partial ones and tails by their valid length. */
 import { isRetakeError, type RetakeError } from '../base/errors.ts'
 import { computeCoverage, type HeldPiece, type TimelineCoverage } from '../catalog/coverage.ts'
+import { segmentStart } from '../postgres/lsn.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { readSettledTail } from '../repository/settled-tail.ts'
@@ -47,16 +48,19 @@ export async function readHeldArchive(cluster: ClusterRepository): Promise<HeldA
     const piece = await measureTail(cluster, place, damage)
     if (piece) pieces.push(piece)
   }
-  const names = new Set(
-    pieces.filter((piece) => piece.validBytes > 0).map((one) => pieceKey(one.timeline, one.segment)),
-  )
   const ranges = [...inventory.ranges, ...rangesOfDamage(damagedObjects)]
+  const coverage = computeCoverage({ pieces, ranges, position: inventory.position }, walSegmentSizeBytes)
   return {
-    coverage: computeCoverage({ pieces, ranges, position: inventory.position }, walSegmentSizeBytes),
+    coverage,
     histories: inventory.histories,
     damage,
     position: inventory.position,
-    holds: (timeline, segment) => names.has(pieceKey(timeline, segment)),
+    holds: (timeline, segment) => {
+      const begin = segmentStart(segment, walSegmentSizeBytes)
+      const end = segmentStart(segment + 1n, walSegmentSizeBytes)
+      const own = coverage.find((one) => one.timeline === timeline)
+      return own?.ranges.some((range) => range.beginLsn < end && begin < range.endLsn) ?? false
+    },
   }
 }
 
