@@ -88,6 +88,8 @@ export const errorCodes = facts({
   'cluster.missing': { exit: 10, retry: 'never' },
   /** The server is not the cluster that is registered under this name: its system identifier differs. */
   'cluster.foreign': { exit: 22, retry: 'never' },
+  /** The data keys of this cluster were destroyed on purpose; its name is not used again. */
+  'cluster.shredded': { exit: 10, retry: 'never' },
 
   /** There is no such backup, or none at all. */
   'backup.missing': { exit: 10, retry: 'never' },

@@ -1,13 +1,13 @@
 /** One cluster in a repository: who it is, and the data keys that seal its objects. */
-import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { RetakeError } from '../base/errors.ts'
 import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'
 import { damaged, getSmall, putSmall } from './container.ts'
-import { assertClusterName, clusterFactsKey, clusterPrefix, epochKey, epochPrefix } from './layout.ts'
+import { createFirstEpoch, openClusterSealing } from './epochs.ts'
+import { assertClusterName, clusterFactsKey, clusterPrefix, epochPrefix } from './layout.ts'
 import { decodeMeta } from './meta.ts'
-import { importSealing, type Sealing } from './sealing.ts'
+import type { Sealing } from './sealing.ts'
 
 /** What a cluster is known by. */
 export interface ClusterFacts {
@@ -40,9 +40,6 @@ const factsSchema = z.object({
   blockSizeBytes: z.int().positive(),
   slot: z.string(),
 })
-const epochSchema = z.object({ epoch: z.int().positive(), key: z.string(), createdAt: z.string() })
-
-const FIRST_EPOCH = 1
 
 /** Every name under `clusters/`, sorted; one listing per cluster, whatever it holds. */
 export async function listClusterNames(reader: ObjectReader): Promise<string[]> {
@@ -77,7 +74,7 @@ export async function openClusterRepository(place: Place, name: string): Promise
       details: { cluster: name, clusters: names },
     })
   }
-  return { facts, store: place.store, sealing: await openSealing(place, name) }
+  return { facts, store: place.store, sealing: await openClusterSealing(place, name) }
 }
 
 /** The data key is stored before the facts, so that registered facts always have a key. */
@@ -85,16 +82,12 @@ export async function registerClusterRepository(
   place: Place & { readonly clock: Clock },
   facts: ClusterFacts,
 ): Promise<ClusterRepository> {
-  const { store, sealing, clock } = place
+  const { store, sealing } = place
   const { name } = facts
   assertClusterName(name)
   if ((await readFacts(place, name)) === undefined) {
     await assertNothingHeld(store, name)
-    await putSmall(store, sealing, {
-      key: epochKey(name, FIRST_EPOCH),
-      kind: 'clusterKey',
-      meta: { epoch: FIRST_EPOCH, key: randomBytes(32).toString('base64url'), createdAt: clock.now().toISOString() },
-    })
+    await createFirstEpoch(place, name)
     await putSmall(store, sealing, { key: clusterFactsKey(name), kind: 'cluster', meta: facts })
   }
   const cluster = await openClusterRepository(place, name)
@@ -136,18 +129,4 @@ async function assertNothingHeld(reader: ObjectReader, name: string): Promise<vo
       throw damaged({ key: clusterFactsKey(name) }, `it is missing, though there is ${key}`)
     }
   }
-}
-
-async function openSealing(place: Place, name: string): Promise<Sealing> {
-  const epochs: { epoch: number; key: Uint8Array }[] = []
-  for await (const { key } of place.store.list(epochPrefix(name))) {
-    const object = { key, kind: 'clusterKey' } as const
-    const meta = decodeMeta(epochSchema, await getSmall(place.store, place.sealing, object), object)
-    if (key !== epochKey(name, meta.epoch)) throw damaged(object, 'it holds the key of another epoch')
-    epochs.push({ epoch: meta.epoch, key: new Uint8Array(Buffer.from(meta.key, 'base64url')) })
-  }
-  if (epochs.length === 0) {
-    throw damaged({ key: epochKey(name, FIRST_EPOCH) }, 'it is missing; nothing of this cluster can be read without it')
-  }
-  return importSealing({ repositoryId: place.sealing.repositoryId, epochs })
 }

@@ -17,6 +17,7 @@ import { firstOf, fromAnyCopy } from './other-copies.ts'
 import {
   type ContainerKind,
   deriveObjectKey,
+  findEpoch,
   openFrameSync,
   SALT_BYTES,
   type SealedFrame,
@@ -218,7 +219,7 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
     footerStart >= endingStart
       ? ending.subarray(footerStart - endingStart, footerEnd - endingStart)
       : await read(footerStart, trailer.footerBytes)
-  const objectKey = keyOfObject(sealing, name, header)
+  const objectKey = await keyOfObject(sealing, name, header)
   const footer = decodeFooter(footerBytes, { objectKey, header: headerBytes, trailer: trailerBytes })
   if (footer === undefined) throw damaged(name, 'its footer is not authentic')
   if (!tiles(footer.frames, footerStart)) throw damaged(name, 'its frames do not fill it exactly')
@@ -244,13 +245,14 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
 }
 
 /** @throws RetakeError `repo.damaged` when the header names an epoch that does not exist */
-export function keyOfObject(
+export async function keyOfObject(
   sealing: Sealing,
   name: ContainerName,
   header: { readonly epoch: number; readonly salt: Uint8Array },
-): Uint8Array {
+): Promise<Uint8Array> {
   const { epoch, salt } = header
-  if (!sealing.holds(epoch)) throw damaged(name, `it names the key epoch ${epoch}, whose key is not in the repository`)
+  if (!(await findEpoch(sealing, epoch)))
+    throw damaged(name, `it names the key epoch ${epoch}, whose key is not in the repository`)
   return deriveObjectKey(sealing, { ...name, epoch, salt })
 }
 

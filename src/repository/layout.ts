@@ -30,6 +30,11 @@ export const clusterPrefix = (cluster: string) => `clusters/${cluster}/`
 export const clusterFactsKey = (cluster: string) => `clusters/${cluster}/cluster`
 export const epochPrefix = (cluster: string) => `clusters/${cluster}/keys/`
 export const epochKey = (cluster: string, epoch: number) => `${epochPrefix(cluster)}${hex(epoch, 8)}`
+/** What is recorded about the end of an epoch: `retiring` announces it, `retired` proves it. */
+export const epochRecordKey = (cluster: string, epoch: number, what: 'retiring' | 'retired') =>
+  `${epochKey(cluster, epoch)}.${what}`
+/** What is recorded about the end of a cluster. */
+export const shredKey = (cluster: string, what: 'begun' | 'done') => `clusters/${cluster}/shred/${what}`
 export const runsPrefix = (cluster: string) => `clusters/${cluster}/runs/`
 export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done') =>
   `${runsPrefix(cluster)}${backupId}.${what}`
@@ -54,6 +59,17 @@ export const REFERRING_KEYS: readonly string[] = [
   '^clusters/[^/]+/runs/[^/]+\\.done$',
   '^clusters/[^/]+/wal/position$',
 ]
+
+/** What a key below `clusters/<cluster>/keys/` is, or undefined when it is none of Retake's. */
+export function parseEpochKey(
+  cluster: string,
+  key: string,
+): { readonly epoch: number; readonly what: 'key' | 'retiring' | 'retired' } | undefined {
+  const [, digits, what = 'key'] =
+    /^([0-9A-F]{8})(?:\.(retiring|retired))?$/.exec(key.slice(epochPrefix(cluster).length)) ?? []
+  if (digits === undefined) return undefined
+  return { epoch: Number.parseInt(digits, 16), what: what as 'key' | 'retiring' | 'retired' }
+}
 
 export const PACKS_PREFIX = 'packs/'
 

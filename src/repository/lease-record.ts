@@ -12,6 +12,8 @@ export interface LeaseRecord {
   readonly acquiredAt: string
   readonly renewedAt: string
   readonly ttlMs: number
+  /** The key epoch of the cluster when it was taken: the holder may seal with this one until it ends. */
+  readonly epoch: number
 }
 
 export const leaseRecordSchema = z.object({
@@ -21,6 +23,7 @@ export const leaseRecordSchema = z.object({
   acquiredAt: z.iso.datetime(),
   renewedAt: z.iso.datetime(),
   ttlMs: z.int().positive(),
+  epoch: z.int().positive(),
 })
 
 export type LeaseState =

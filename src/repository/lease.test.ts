@@ -51,6 +51,7 @@ async function plant(cluster: ClusterRepository, generation: string, record: Par
     acquiredAt: at,
     renewedAt: at,
     ttlMs: 60_000,
+    epoch: 1,
     ...record,
   }
   await putSmall(cluster.store, sealing, { key: `clusters/main/leases/backup/${generation}`, kind: 'lease', meta })

@@ -45,6 +45,16 @@ export interface Lease extends AsyncDisposable {
  */
 export async function acquireLease(cluster: ClusterRepository, options: LeaseOptions): Promise<Lease> {
   const context = contextOf(cluster, options)
+  for (;;) {
+    await cluster.sealing.refresh?.()
+    const lease = await tryAcquire(context, options)
+    if (lease) return lease
+  }
+}
+
+/** Undefined when the keys of the cluster were rotated meanwhile. */
+async function tryAcquire(context: Context, options: LeaseOptions): Promise<Lease | undefined> {
+  const { cluster } = context
   const stored = await readLeases(context)
   for (const { record } of stored) assertFree(context, record)
   const generation = (stored.at(-1)?.generation ?? 0) + 1
@@ -56,10 +66,17 @@ export async function acquireLease(cluster: ClusterRepository, options: LeaseOpt
     acquiredAt: now,
     renewedAt: now,
     ttlMs: options.ttlMs ?? DEFAULT_TTL_MS,
+    epoch: cluster.sealing.epoch,
   }
   const name = leaseName(context, generation)
   if (!(await putSmall(cluster.store, cluster.sealing, { ...name, meta: record }))) throw await lockedByWinner(context)
-  await refuseRivals(context, { generation, key: name.key })
+  await stepBackOnError(context, name.key, () => refuseRivals(context, generation))
+  // Asked again now that others can see us: whoever retires an epoch looks for leases of it, and whoever shreds, for any.
+  await stepBackOnError(context, name.key, async () => cluster.sealing.refresh?.())
+  if (cluster.sealing.epoch !== record.epoch) {
+    await cluster.store.delete(name.key)
+    return undefined
+  }
   for (const old of stored) {
     context.logger.warn('took over a lease that its holder left behind', {
       role: context.role,
@@ -88,15 +105,17 @@ export async function readLeaseHolder(
  * Whoever listed before another release and created after a third acquisition holds a generation beside a living one.
  * The one that comes later sees the other here and steps back.
  */
-async function refuseRivals(
-  context: Context,
-  own: { readonly generation: number; readonly key: string },
-): Promise<void> {
+async function refuseRivals(context: Context, own: number): Promise<void> {
+  for (const rival of await readLeases(context)) {
+    if (rival.generation !== own) assertFree(context, rival.record)
+  }
+}
+
+async function stepBackOnError(context: Context, key: string, check: () => Promise<void>): Promise<void> {
   try {
-    for (const rival of await readLeases(context))
-      if (rival.generation !== own.generation) assertFree(context, rival.record)
+    await check()
   } catch (error) {
-    await context.cluster.store.delete(own.key, { copies: 'reachable' })
+    await context.cluster.store.delete(key, { copies: 'reachable' })
     throw error
   }
 }

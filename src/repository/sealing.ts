@@ -28,6 +28,12 @@ export const containerKinds = {
   condemned: 15,
   hold: 16,
   verified: 17,
+  holderRemoved: 32,
+  kitProof: 33,
+  epochRetiring: 34,
+  epochRetired: 35,
+  shredBegun: 36,
+  shredDone: 37,
 } as const
 
 export type ContainerKind = keyof typeof containerKinds
@@ -53,12 +59,16 @@ export interface Sealing {
   keyOf(epoch: number): Uint8Array
   /** Keys the content ids; the same in all epochs. */
   readonly contentKey: Uint8Array
+  /** Looks for epochs that were added or retired since the keys were read. Absent where the repository's key is not at hand (threads). */
+  readonly refresh?: (() => Promise<void>) | undefined
 }
 
 /** The same as plain data, which can be sent to a worker thread. Secret. */
 export interface SealingData {
   readonly repositoryId: string
   readonly epochs: readonly { readonly epoch: number; readonly key: Uint8Array }[]
+  /** Default: derived from the key of the first epoch here, which is right as long as that is the very first. */
+  readonly contentKey?: Uint8Array | undefined
 }
 
 /** Makes a sealing of its keys; the newest epoch is the current one. */
@@ -72,7 +82,7 @@ export function importSealing(data: SealingData): Sealing & { readonly data: Sea
     data,
     repositoryId: data.repositoryId,
     epoch: current.epoch,
-    contentKey: deriveKey(first.key, { repositoryId: data.repositoryId, purpose: 'content' }),
+    contentKey: data.contentKey ?? deriveKey(first.key, { repositoryId: data.repositoryId, purpose: 'content' }),
     holds: (epoch) => keys.has(epoch),
     keyOf(epoch) {
       const key = keys.get(epoch)
@@ -80,6 +90,35 @@ export function importSealing(data: SealingData): Sealing & { readonly data: Sea
       return key
     },
   }
+}
+
+/**
+ * A sealing that can be read again, for whoever keeps a cluster open while its keys are rotated.
+ * @param load reads the keys as they are now
+ */
+export async function openSealing(load: () => Promise<SealingData>): Promise<Sealing & { readonly data: SealingData }> {
+  let current = importSealing(await load())
+  return {
+    repositoryId: current.repositoryId,
+    contentKey: current.contentKey,
+    get data() {
+      return current.data
+    },
+    get epoch() {
+      return current.epoch
+    },
+    holds: (epoch) => current.holds(epoch),
+    keyOf: (epoch) => current.keyOf(epoch),
+    refresh: async () => {
+      current = importSealing(await load())
+    },
+  }
+}
+
+/** Whether the key of an epoch is held, also when it was added after the cluster was opened. */
+export async function findEpoch(sealing: Sealing, epoch: number): Promise<boolean> {
+  if (!sealing.holds(epoch)) await sealing.refresh?.()
+  return sealing.holds(epoch)
 }
 
 /** The way to a worker thread: `importSealing(exportSealing(sealing))` is equal to it. */

@@ -28,13 +28,17 @@ export function sealTailHeader(objectKey: Uint8Array, header: Omit<ContainerHead
 }
 
 /** Undefined when it is not authentic. @throws RetakeError `repo.damaged` when it names an unknown key epoch */
-function openTailHeader(cluster: PartPlace, key: string, bytes: Uint8Array): ContainerHeader | undefined {
+async function openTailHeader(
+  cluster: PartPlace,
+  key: string,
+  bytes: Uint8Array,
+): Promise<ContainerHeader | undefined> {
   const plain = Uint8Array.from(bytes)
   plain.fill(0, HEADER_BYTES - TAG_BYTES)
   const header = decodeHeader(plain)
   if (header?.kind !== 'walTail') return undefined
   const tag = bytes.subarray(HEADER_BYTES - TAG_BYTES)
-  return unseal(keyOf(cluster, { key, header }), tag, headerCipher(bytes)) && header
+  return unseal(await keyOf(cluster, { key, header }), tag, headerCipher(bytes)) && header
 }
 
 function headerCipher(bytes: Uint8Array) {
@@ -89,7 +93,7 @@ async function readOnePart(cluster: PartPlace, part: TailPartId): Promise<PartRe
   if (bytes.length < HEADER_BYTES || bytes.every((byte) => byte === 0)) {
     return { ...base, tornBytes: await sizeOf(cluster, { key, begin }) }
   }
-  const header = openTailHeader(cluster, key, bytes)
+  const header = await openTailHeader(cluster, key, bytes)
   if (header === undefined) throw damaged({ key }, 'its header is not authentic')
   let { recordCount, endBytes } = base
   let position = HEADER_BYTES
@@ -107,7 +111,7 @@ async function readOnePart(cluster: PartPlace, part: TailPartId): Promise<PartRe
           lengthBytes: Math.max(0, (await sizeOf(cluster, { key, begin })) - position),
         })
   const tornBytes = rest?.length ?? 0
-  if (rest && findLaterRecord(rest, { objectKey: keyOf(cluster, { key, header }), index: recordCount })) {
+  if (rest && findLaterRecord(rest, { objectKey: await keyOf(cluster, { key, header }), index: recordCount })) {
     throw damaged({ key }, `its record ${recordCount} is not authentic, though it had been acknowledged`)
   }
   releaseBackingMemory(begin)
@@ -143,7 +147,7 @@ interface PartSource {
   readonly begin?: Uint8Array | undefined
 }
 
-function keyOf(cluster: PartPlace, source: PartSource): Uint8Array {
+function keyOf(cluster: PartPlace, source: PartSource): Promise<Uint8Array> {
   return keyOfObject(cluster.sealing, { key: source.key, kind: 'walTail' }, source.header)
 }
 
@@ -152,7 +156,7 @@ async function* records(
   cluster: PartPlace,
   source: PartSource,
 ): AsyncGenerator<TailRecord & { readonly endPosition: number }> {
-  const objectKey = keyOf(cluster, source)
+  const objectKey = await keyOf(cluster, source)
   let offsetBytes = HEADER_BYTES
   let window = source.begin?.subarray(HEADER_BYTES)
   for (let index = 0; ; ) {

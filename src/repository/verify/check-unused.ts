@@ -11,6 +11,7 @@ import {
   PACKS_PREFIX,
   packIdPrefix,
   packKey,
+  parseEpochKey,
   parseManifestName,
   parsePackKey,
   REPOSITORY_KEY,
@@ -86,7 +87,7 @@ export function isKnown(key: string): boolean {
   const [folder, cluster = '', kind, name = ''] = key.split('/')
   if (folder !== 'clusters') return false
   if (key === clusterFactsKey(cluster)) return true
-  if (key.startsWith(epochPrefix(cluster))) return /^[0-9A-F]{8}$/.test(name)
+  if (key.startsWith(epochPrefix(cluster))) return parseEpochKey(cluster, key) !== undefined
   if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done|rewrite)$/, ''))
   if (kind === 'backups') return parseManifestName(name) !== undefined
   if (kind === 'condemned') return isCondemnedName(name)

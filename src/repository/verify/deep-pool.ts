@@ -6,7 +6,7 @@ import { DirectoryStore } from '../../storage/directory-store.ts'
 import type { ClusterRepository } from '../cluster.ts'
 import { exportSealing } from '../sealing.ts'
 import { checkDeep, type DeepResult, type DeepTask } from './deep-check.ts'
-import type { DeepWorkerData } from './deep-worker.ts'
+import type { DeepWorkerData, ToDeepWorker } from './deep-worker.ts'
 
 const MAX_WORKERS = 4
 
@@ -26,8 +26,8 @@ export function createDeepPool(
   if (!(store instanceof DirectoryStore) || count === 0) {
     return poolOf([{ check: (task) => checkDeep(store, cluster.sealing, task), close: async () => {} }])
   }
-  const data: DeepWorkerData = { url: store.url, sealing: exportSealing(cluster.sealing) }
-  return poolOf(Array.from({ length: count }, () => startThread(data)))
+  const data: DeepWorkerData = { url: store.url }
+  return poolOf(Array.from({ length: count }, () => startThread(cluster, data)))
 }
 
 interface Checker {
@@ -62,7 +62,7 @@ function poolOf(checkers: readonly Checker[]): DeepPool {
 
 type Reply = { readonly result: DeepResult } | { readonly error: SerializedError }
 
-function startThread(data: DeepWorkerData): Checker {
+function startThread(cluster: ClusterRepository, data: DeepWorkerData): Checker {
   const worker = new Worker(workerUrl(import.meta.url, './deep-worker'), { workerData: data })
   let pending: { resolve(result: DeepResult): void; reject(error: Error): void } | undefined
   let ended: Error | undefined
@@ -81,7 +81,9 @@ function startThread(data: DeepWorkerData): Checker {
       new Promise((resolve, reject) => {
         if (ended) return reject(ended)
         pending = { resolve, reject }
-        worker.postMessage(task)
+        // The keys go with each task: they may be rotated while a large repository is verified.
+        const message: ToDeepWorker = { task, sealing: exportSealing(cluster.sealing) }
+        worker.postMessage(message)
       }),
     async close() {
       pending = undefined

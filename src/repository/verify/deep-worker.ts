@@ -7,6 +7,10 @@ import { checkDeep, type DeepTask } from './deep-check.ts'
 
 export interface DeepWorkerData {
   readonly url: string
+}
+
+export interface ToDeepWorker {
+  readonly task: DeepTask
   readonly sealing: SealingData
 }
 
@@ -14,10 +18,9 @@ assert(parentPort, 'this module runs in a worker thread')
 const port = parentPort
 const data = workerData as DeepWorkerData
 const store = await openStore(data.url)
-const sealing = importSealing(data.sealing)
 
-port.on('message', (task: DeepTask) => {
-  checkDeep(store, sealing, task).then(
+port.on('message', ({ task, sealing }: ToDeepWorker) => {
+  checkDeep(store, importSealing(sealing), task).then(
     (result) => port.postMessage({ result }),
     (error: unknown) => port.postMessage({ error: toRetakeError(error).toJSON() }),
   )

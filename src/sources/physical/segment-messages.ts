@@ -7,11 +7,12 @@ import type { SealJob } from './segment-sealing.ts'
 
 export interface SegmentWorkerData {
   readonly store: StoreAddress
-  readonly sealing: SealingData
   readonly facts: ClusterFacts
 }
 
-export type ToSegmentWorker = { readonly type: 'seal'; readonly job: SealJob } | { readonly type: 'close' }
+export type ToSegmentWorker =
+  /** The keys go with each job: a tail may be sealed by an epoch that was begun after the worker. */
+  { readonly type: 'seal'; readonly job: SealJob; readonly sealing: SealingData } | { readonly type: 'close' }
 
 /** One answer for each job, in order. */
 export type FromSegmentWorker =

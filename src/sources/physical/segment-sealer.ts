@@ -86,7 +86,6 @@ function startInline(cluster: ClusterRepository): Hand {
 function startWorker(cluster: ClusterRepository): Hand {
   const workerData: SegmentWorkerData = {
     store: addressOf(cluster.store),
-    sealing: exportSealing(cluster.sealing),
     facts: cluster.facts,
   }
   const worker = new Worker(workerUrl(import.meta.url, './segment-worker'), {
@@ -111,7 +110,7 @@ function startWorker(cluster: ClusterRepository): Hand {
     async seal(job) {
       if (ended) throw ended.error
       answer = Promise.withResolvers<RetakeError | undefined>()
-      send({ type: 'seal', job })
+      send({ type: 'seal', job, sealing: exportSealing(cluster.sealing) })
       return answer.promise
     },
     async [Symbol.asyncDispose]() {

@@ -1,7 +1,7 @@
 /** The worker thread that seals finished segments, one after the other, off the path of the acknowledgements. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, toRetakeError } from '../../base/errors.ts'
-import { importSealing } from '../../repository/sealing.ts'
+import { importSealing, type Sealing } from '../../repository/sealing.ts'
 import { openStore } from '../../storage/open.ts'
 import type { FromSegmentWorker, SegmentWorkerData, ToSegmentWorker } from './segment-messages.ts'
 import { SegmentSealing } from './segment-sealing.ts'
@@ -12,7 +12,15 @@ const data = workerData as SegmentWorkerData
 const reply = (message: FromSegmentWorker) => port.postMessage(message)
 
 const store = await openStore(data.store)
-const sealing = new SegmentSealing({ facts: data.facts, store, sealing: importSealing(data.sealing) })
+let keys: Sealing | undefined
+const segments = new SegmentSealing({
+  facts: data.facts,
+  store,
+  get sealing() {
+    assert(keys, 'the keys came with the first job')
+    return keys
+  },
+})
 
 let queue = Promise.resolve()
 
@@ -27,7 +35,8 @@ async function handle(message: ToSegmentWorker): Promise<void> {
     return
   }
   try {
-    const damage = await sealing.seal(message.job)
+    keys = importSealing(message.sealing)
+    const damage = await segments.seal(message.job)
     reply({ type: 'sealed', damage: damage?.toJSON() })
   } catch (error) {
     reply({ type: 'failed', error: toRetakeError(error).toJSON() })
