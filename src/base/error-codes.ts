@@ -83,6 +83,12 @@ export const errorCodes = facts({
   'key.missing': { exit: 12, retry: 'never' },
   /** The key text is damaged (its check digits do not match). */
   'key.malformed': { exit: 12, retry: 'never' },
+  /** The repository has no such key holder. */
+  'key.unknown': { exit: 10, retry: 'never' },
+  /** The change of keys is not made as asked: it would lock everybody out, or cannot be undone and was not confirmed. */
+  'key.refused': { exit: 22, retry: 'never' },
+  /** The key service (AWS KMS) refused to wrap or unwrap, or could not be reached. The message says which. */
+  'key.unavailable': { exit: 12, retry: 'later' },
 
   /** The cluster is not registered in this repository. `retake init` registers it. */
   'cluster.missing': { exit: 10, retry: 'never' },

@@ -81,6 +81,8 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
   const account = serverAccount(plan.place.targetDirectory)
   // Threads need a while to start; meanwhile the plan is confirmed.
   const writeBack = new WriteBack(treesOf(plan))
+  // They get the keys once: those of epochs that were begun since the cluster was opened belong to them.
+  await cluster.sealing.refresh?.()
   await using pool = plan.place.delta ? undefined : openPool(options, { plan, account, writeBack })
   // Before anything is looked at: what is not given up by now is not deleted until this ends.
   await using _reader = await registerReader(cluster, { holder: 'retake restore', clock, logger: options.logger })

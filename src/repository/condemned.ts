@@ -5,7 +5,7 @@
  * The order that makes this safe without comparing clocks: the record is durable first, then `.ready` notes who was under way.
  * A backup or restore that is not noted there has begun afterwards and so has read the record.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { isRetakeError, type RetakeError } from '../base/errors.ts'
 import { timeOrderedId } from '../base/ids.ts'
 import type { ClusterRepository } from './cluster.ts'

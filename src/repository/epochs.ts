@@ -1,6 +1,6 @@
 /** The data keys of a cluster: one object per epoch, sealed with the repository key. New objects use the newest, all open. */
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { RetakeError } from '../base/errors.ts'
 import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'

@@ -1,5 +1,5 @@
 /** Backups that must not go, whatever the policy says: one sealed object per hold, written once, deleted on release. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { isRetakeError, RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { ClusterRepository } from './cluster.ts'

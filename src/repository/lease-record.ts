@@ -12,8 +12,8 @@ export interface LeaseRecord {
   readonly acquiredAt: string
   readonly renewedAt: string
   readonly ttlMs: number
-  /** The key epoch of the cluster when it was taken: the holder may seal with this one until it ends. */
-  readonly epoch: number
+  /** The key epoch of the cluster when it was taken: a writer may seal with this one until it ends. */
+  readonly epoch?: number | undefined
 }
 
 export const leaseRecordSchema = z.object({
@@ -23,7 +23,7 @@ export const leaseRecordSchema = z.object({
   acquiredAt: z.iso.datetime(),
   renewedAt: z.iso.datetime(),
   ttlMs: z.int().positive(),
-  epoch: z.int().positive(),
+  epoch: z.int().positive().optional(),
 })
 
 export type LeaseState =

@@ -34,6 +34,8 @@ export interface Repository extends AsyncDisposable {
   readonly sealing: Sealing
   /** Secret. */
   readonly repositoryKey: Uint8Array
+  /** The id of the holder whose key opened it. */
+  readonly openedBy: string
   /** Names of the registered clusters, sorted. */
   listClusters(): Promise<string[]>
   /** @throws RetakeError `cluster.missing` */
@@ -85,7 +87,7 @@ export async function createRepository(
   const repositoryKey = new Uint8Array(randomBytes(32))
   const sealing = importSealing({ repositoryId: id, epochs: [{ epoch: 0, key: repositoryKey }] })
   const now = clock.now()
-  await putHolder({ store, sealing, repositoryKey }, key, {
+  const openedBy = await putHolder({ store, sealing, repositoryKey }, key, {
     repositoryId: id,
     label: options.label ?? (key.kind === 'key' ? 'first key' : 'passphrase'),
     kind: options.kind ?? key.kind,
@@ -97,7 +99,7 @@ export async function createRepository(
   const file = { ...checked, mac: macOf(repositoryKey, checked) }
   if (!(await store.create(REPOSITORY_KEY, encodeCanonical(file)))) throw exists(store.url)
   undo.move()
-  return assemble({ store, clock, sealing, repositoryKey, createdAt: facts.createdAt })
+  return assemble({ store, clock, sealing, repositoryKey, openedBy, createdAt: facts.createdAt })
 }
 
 /**
@@ -115,11 +117,11 @@ export async function openRepository(
   undo.use(store)
   const file = await readRepositoryFile(store)
   const { repositoryId, createdAt } = file
-  const repositoryKey = await unlock(store, key, { url: store.url, repositoryId })
+  const { repositoryKey, holder } = await unlock(store, key, { url: store.url, repositoryId })
   assertAuthentic(file, repositoryKey)
   const sealing = importSealing({ repositoryId, epochs: [{ epoch: 0, key: repositoryKey }] })
   undo.move()
-  return assemble({ store, clock: options.clock ?? systemClock, sealing, repositoryKey, createdAt })
+  return assemble({ store, clock: options.clock ?? systemClock, sealing, repositoryKey, openedBy: holder, createdAt })
 }
 
 /** The same repository, with the same keys, read and written at one of its places alone. Disposing it leaves the store open. */
@@ -146,6 +148,7 @@ interface Parts {
   readonly clock: Clock
   readonly sealing: Sealing
   readonly repositoryKey: Uint8Array
+  readonly openedBy: string
   readonly createdAt: string
 }
 
@@ -158,6 +161,7 @@ function assemble(parts: Parts): Repository {
     store,
     sealing,
     repositoryKey,
+    openedBy: parts.openedBy,
     listClusters: () => listClusterNames(store),
     openCluster: (name) => openClusterRepository({ store, sealing }, name),
     registerCluster: (facts) => registerClusterRepository({ store, sealing, clock }, facts),

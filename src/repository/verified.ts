@@ -1,5 +1,5 @@
 /** Which backups a verification has passed: retention never deletes the newest of them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { isRetakeError, type RetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { damaged, getSmall, replaceSmall } from './container.ts'

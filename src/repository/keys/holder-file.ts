@@ -1,13 +1,13 @@
 /** One key holder: the repository key, wrapped so that this holder's key or passphrase opens it. No I/O here. */
 import { createHash, createHmac, hkdfSync, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
-import { RetakeError } from '../../base/errors.ts'
+import { assert, RetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
 import { deriveKey, nonceOf, seal, unseal } from '../sealing.ts'
 import { decodeCanonical, encodeCanonical } from './canonical-json.ts'
-import type { KeyMaterial } from './key-material.ts'
+import type { KeyMaterial, KeyServiceContext } from './key-material.ts'
 
-export type HolderKind = 'key' | 'passphrase' | 'recovery-kit'
+export type HolderKind = 'key' | 'passphrase' | 'recovery-kit' | 'kms'
 
 export interface ScryptCost {
   /** CPU and memory, a power of two. */
@@ -31,13 +31,15 @@ const kdfSchema = z.discriminatedUnion('name', [
     r: z.int().min(1),
     p: z.int().min(1).max(16),
   }),
+  // The key that wraps is random, and itself wrapped by the key service: the service never sees the repository key.
+  z.strictObject({ name: z.literal('aws-kms'), keyId: z.string(), wrappedKey: base64url }),
 ])
 const holderSchema = z.strictObject({
   format: z.literal('retake-key-holder'),
   version: z.literal(1),
   holder: z.string().regex(/^[0-9a-f]{16}$/),
   repositoryId: z.string().regex(/^[0-9a-f]{32}$/),
-  kind: z.enum(['key', 'passphrase', 'recovery-kit']),
+  kind: z.enum(['key', 'passphrase', 'recovery-kit', 'kms']),
   label: z.string(),
   createdAt: z.iso.datetime(),
   kdf: kdfSchema,
@@ -66,22 +68,20 @@ export async function createHolder(
   secret: KeyMaterial,
   options: HolderOptions,
 ): Promise<HolderFile> {
-  const salt = randomBytes(32).toString('base64url')
+  const holder = randomId(8)
+  const { kdf, wrapping } = await newWrappingKey(secret, { ...options, holder })
   // Fields in the order of the format: the file is canonical.
-  const { n, r, p } = options.scryptCost ?? DEFAULT_SCRYPT_COST
-  const kdf: Kdf = secret.kind === 'key' ? { name: 'hkdf-sha256', salt } : { name: 'scrypt', salt, n, r, p }
   const facts = {
     format: 'retake-key-holder' as const,
     version: 1 as const,
-    holder: randomId(8),
+    holder,
     repositoryId: options.repositoryId,
     kind: options.kind,
     label: options.label,
     createdAt: options.now.toISOString(),
     kdf,
   }
-  const wrapping = await wrappingKey(secret, facts)
-  // The salt is new, so the wrapping key is used for this one message.
+  // The wrapping key is new, and used for this one message.
   const [ciphertext, tag] = seal(wrapping, repositoryKey, {
     nonce: nonceOf(0, 0),
     additional: [encodeCanonical(facts)],
@@ -94,9 +94,9 @@ export async function createHolder(
 
 /** The repository key, or undefined when this secret does not open this holder. */
 export async function openHolder(file: HolderFile, secret: KeyMaterial): Promise<Uint8Array | undefined> {
-  if ((file.kind === 'passphrase') !== (secret.kind === 'passphrase')) return undefined
   const { wrapped, check: _check, mac: _mac, ...facts } = file
   const wrapping = await wrappingKey(secret, facts)
+  if (wrapping === undefined) return undefined
   return unseal(wrapping, Buffer.from(wrapped, 'base64url'), {
     nonce: nonceOf(0, 0),
     additional: [encodeCanonical(facts)],
@@ -137,17 +137,47 @@ export function checkOf(value: object): string {
   return createHash('sha256').update(encodeCanonical(value)).digest('hex').slice(0, 16)
 }
 
+interface WrappingFacts {
+  readonly holder: string
+  readonly repositoryId: string
+}
+
+/** The key that wraps for a new holder, and what its file must say so that it is found again. */
+async function newWrappingKey(
+  secret: KeyMaterial,
+  facts: WrappingFacts & { readonly scryptCost?: ScryptCost | undefined },
+): Promise<{ readonly kdf: Kdf; readonly wrapping: Uint8Array }> {
+  if (secret.kind === 'kms') {
+    const wrapping = new Uint8Array(randomBytes(32))
+    const { wrapped, keyId } = await secret.service.wrap(wrapping, contextOf(facts))
+    return { kdf: { name: 'aws-kms', keyId, wrappedKey: Buffer.from(wrapped).toString('base64url') }, wrapping }
+  }
+  const salt = randomBytes(32).toString('base64url')
+  const { n, r, p } = facts.scryptCost ?? DEFAULT_SCRYPT_COST
+  const kdf: Kdf = secret.kind === 'key' ? { name: 'hkdf-sha256', salt } : { name: 'scrypt', salt, n, r, p }
+  const wrapping = await wrappingKey(secret, { ...facts, kdf })
+  assert(wrapping, 'a secret opens what is wrapped for its own kind')
+  return { kdf, wrapping }
+}
+
+/** Undefined when this kind of secret does not open this kind of holder. */
 async function wrappingKey(
   secret: KeyMaterial,
-  facts: { readonly holder: string; readonly repositoryId: string; readonly kdf: Kdf },
-): Promise<Uint8Array> {
+  facts: WrappingFacts & { readonly kdf: Kdf },
+): Promise<Uint8Array | undefined> {
   const { kdf } = facts
-  const salt = Buffer.from(kdf.salt, 'base64url')
-  if (secret.kind === 'key') {
-    const info = `retake/1\0holder\0${facts.repositoryId}\0${facts.holder}`
-    return new Uint8Array(hkdfSync('sha256', secret.bytes, salt, info, 32))
+  if (secret.kind === 'kms') {
+    if (kdf.name !== 'aws-kms') return undefined
+    const key = await secret.service.unwrap(Buffer.from(kdf.wrappedKey, 'base64url'), contextOf(facts))
+    return key?.length === 32 ? key : undefined
   }
-  if (kdf.name !== 'scrypt' || 128 * kdf.n * kdf.r > MAX_SCRYPT_BYTES || !Number.isInteger(Math.log2(kdf.n))) {
+  if (secret.kind === 'key') {
+    if (kdf.name !== 'hkdf-sha256') return undefined
+    const info = `retake/1\0holder\0${facts.repositoryId}\0${facts.holder}`
+    return new Uint8Array(hkdfSync('sha256', secret.bytes, Buffer.from(kdf.salt, 'base64url'), info, 32))
+  }
+  if (kdf.name !== 'scrypt') return undefined
+  if (128 * kdf.n * kdf.r > MAX_SCRYPT_BYTES || !Number.isInteger(Math.log2(kdf.n))) {
     throw new RetakeError(
       'repo.damaged',
       `keys/${facts.holder}.json asks for a passphrase cost that Retake does not use.`,
@@ -156,7 +186,11 @@ async function wrappingKey(
       },
     )
   }
-  return await scryptKey(secret.text, salt, kdf)
+  return await scryptKey(secret.text, Buffer.from(kdf.salt, 'base64url'), kdf)
+}
+
+function contextOf({ repositoryId, holder }: WrappingFacts): KeyServiceContext {
+  return { repositoryId, holder }
 }
 
 /** Passphrases are compared in Unicode normal form, because keyboards and systems compose characters differently. */

@@ -1,5 +1,4 @@
 /** The key holders of a repository: files under `keys/`, each with a receipt that the repository key seals. */
-import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { RetakeError } from '../../base/errors.ts'
 import type { ObjectReader, ObjectStore } from '../../storage/object-store.ts'
@@ -7,6 +6,7 @@ import { damaged, getSmall, putSmall } from '../container.ts'
 import { decodeMeta } from '../meta.ts'
 import { firstOf } from '../other-copies.ts'
 import type { Sealing } from '../sealing.ts'
+import { sha256Hex } from './digest.ts'
 import {
   createHolder,
   decodeHolder,
@@ -29,13 +29,18 @@ const receiptSchema = z.object({ holder: z.string(), sha256: z.string() })
 
 export const holderKey = (holder: string) => `keys/${holder}.json`
 export const receiptKey = (holder: string) => `keys/${holder}.receipt`
+export const removalKey = (holder: string) => `keys/${holder}.removed`
+
+/** What it takes to change who can open a repository; an opened `Repository` is one. */
+export interface HolderPlace {
+  readonly store: ObjectStore
+  readonly sealing: Sealing
+  /** Secret. */
+  readonly repositoryKey: Uint8Array
+}
 
 /** Adds a holder: first the file, which already opens the repository, then the receipt that lets its loss be noticed. */
-export async function putHolder(
-  target: { readonly store: ObjectStore; readonly sealing: Sealing; readonly repositoryKey: Uint8Array },
-  secret: KeyMaterial,
-  options: HolderOptions,
-): Promise<string> {
+export async function putHolder(target: HolderPlace, secret: KeyMaterial, options: HolderOptions): Promise<string> {
   const file = await createHolder(target.repositoryKey, secret, options)
   const bytes = encodeHolder(file)
   await target.store.create(holderKey(file.holder), bytes)
@@ -52,7 +57,7 @@ export async function putReceipt(
   await putSmall(target.store, target.sealing, {
     key: receiptKey(holder),
     kind: 'holderReceipt',
-    meta: { holder, sha256: sha256(bytes) },
+    meta: { holder, sha256: sha256Hex(bytes) },
   })
 }
 
@@ -90,6 +95,13 @@ function readUnharmed(reader: ObjectReader, key: string): Promise<StoredHolder |
   })
 }
 
+export interface Unlocked {
+  /** Secret. */
+  readonly repositoryKey: Uint8Array
+  /** Whose key it was. */
+  readonly holder: string
+}
+
 /**
  * Finds the repository key with one secret.
  * @throws RetakeError `key.wrong`, or `repo.damaged` when a holder file is damaged that this secret might have opened
@@ -98,7 +110,7 @@ export async function unlock(
   reader: ObjectReader,
   secret: KeyMaterial,
   facts: { readonly url: string; readonly repositoryId: string },
-): Promise<Uint8Array> {
+): Promise<Unlocked> {
   const holders = await readHolders(reader)
   for (const { file } of holders) {
     if (file === undefined || file.repositoryId !== facts.repositoryId) continue
@@ -106,7 +118,7 @@ export async function unlock(
     if (key === undefined) continue
     if (!isAuthenticHolder(file, key))
       throw damaged({ key: holderKey(file.holder) }, 'its code of authenticity does not match')
-    return key
+    return { repositoryKey: key, holder: file.holder }
   }
   const broken = holders.find(({ file }) => file?.repositoryId !== facts.repositoryId)
   if (broken) {
@@ -127,7 +139,7 @@ export async function unlock(
       },
     )
   }
-  const what = secret.kind === 'key' ? 'key' : 'passphrase'
+  const what = secret.kind === 'kms' ? 'key of the key service' : secret.kind
   throw new RetakeError(
     'key.wrong',
     `This ${what} does not open the repository ${facts.repositoryId} in ${facts.url}.`,
@@ -137,15 +149,17 @@ export async function unlock(
   )
 }
 
-/** Keys of holder files whose receipt exists, though they do not. */
+/** Keys of holder files whose receipt exists, though they do not, and of whose removal there is no record. */
 export async function missingHolders(reader: ObjectReader, holders: readonly StoredHolder[]): Promise<string[]> {
   const present = new Set(holders.map(({ key }) => key))
-  const missing: string[] = []
+  const ids: string[] = []
   for await (const { key } of reader.list('keys/')) {
-    const file = key.replace(/\.receipt$/, '.json')
-    if (file !== key && !present.has(file)) missing.push(file)
+    const [, id, what] = /^keys\/([0-9a-f]{16})\.(receipt|removed)$/.exec(key) ?? []
+    if (id === undefined) continue
+    if (what === 'removed') present.add(holderKey(id))
+    else ids.push(id)
   }
-  return missing
+  return ids.map(holderKey).filter((key) => !present.has(key))
 }
 
 function describe(holders: readonly StoredHolder[]): string {
@@ -169,14 +183,27 @@ export async function checkHolder(
   const noUse = 'it is not what was written; this key may no longer open the repository'
   if (file === undefined || !isAuthenticHolder(file, target.repositoryKey))
     return { object: key, problem: noUse, severity: 'error' }
-  const name = { key: receiptKey(file.holder), kind: 'holderReceipt' } as const
-  const meta = await getSmall(target.store, target.sealing, name)
-  if (meta === undefined) return { object: name.key, problem: 'it is missing', severity: 'warning' }
-  const receipt = decodeMeta(receiptSchema, meta, name)
-  if (receipt.holder === file.holder && receipt.sha256 === sha256(stored.bytes)) return undefined
-  return { object: name.key, problem: 'it is about another content of the key file', severity: 'error' }
+  return await checkReceipt(target, { holder: file.holder, sha256: sha256Hex(stored.bytes) })
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+/** What a receipt says of its holder's file. @throws RetakeError `repo.damaged` */
+export async function readReceipt(
+  target: { readonly store: ObjectReader; readonly sealing: Sealing },
+  holder: string,
+): Promise<{ readonly holder: string; readonly sha256: string } | undefined> {
+  const name = { key: receiptKey(holder), kind: 'holderReceipt' } as const
+  const meta = await getSmall(target.store, target.sealing, name)
+  return meta === undefined ? undefined : decodeMeta(receiptSchema, meta, name)
+}
+
+/** Whether the receipt of a holder is about this file. @throws RetakeError `repo.damaged` about the receipt */
+export async function checkReceipt(
+  target: { readonly store: ObjectReader; readonly sealing: Sealing },
+  file: { readonly holder: string; readonly sha256: string },
+): Promise<HolderProblem | undefined> {
+  const object = receiptKey(file.holder)
+  const receipt = await readReceipt(target, file.holder)
+  if (receipt === undefined) return { object, problem: 'it is missing', severity: 'warning' }
+  if (receipt.holder === file.holder && receipt.sha256 === file.sha256) return undefined
+  return { object, problem: 'it is about another content of the key file', severity: 'error' }
 }

@@ -1,4 +1,12 @@
-import { checkHolder, missingHolders, readHolders } from '../keys/key-ring.ts'
+import { readRemoval } from '../keys/holder-removal.ts'
+import {
+  checkHolder,
+  checkReceipt,
+  holderKey,
+  missingHolders,
+  readHolders,
+  type StoredHolder,
+} from '../keys/key-ring.ts'
 import { REPOSITORY_KEY } from '../layout.ts'
 import { assertAuthentic, readRepositoryFile } from '../repository.ts'
 import type { VerifyContext } from './context.ts'
@@ -17,10 +25,31 @@ export async function checkKeys(context: VerifyContext): Promise<void> {
     const problem = await findings.attempt(facts, () => checkHolder(repository, stored))
     if (problem) findings.add(problem)
   }
+  await checkRemovals(context, holders)
   for (const key of await missingHolders(store, holders)) {
     findings.add({
       object: key,
       problem: 'it is missing, though its receipt exists; this key no longer opens the repository',
+    })
+  }
+}
+
+/** Who was removed stays removed: its file must not be there again. */
+async function checkRemovals(context: VerifyContext, holders: readonly StoredHolder[]): Promise<void> {
+  const { repository, findings } = context
+  for await (const { key } of repository.store.list('keys/')) {
+    if (!key.endsWith('.removed')) continue
+    const facts = { object: key, severity: 'warning' as const }
+    const removal = await findings.attempt(facts, () => readRemoval(repository, key))
+    if (removal === undefined) continue
+    const problem = await findings.attempt(facts, () => checkReceipt(repository, removal))
+    if (problem) findings.add(problem)
+    const file = holders.find((stored) => stored.key === holderKey(removal.holder))
+    if (!file) continue
+    findings.add({
+      object: file.key,
+      severity: 'warning',
+      problem: `it was removed at ${removal.removedAt} by ${removal.by}, and is still or again there: its key opens the repository. Remove it again: retake keys remove ${removal.holder}`,
     })
   }
 }

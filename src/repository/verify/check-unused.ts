@@ -83,7 +83,7 @@ async function checkLeases(context: VerifyContext, name: string): Promise<void> 
 export function isKnown(key: string): boolean {
   if (key === REPOSITORY_KEY || key.startsWith(COPIES_PREFIX)) return true
   if (key.startsWith(PACKS_PREFIX)) return false
-  if (/^keys\/[0-9a-f]{16}\.(json|receipt)$/.test(key)) return true
+  if (/^keys\/[0-9a-f]{16}\.(json|receipt|removed)$/.test(key)) return true
   const [folder, cluster = '', kind, name = ''] = key.split('/')
   if (folder !== 'clusters') return false
   if (key === clusterFactsKey(cluster)) return true
