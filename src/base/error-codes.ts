@@ -79,7 +79,7 @@ export const errorCodes = facts({
 
   /** The key does not open this repository. */
   'key.wrong': { exit: 12, retry: 'never' },
-  /** No key was given. Use RETAKE_KEY_FILE, RETAKE_KEY, RETAKE_KEY_COMMAND or RETAKE_PASSPHRASE. */
+  /** No key was given. Use RETAKE_KEY_FILE, RETAKE_KEY, RETAKE_KEY_COMMAND, RETAKE_KMS_KEY or RETAKE_PASSPHRASE. */
   'key.missing': { exit: 12, retry: 'never' },
   /** The key text is damaged (its check digits do not match). */
   'key.malformed': { exit: 12, retry: 'never' },

@@ -1,5 +1,6 @@
 /** Every command as data: help, completion and `docs/cli.md` come from here. What a command does is in `loaders.ts`. */
 import type { CommandDeclaration, CommandGroup, CommandOption } from './command.ts'
+import { keyCommands } from './key-commands.ts'
 import { retentionCommands } from './retention-commands.ts'
 
 const at: CommandOption = {
@@ -321,6 +322,7 @@ export const commands: readonly CommandDeclaration[] = [
     arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
     options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],
   },
+  ...keyCommands,
   {
     path: ['repo', 'stats'],
     summary: 'how much is stored, of what, and what compression and sharing save',

@@ -29,5 +29,13 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'repo check': () => import('./commands/repo-check.ts'),
   'repo rebuild': () => import('./commands/repo-rebuild.ts'),
   'repo copy': () => import('./commands/repo-copy.ts'),
+  'keys status': () => import('./commands/keys-status.ts'),
+  'keys add': () => import('./commands/keys-add.ts'),
+  'keys remove': () => import('./commands/keys-remove.ts'),
+  'keys rotate': () => import('./commands/keys-rotate.ts'),
+  'keys re-encrypt': () => import('./commands/keys-re-encrypt.ts'),
+  'keys retire': () => import('./commands/keys-retire.ts'),
+  'keys escrow-test': () => import('./commands/keys-escrow-test.ts'),
+  'keys shred': () => import('./commands/keys-shred.ts'),
   completion: () => import('./commands/completion.ts'),
 }

@@ -127,6 +127,13 @@ export const configOptions = declare({
     example: 'pass show retake/main',
     value: { kind: 'text' },
   },
+  kmsKey: {
+    description:
+      'A key in AWS KMS that opens the repository: its ARN, id or alias/NAME. Credentials and region come from the standard AWS chain. Add it with `retake keys add --kms`.',
+    env: 'RETAKE_KMS_KEY',
+    example: 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+    value: { kind: 'text' },
+  },
   passphrase: {
     description: 'A passphrase that opens the repository, instead of a key.',
     env: 'RETAKE_PASSPHRASE',
@@ -219,6 +226,13 @@ export const configOptions = declare({
     env: 'RETAKE_RPO_TARGET_SECONDS',
     defaultText: '60',
     example: '60',
+    value: { kind: 'number', min: 1 },
+  },
+  keyRotationDays: {
+    description:
+      'How long a key is used before `retake keys status` calls it due and `retake keys rotate --if-due` replaces it. Default: never due.',
+    env: 'RETAKE_KEY_ROTATION_DAYS',
+    example: '365',
     value: { kind: 'number', min: 1 },
   },
 })

@@ -181,7 +181,7 @@ async function keyForNew(options: InitialiseOptions, settings: RetakeSettings): 
 async function openExisting(options: InitialiseOptions, { settings, url }: Place): Promise<Repository> {
   // The same command again: the key that the first run made is at hand under the same name.
   const { newKeyFile, config } = { newKeyFile: options.newKeyFile, config: settings.config }
-  const given = [config.keyFile, config.key, config.keyCommand, config.passphrase, options.key].some(
+  const given = [config.keyFile, config.key, config.keyCommand, config.kmsKey, config.passphrase, options.key].some(
     (one) => one !== undefined,
   )
   const again = given || newKeyFile === undefined ? options : { ...options, keyFile: newKeyFile }

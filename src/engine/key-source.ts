@@ -1,6 +1,6 @@
 /**
- * Where the key comes from: `RETAKE_KEY_FILE` (or `--key-file`), `RETAKE_KEY`, `RETAKE_KEY_COMMAND`, `RETAKE_PASSPHRASE`,
- * and at last a question on the terminal. The first that is set is used; a flag is above them all.
+ * Where the key comes from: `RETAKE_KEY_FILE` (or `--key-file`), `RETAKE_KEY`, `RETAKE_KEY_COMMAND`, `RETAKE_KMS_KEY`,
+ * `RETAKE_PASSPHRASE`, and at last a question on the terminal. The first that is set is used; a flag is above them all.
  */
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
@@ -10,6 +10,7 @@ import type { Logger } from '../base/progress.ts'
 import type { KeyMaterial } from '../repository/keys/key-material.ts'
 import { parseKeyText } from '../repository/keys/key-text.ts'
 import type { Config } from './config-options.ts'
+import { openAwsKms } from './keys/aws-kms.ts'
 
 /** A secret manager that asks on a terminal of its own needs a while; one that hangs must not hang a backup for ever. */
 const COMMAND_LIMIT_MS = 30_000
@@ -17,7 +18,7 @@ const COMMAND_LIMIT_MS = 30_000
 const MAX_KEY_BYTES = 64 * 1024
 
 export interface KeySourceOptions {
-  readonly config: Pick<Config, 'keyFile' | 'key' | 'keyCommand' | 'passphrase'>
+  readonly config: Pick<Config, 'keyFile' | 'key' | 'keyCommand' | 'kmsKey' | 'passphrase'>
   /** The directory that a relative `keyFile` refers to. */
   readonly directory: string
   readonly logger: Logger
@@ -37,13 +38,14 @@ export async function loadKey(options: KeySourceOptions): Promise<KeyMaterial> {
   if (config.keyFile !== undefined) return readKeyFile(config.keyFile, options)
   if (config.key !== undefined) return parseKeyText(config.key)
   if (config.keyCommand !== undefined) return parseKeyText(await runKeyCommand(config.keyCommand, options))
+  if (config.kmsKey !== undefined) return { kind: 'kms', service: openAwsKms(config.kmsKey, options) }
   if (config.passphrase !== undefined) return { kind: 'passphrase', text: config.passphrase }
   if (options.askPassphrase) {
     const text = await options.askPassphrase()
     if (text !== '') return { kind: 'passphrase', text }
   }
   throw new RetakeError('key.missing', 'No key was given, so the repository cannot be opened.', {
-    hint: 'Set RETAKE_KEY_FILE to the file that `retake init --new-key FILE` made (or to a recovery kit), or set RETAKE_KEY, RETAKE_KEY_COMMAND or RETAKE_PASSPHRASE.',
+    hint: 'Set RETAKE_KEY_FILE to the file that `retake init --new-key FILE` made (or to a recovery kit), or set RETAKE_KEY, RETAKE_KEY_COMMAND, RETAKE_KMS_KEY or RETAKE_PASSPHRASE.',
   })
 }
 

@@ -1,6 +1,6 @@
 /** The one shape of everything sealed: header, frames, footer, trailer. See `docs/design/repository-format.md`. */
 import { randomBytes } from 'node:crypto'
-import { assert, RetakeError } from '../base/errors.ts'
+import { assert, isRetakeError, RetakeError } from '../base/errors.ts'
 import { releaseBackingMemory, releaseMemory } from '../base/memory.ts'
 import type { ObjectReader, ObjectStore, ObjectWriter } from '../storage/object-store.ts'
 import {
@@ -41,6 +41,7 @@ export interface WriteFrameOptions extends SealFrameOptions {
 export class ContainerWriter implements AsyncDisposable {
   readonly name: ContainerName
   readonly salt: Uint8Array
+  readonly epoch: number
   /** For {@link sealFrame} in a worker thread. Secret. */
   readonly objectKey: Uint8Array
   readonly #header: Uint8Array
@@ -51,11 +52,12 @@ export class ContainerWriter implements AsyncDisposable {
 
   private constructor(
     writer: ObjectWriter,
-    parts: { name: ContainerName; salt: Uint8Array; objectKey: Uint8Array; header: Uint8Array },
+    parts: { name: ContainerName; epoch: number; salt: Uint8Array; objectKey: Uint8Array; header: Uint8Array },
   ) {
     this.#writer = writer
     this.name = parts.name
     this.salt = parts.salt
+    this.epoch = parts.epoch
     this.objectKey = parts.objectKey
     this.#header = parts.header
   }
@@ -72,7 +74,7 @@ export class ContainerWriter implements AsyncDisposable {
       await writer[Symbol.asyncDispose]()
       throw error
     }
-    return new ContainerWriter(writer, { name, salt, objectKey, header })
+    return new ContainerWriter(writer, { name, epoch, salt, objectKey, header })
   }
 
   /** Bytes written so far, with the header, without the footer. */
@@ -165,6 +167,40 @@ export async function openContainer(
 }
 
 async function openOneContainer(
+  reader: ObjectReader,
+  sealing: Sealing,
+  name: ContainerName,
+): Promise<Container | undefined> {
+  let container: Container | undefined
+  try {
+    container = await readContainer(reader, sealing, name)
+  } catch (error) {
+    if (!isRetakeError(error, 'repo.damaged')) throw error
+    // Several reads: it may have been sealed anew between them. What is damaged is so again.
+    container = await readContainer(reader, sealing, name)
+  }
+  return container && replaceable(container, () => readContainer(reader, sealing, name))
+}
+
+/** Reads frames also when the object is sealed anew meanwhile, which changes its key and none of its places. */
+function replaceable(opened: Container, reopen: () => Promise<Container | undefined>): Container {
+  let current = opened
+  return {
+    ...opened,
+    async readFrame(index) {
+      try {
+        return await current.readFrame(index)
+      } catch (error) {
+        const now = isRetakeError(error, 'repo.damaged') ? await reopen() : undefined
+        if (now === undefined || Buffer.from(now.salt).equals(current.salt)) throw error
+        current = now
+        return await current.readFrame(index)
+      }
+    },
+  }
+}
+
+async function readContainer(
   reader: ObjectReader,
   sealing: Sealing,
   name: ContainerName,

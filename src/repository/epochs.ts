@@ -71,7 +71,12 @@ export async function createEpoch(place: KeyPlace & { readonly clock: Clock }, c
     kind: 'clusterKey',
     meta: { epoch, key: newKey(), createdAt, contentKey: Buffer.from(contentKey).toString('base64url') },
   })
-  await refuseShredded(place.store, cluster)
+  try {
+    await refuseShredded(place.store, cluster)
+  } catch (error) {
+    if (created) await place.store.delete(epochKey(cluster, epoch))
+    throw error
+  }
   if (created) return { epoch, createdAt, created }
   const winner = (await readEpochs(place, cluster)).find((one) => one.epoch === epoch)
   return { epoch, createdAt: winner?.createdAt ?? createdAt, created }

@@ -34,7 +34,8 @@ export const epochKey = (cluster: string, epoch: number) => `${epochPrefix(clust
 export const epochRecordKey = (cluster: string, epoch: number, what: 'retiring' | 'retired') =>
   `${epochKey(cluster, epoch)}.${what}`
 /** What is recorded about the end of a cluster. */
-export const shredKey = (cluster: string, what: 'begun' | 'done') => `clusters/${cluster}/shred/${what}`
+export const shredPrefix = (cluster: string) => `clusters/${cluster}/shred/`
+export const shredKey = (cluster: string, what: 'begun' | 'done') => `${shredPrefix(cluster)}${what}`
 export const runsPrefix = (cluster: string) => `clusters/${cluster}/runs/`
 export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done') =>
   `${runsPrefix(cluster)}${backupId}.${what}`
@@ -48,7 +49,8 @@ export const holdsPrefix = (cluster: string) => `clusters/${cluster}/holds/`
 export const verifiedPrefix = (cluster: string) => `clusters/${cluster}/verified/`
 export const verifiedKey = (cluster: string, backupId: string) => `${verifiedPrefix(cluster)}${backupId}`
 export const readersPrefix = (cluster: string) => `clusters/${cluster}/readers/`
-export const leasePrefix = (cluster: string, role: string) => `clusters/${cluster}/leases/${role}/`
+export const leasesPrefix = (cluster: string) => `clusters/${cluster}/leases/`
+export const leasePrefix = (cluster: string, role: string) => `${leasesPrefix(cluster)}${role}/`
 
 /**
  * Keys of objects that refer to others, as regular expressions: in each place of a repository they come after what they refer to

@@ -61,7 +61,7 @@ export interface RepositoryOptions {
 }
 
 export interface CreateRepositoryOptions extends RepositoryOptions {
-  /** Of the first holder. Default `first key` or `passphrase`. */
+  /** Of the first holder. Default `first key`, `passphrase` or `key service`. */
   readonly label?: string | undefined
   readonly kind?: HolderKind | undefined
   readonly scryptCost?: ScryptCost | undefined
@@ -89,7 +89,7 @@ export async function createRepository(
   const now = clock.now()
   const openedBy = await putHolder({ store, sealing, repositoryKey }, key, {
     repositoryId: id,
-    label: options.label ?? (key.kind === 'key' ? 'first key' : 'passphrase'),
+    label: options.label ?? firstLabels[key.kind],
     kind: options.kind ?? key.kind,
     now,
     scryptCost: options.scryptCost,
@@ -126,10 +126,12 @@ export async function openRepository(
 
 /** The same repository, with the same keys, read and written at one of its places alone. Disposing it leaves the store open. */
 export function repositoryAt(repository: Repository, store: ObjectStore): Repository {
-  const { sealing, repositoryKey, createdAt } = repository
-  const alone = assemble({ store, clock: systemClock, sealing, repositoryKey, createdAt })
+  const { sealing, repositoryKey, openedBy, createdAt } = repository
+  const alone = assemble({ store, clock: systemClock, sealing, repositoryKey, openedBy, createdAt })
   return { ...alone, async [Symbol.asyncDispose]() {} }
 }
+
+const firstLabels = { key: 'first key', passphrase: 'passphrase', kms: 'key service' } as const
 
 /** Whether there is a repository at this place; needs no key. */
 export async function isRepository(place: string | ObjectReader): Promise<boolean> {

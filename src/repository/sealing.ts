@@ -212,6 +212,22 @@ export function openFrameSync(objectKey: Uint8Array, frame: StoredFrame, stored:
   return plain?.length === frame.plainBytes ? plain : undefined
 }
 
+/**
+ * A frame as another object's key seals it: what is packed in it stays as it is, and so do its length and its place.
+ * Undefined when the stored bytes are not what was written.
+ */
+export function resealFrame(
+  keys: { readonly from: Uint8Array; readonly to: Uint8Array },
+  frame: StoredFrame,
+  stored: Uint8Array,
+): SealedFrame | undefined {
+  const nonce = nonceOf(nonceUses[frame.codec], frame.index)
+  const packed = stored.length === frame.storedBytes ? unseal(keys.from, stored, { nonce }) : undefined
+  if (packed === undefined) return undefined
+  const { index, codec, plainBytes, storedBytes } = frame
+  return { index, codec, plainBytes, storedBytes, bytes: seal(keys.to, packed, { nonce }) }
+}
+
 interface CipherOptions {
   readonly nonce: Uint8Array
   readonly additional?: readonly Uint8Array[] | undefined

@@ -1,13 +1,14 @@
 /** Reads a repository back and says what in it is not as it was written. */
 import { throwIfAborted } from '../base/abort.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { RetakeError } from '../base/errors.ts'
+import { isRetakeError, RetakeError } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { readCondemnedPacks } from './condemned.ts'
 import { clusterFactsKey } from './layout.ts'
 import type { Repository } from './repository.ts'
 import { type CheckedBackups, checkBackups, checkRuns } from './verify/check-backups.ts'
+import { checkEpochs, checkShredded } from './verify/check-epochs.ts'
 import { checkKeys } from './verify/check-keys.ts'
 import { checkPacks } from './verify/check-packs.ts'
 import { checkRetention } from './verify/check-retention.ts'
@@ -49,8 +50,9 @@ export async function verifyRepository(options: VerifyOptions): Promise<VerifyRe
   const packsInUse = new Set<string>()
   const checked: CheckedBackup[] = []
   for (const name of names) {
+    const shredded = await checkShredded(context, name, packsInUse)
     const cluster = await openOrReport(context, name)
-    if (cluster === undefined) continue
+    if (cluster === undefined || shredded !== undefined) continue
     const { packs, summaries } = await verifyCluster(context, cluster, options)
     for (const packId of packs.keys()) packsInUse.add(packId)
     // Not unused but on their way out, which the records that condemn them say.
@@ -80,6 +82,8 @@ async function openOrReport(context: VerifyContext, name: string): Promise<Clust
     try {
       return await context.repository.openCluster(name)
     } catch (error) {
+      // What is said of it comes from its proof.
+      if (isRetakeError(error, 'cluster.shredded')) return undefined
       // A registration that was cut short leaves a data key and no cluster.
       if (!(error instanceof RetakeError) || error.code !== 'cluster.missing' || !(await isListed(context, name)))
         throw error
@@ -122,6 +126,7 @@ async function verifyCluster(
   if (backupId === undefined) {
     await checkRuns(context, cluster)
     await checkRetention(context, cluster)
+    await checkEpochs(context, cluster.facts.name)
   }
   return checked
 }

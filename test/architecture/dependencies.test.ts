@@ -26,6 +26,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'hash-wasm': ['postgres', 'repository'],
   '@napi-rs/blake-hash': ['repository'],
   '@aws-sdk/client-s3': ['storage'],
+  '@aws-sdk/client-kms': ['engine'],
   commander: ['cli'],
   yaml: ['engine'],
   zod: ['engine', 'repository'],

@@ -7,6 +7,7 @@ import {
   readHolders,
   type StoredHolder,
 } from '../keys/key-ring.ts'
+import { readKitProofs } from '../keys/kit-proof.ts'
 import { REPOSITORY_KEY } from '../layout.ts'
 import { assertAuthentic, readRepositoryFile } from '../repository.ts'
 import type { VerifyContext } from './context.ts'
@@ -26,6 +27,14 @@ export async function checkKeys(context: VerifyContext): Promise<void> {
     if (problem) findings.add(problem)
   }
   await checkRemovals(context, holders)
+  await readKitProofs(repository, {
+    onDamage: (error, object) =>
+      findings.add({
+        object,
+        severity: 'warning',
+        problem: error.message.replace(/^\S+ is damaged: /, '').replace(/\.$/, ''),
+      }),
+  })
   for (const key of await missingHolders(store, holders)) {
     findings.add({
       object: key,

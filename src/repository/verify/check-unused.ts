@@ -3,6 +3,7 @@ import { isRetakeError } from '../../base/errors.ts'
 import { COPIES_PREFIX } from '../../storage/mirrored/copy-record.ts'
 import { isCondemnedName } from '../condemned.ts'
 import { isHoldName } from '../holds.ts'
+import { parseProofKey } from '../keys/kit-proof.ts'
 import {
   clusterFactsKey,
   epochPrefix,
@@ -72,7 +73,8 @@ async function checkLeases(context: VerifyContext, name: string): Promise<void> 
         await readLeaseHolder(await repository.openCluster(name), { role })
       } catch (error) {
         // The cluster itself cannot be opened: recorded where it was tried first.
-        if (isRetakeError(error, 'cluster.missing') || findings.has(clusterFactsKey(name))) return
+        if (isRetakeError(error, 'cluster.missing') || isRetakeError(error, 'cluster.shredded')) return
+        if (findings.has(clusterFactsKey(name))) return
         throw error
       }
     })
@@ -83,7 +85,7 @@ async function checkLeases(context: VerifyContext, name: string): Promise<void> 
 export function isKnown(key: string): boolean {
   if (key === REPOSITORY_KEY || key.startsWith(COPIES_PREFIX)) return true
   if (key.startsWith(PACKS_PREFIX)) return false
-  if (/^keys\/[0-9a-f]{16}\.(json|receipt|removed)$/.test(key)) return true
+  if (/^keys\/[0-9a-f]{16}\.(json|receipt|removed)$/.test(key) || parseProofKey(key) !== undefined) return true
   const [folder, cluster = '', kind, name = ''] = key.split('/')
   if (folder !== 'clusters') return false
   if (key === clusterFactsKey(cluster)) return true
@@ -91,6 +93,7 @@ export function isKnown(key: string): boolean {
   if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done|rewrite)$/, ''))
   if (kind === 'backups') return parseManifestName(name) !== undefined
   if (kind === 'condemned') return isCondemnedName(name)
+  if (kind === 'shred') return name === 'begun' || name === 'done'
   if (kind === 'holds') return isHoldName(name)
   if (kind === 'verified') return isBackupId(name)
   if (kind === 'readers') return isReaderName(name)

@@ -45,9 +45,13 @@ export async function checkDeep(reader: ObjectReader, sealing: Sealing, task: De
     task.type === 'pack' ? { key: packKey(task.packId), kind: 'pack' as const } : { key: task.key, kind: task.kind }
   const container = await openContainer(reader, sealing, name)
   if (container === undefined) return { bytesRead: 0, pagesChecked: 0, problems: [{ problem: 'it is missing' }] }
-  return task.type === 'pack'
-    ? await checkPack(reader, sealing, { container, task })
-    : await checkSegment(reader, sealing, { container, task })
+  if (task.type === 'pack') return await checkPack(reader, sealing, { container, task })
+  const result = await checkSegment(reader, sealing, { container, task })
+  if (result.problems.length === 0) return result
+  // Sealed anew while it was read: then the answer is about no object at all.
+  const now = await openContainer(reader, sealing, name)
+  if (now === undefined || Buffer.from(now.salt).equals(container.salt)) return result
+  return await checkSegment(reader, sealing, { container: now, task })
 }
 
 async function checkPack(

@@ -105,7 +105,7 @@ export class PackSeries implements AsyncDisposable {
     const { store, sealing, backupId } = this.#options
     const packId = backupId.slice(-8) + randomId(12)
     const writer = await ContainerWriter.open(store, sealing, { key: packKey(packId), kind: 'pack' })
-    const facts = { packId, salt: Buffer.from(writer.salt).toString('base64url'), epoch: sealing.epoch }
+    const facts = { packId, salt: Buffer.from(writer.salt).toString('base64url'), epoch: writer.epoch }
     this.#opened(facts)
     return { ...facts, writer }
   }

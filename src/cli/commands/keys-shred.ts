@@ -1,0 +1,40 @@
+import { type ShredReport, shredCluster } from '../../engine/keys/shred.ts'
+import type { CommandContext, CommandOutcome } from '../command.ts'
+import { formatBytes } from '../format.ts'
+import { optionText } from '../options.ts'
+
+export async function run(context: CommandContext): Promise<CommandOutcome> {
+  const { options, signal } = context
+  await using retake = await context.open()
+  const report = await shredCluster(retake, {
+    cluster: context.args[0] ?? '',
+    confirm: optionText(options.yes),
+    dryRun: options.dryRun === true,
+    signal,
+  })
+  return { data: { repository: retake.repository.url, ...report }, text: render(report) }
+}
+
+const COPIES =
+  'Copies of its keys that lie elsewhere are not reached from here: mirrors that are offline, old versions that a bucket keeps or Object Lock holds, images of disks. Whoever has such a copy and a key of this repository can still read the backups; destroy clusters/NAME/keys/ there too.'
+
+function render({ cluster, outcome, backups, packs, epochs, proof }: ShredReport): string {
+  if (outcome === 'planned') {
+    return [
+      `Would destroy ${epochs} data keys of "${cluster}". Lost for ever: ${backups} backups (${packs} packs) and all WAL of it.`,
+      COPIES,
+      `Nothing was changed. To do it: retake keys shred ${cluster} --yes ${cluster}`,
+    ].join('\n')
+  }
+  const lines =
+    outcome === 'was-shredded'
+      ? [`"${cluster}" was shredded before; it was looked through again for keys, and there are none.`]
+      : [`Every data key of "${cluster}" is destroyed. Nothing of it can be read any more.`]
+  if (proof) {
+    lines.push(
+      `Proof (clusters/${cluster}/shred/): begun ${proof.begunAt} by ${proof.by}, complete ${proof.doneAt}; ${proof.objects} objects and ${proof.packs} packs (${formatBytes(proof.bytes + proof.packBytes)}).`,
+      ...proof.keys.map(({ object, sha256 }) => `  ${object}  sha256 ${sha256}`),
+    )
+  }
+  return [...lines, COPIES].join('\n')
+}
