@@ -10,7 +10,7 @@ import { timeOrderedId } from '../../base/ids.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
 import type { ClusterRepository } from '../cluster.ts'
 import { readCondemned } from '../condemned.ts'
-import { packIdPrefix, packKey } from '../layout.ts'
+import { packKey } from '../layout.ts'
 import { acquireLease, type Lease } from '../lease.ts'
 import { beginRewrite, endRewrite, listRuns } from '../runs.ts'
 import { createPace, type Pace } from './pace.ts'
@@ -86,10 +86,17 @@ export async function reEncryptCluster(
 }
 
 async function resealBackups(work: Work): Promise<void> {
-  const { cluster, plan, signal, lease } = work
-  if (plan.manifests.size === 0) return
-  const run = await resumeOrBegin(work)
-  const moved = await movePacks(work, run)
+  const { cluster, plan } = work
+  const left = await findLeft(cluster)
+  if (plan.manifests.size > 0) await moveBackups(work, left.moved)
+  for (const runId of left.settled) await endRewrite(cluster, runId)
+}
+
+async function moveBackups(work: Work, known: ReadonlyMap<string, PackPlace>): Promise<void> {
+  const { cluster, plan, signal, lease, clock } = work
+  const runId = timeOrderedId(clock.now())
+  await beginRewrite(cluster, runId)
+  const moved = await movePacks(work, { runId, known })
   const replaced: { backupId: string; revision: number }[] = []
   let done = 0
   for (const backupId of plan.manifests.keys()) {
@@ -101,21 +108,15 @@ async function resealBackups(work: Work): Promise<void> {
     replaced.push({ backupId, revision: outcome.replaced })
     work.done.manifests += 1
   }
-  await endRewrite(cluster, run.runId)
-  for (const other of run.resumed) await endRewrite(cluster, other)
+  await endRewrite(cluster, runId)
 }
 
 /** Packs of a run that was interrupted are used, not made again. */
-async function resumeOrBegin({ cluster, clock }: Work) {
+async function findLeft(cluster: ClusterRepository) {
   const { rewrites } = await listRuns(cluster)
   const { packs } = await readCondemned(cluster, { onDamage: () => {} })
   const isGivenUp = (packId: string) => packs.has(packId)
-  const known = await findResealedPacks(cluster, { runIds: rewrites, isGivenUp })
-  const runId = timeOrderedId(clock.now())
-  await beginRewrite(cluster, runId)
-  // Others are of pruning, which knows what they left.
-  const begins = new Set([...known.values()].map(({ packId }) => packId.slice(0, 8)))
-  return { runId, known, resumed: [...rewrites].filter((id) => begins.has(packIdPrefix(id))) }
+  return await findResealedPacks(cluster, { runIds: rewrites, isGivenUp })
 }
 
 /** By the id of the old pack, where its frames are now; all durable. */

@@ -49,27 +49,29 @@ export async function resealPack(
 }
 
 /**
- * What an interrupted run has already sealed anew, by the id of the old pack. A pack that cannot be read, or that another key has
- * overtaken meanwhile, is left out; it is made again.
+ * What interrupted runs have already sealed anew, by the id of the old pack. A pack that cannot be read, or that another key has
+ * overtaken meanwhile, is left out; it is made again. `settled` are the runs that left nothing else: they end with this one, the
+ * others with the next pruning, which gives up what they left.
  */
 export async function findResealedPacks(
   cluster: ClusterRepository,
   options: { readonly runIds: ReadonlySet<string>; readonly isGivenUp: (packId: string) => boolean },
-): Promise<Map<string, PackPlace>> {
+): Promise<{ readonly moved: ReadonlyMap<string, PackPlace>; readonly settled: readonly string[] }> {
   const prefixes = new Set([...options.runIds].map(packIdPrefix))
-  const found = new Map<string, PackPlace>()
-  if (prefixes.size === 0) return found
+  const moved = new Map<string, PackPlace>()
+  const others = new Set<string>()
+  if (prefixes.size === 0) return { moved, settled: [] }
   for await (const { key } of cluster.store.list(PACKS_PREFIX)) {
     const packId = parsePackKey(key)
     if (packId === undefined || !prefixes.has(packId.slice(0, 8)) || options.isGivenUp(packId)) continue
     const container = await openOurs(cluster, packId)
     const meta = metaSchema.safeParse(container?.meta)
-    if (container === undefined || !meta.success || !options.runIds.has(meta.data.backupId)) continue
-    if (container.epoch !== cluster.sealing.epoch) continue
-    const salt = Buffer.from(container.salt).toString('base64url')
-    found.set(meta.data.resealedFrom, { packId, salt, epoch: container.epoch })
+    if (container?.epoch === cluster.sealing.epoch && meta.success && options.runIds.has(meta.data.backupId)) {
+      const salt = Buffer.from(container.salt).toString('base64url')
+      moved.set(meta.data.resealedFrom, { packId, salt, epoch: container.epoch })
+    } else others.add(packId.slice(0, 8))
   }
-  return found
+  return { moved, settled: [...options.runIds].filter((id) => !others.has(packIdPrefix(id))) }
 }
 
 /** Undefined when it does not open: then it may belong to another cluster, whose run happens to begin alike. */
