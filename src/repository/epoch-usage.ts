@@ -15,7 +15,7 @@ import {
   shredPrefix,
 } from './layout.ts'
 import { listManifests } from './manifest-revisions.ts'
-import { openRevision, readManifestEntries } from './manifest-store.ts'
+import { openRevision, readManifestPacks } from './manifest-store.ts'
 import { TAG_BYTES } from './sealing.ts'
 
 /** What one key seals. */
@@ -155,7 +155,5 @@ async function collectPacks(
 ): Promise<void> {
   const manifest = await openRevision(cluster, place)
   if (manifest === undefined) return
-  for await (const entry of readManifestEntries(manifest)) {
-    if (entry.type === 'pack') epochs.set(entry.packId, entry.epoch)
-  }
+  for await (const { packId, epoch } of readManifestPacks(manifest)) epochs.set(packId, epoch)
 }

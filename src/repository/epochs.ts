@@ -104,9 +104,14 @@ export async function openClusterSealing(place: KeyPlace, cluster: string): Prom
   })
 }
 
+/** Whether the keys of a cluster were destroyed on purpose, or are being destroyed. Needs no key. */
+export async function isShredded(reader: ObjectReader, cluster: string): Promise<boolean> {
+  return (await reader.head(shredKey(cluster, 'begun'))) !== undefined
+}
+
 /** @throws RetakeError `cluster.shredded` */
-export async function refuseShredded(reader: ObjectReader, cluster: string): Promise<void> {
-  if ((await reader.head(shredKey(cluster, 'begun'))) === undefined) return
+async function refuseShredded(reader: ObjectReader, cluster: string): Promise<void> {
+  if (!(await isShredded(reader, cluster))) return
   throw new RetakeError(
     'cluster.shredded',
     `The cluster "${cluster}" was shredded: its data keys were destroyed, and nothing of it can be read any more.`,

@@ -8,9 +8,9 @@ import { sampleBackup } from '../../recovery/sample-backup.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { damaged } from '../../repository/container.ts'
 import { createContentHasher } from '../../repository/content-hash.ts'
+import { isShredded } from '../../repository/epochs.ts'
 import { parseKeyText } from '../../repository/keys/key-text.ts'
 import { type KitProof, type ProvenCluster, putKitProof } from '../../repository/keys/kit-proof.ts'
-import { shredKey } from '../../repository/layout.ts'
 import { listBackupIds } from '../../repository/manifest-store.ts'
 import { openRepository, type Repository } from '../../repository/repository.ts'
 import { readSettledTail } from '../../repository/settled-tail.ts'
@@ -61,7 +61,7 @@ export function escrowTest(options: RetakeOptions, test: EscrowTestOptions): Ope
     const holder = (await repository.listHolders()).find((one) => one.holder === repository.openedBy)
     const clusters: ProvenCluster[] = []
     for (const name of await repository.listClusters()) {
-      if (await repository.store.head(shredKey(name, 'begun'))) continue
+      if (await isShredded(repository.store, name)) continue
       const cluster = await repository.openCluster(name)
       const proven = await proveCluster(cluster, { ...test, ...context })
       if (proven) clusters.push(proven)

@@ -5,7 +5,7 @@ import type { ClusterRepository } from '../cluster.ts'
 import { listSealedObjects, type UsageOptions } from '../epoch-usage.ts'
 import { backupsPrefix, leasesPrefix, manifestKey, PACKS_PREFIX, parsePackKey, readersPrefix } from '../layout.ts'
 import { listNewestManifests } from '../manifest-revisions.ts'
-import { openRevision, readManifestEntries } from '../manifest-store.ts'
+import { openRevision, readManifestPacks } from '../manifest-store.ts'
 import { parseWalKey, walPrefix } from '../wal-layout.ts'
 import { isDamage } from './reseal-manifest.ts'
 
@@ -69,9 +69,7 @@ async function findOldPacks(cluster: ClusterRepository, options: UsageOptions & 
       const packs: string[] = []
       const manifest = await openRevision(cluster, { backupId, revision })
       if (manifest === undefined) continue
-      for await (const entry of readManifestEntries(manifest)) {
-        if (entry.type === 'pack' && entry.epoch < options.epoch) packs.push(entry.packId)
-      }
+      for await (const { packId, epoch } of readManifestPacks(manifest)) if (epoch < options.epoch) packs.push(packId)
       byBackup.set(backupId, packs)
       for (const packId of packs) old.add(packId)
     } catch (error) {

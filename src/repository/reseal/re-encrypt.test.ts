@@ -4,6 +4,7 @@ import { systemClock } from '../../base/clock.ts'
 import { createMemoryStore } from '../../storage/memory-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { FaultyStore } from '../../storage/testing/faulty-store.ts'
+import { readCondemned } from '../condemned.ts'
 import { openContainer } from '../container.ts'
 import { readEpochUsage } from '../epoch-usage.ts'
 import { createEpoch } from '../epochs.ts'
@@ -11,6 +12,8 @@ import type { KeyMaterial } from '../keys/key-material.ts'
 import { acquireLease } from '../lease.ts'
 import { listBackups } from '../manifest-store.ts'
 import { openRepository, type Repository } from '../repository.ts'
+import { deleteCondemned } from '../sweep/delete.ts'
+import { surveyPacks } from '../sweep/survey.ts'
 import { createExampleRepository, type ExampleRepository, writeExampleBackup } from '../testing/example-repository.ts'
 import { verifyRepository } from '../verify.ts'
 import { segmentName } from '../wal-layout.ts'
@@ -73,6 +76,20 @@ test('afterwards the newest key seals everything that counts, and everything is 
     [0, 0, 0, []],
     'there is nothing left to do',
   )
+})
+
+test('what was replaced is given up with it, and once that is deleted the old key seals nothing', async () => {
+  const { repository, store, key } = await rotated()
+  await reEncryptCluster(await reopen(store, key))
+  const cluster = await reopen(store, key)
+  const { records } = await readCondemned(cluster)
+  assert.deepEqual([records.length, records[0]?.packs.length, records[0]?.revisions.length], [1, 4, 2])
+  {
+    await using _lease = await acquireLease(cluster, { role: 'prune', holder: 'x' })
+    await deleteCondemned(cluster, { survey: () => surveyPacks({ repository, cluster }), graceMs: 0 })
+  }
+  assert.deepEqual([...(await readEpochUsage(cluster)).keys()], [2])
+  assert.deepEqual(await problems(repository), [])
 })
 
 test('what a backup writes that began before the rotation is sealed anew by the next run', async () => {

@@ -13,6 +13,7 @@ import { readCondemned } from '../condemned.ts'
 import { packKey } from '../layout.ts'
 import { acquireLease, type Lease } from '../lease.ts'
 import { beginRewrite, endRewrite, listRuns } from '../runs.ts'
+import { condemn } from '../sweep/condemn.ts'
 import { createPace, type Pace } from './pace.ts'
 import { planReseal, type ResealPlan } from './plan.ts'
 import { isDamage, resealManifest } from './reseal-manifest.ts'
@@ -108,7 +109,29 @@ async function moveBackups(work: Work, known: ReadonlyMap<string, PackPlace>): P
     replaced.push({ backupId, revision: outcome.replaced })
     work.done.manifests += 1
   }
+  await giveUpReplaced(work, replaced, moved)
   await endRewrite(cluster, runId)
+}
+
+/** What nothing refers to any more, as pruning does it: deleted after a time of grace, when nobody reads it. */
+async function giveUpReplaced(
+  { cluster, plan, lease, clock }: Work,
+  replaced: readonly { readonly backupId: string; readonly revision: number }[],
+  moved: ReadonlyMap<string, PackPlace>,
+): Promise<void> {
+  if (replaced.length === 0) return
+  const rewritten = new Set(replaced.map(({ backupId }) => backupId))
+  const needed = new Set([...plan.manifests].flatMap(([backupId, packs]) => (rewritten.has(backupId) ? [] : packs)))
+  // A manifest that cannot be read may refer to any of them.
+  const isFree = (packId: string) => plan.damaged.length === 0 && moved.has(packId) && !needed.has(packId)
+  const packs = new Map([...plan.packs].filter(([packId]) => isFree(packId)))
+  await lease.assertHeld()
+  const why = `sealed anew with the key of epoch ${plan.epoch}`
+  await condemn(
+    cluster,
+    { why, backups: [], revisions: replaced, packs, segments: [], walKeys: [], bytes: 0 },
+    { clock },
+  )
 }
 
 /** Packs of a run that was interrupted are used, not made again. */

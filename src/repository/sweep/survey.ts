@@ -9,6 +9,7 @@ import type { ProgressListener } from '../../base/progress.ts'
 import type { ClusterRepository } from '../cluster.ts'
 import { readCondemned } from '../condemned.ts'
 import { damaged } from '../container.ts'
+import { isShredded } from '../epochs.ts'
 import { backupsPrefix, manifestKey, PACKS_PREFIX, packIdPrefix, parsePackKey } from '../layout.ts'
 import { listManifests, listNewestManifests } from '../manifest-revisions.ts'
 import { openRevision, readManifestPacks } from '../manifest-store.ts'
@@ -83,7 +84,8 @@ async function openClusters(options: SurveyOptions, damage: SurveyDamage[]): Pro
   const clusters: ClusterRepository[] = []
   for (const name of await repository.listClusters()) {
     if (name === cluster.facts.name) clusters.push(cluster)
-    else if (await holdsAny(repository, name)) {
+    // Of a shredded cluster nothing can be read, so nothing of it is referred to.
+    else if (!(await isShredded(repository.store, name)) && (await holdsAny(repository, name))) {
       const opened = await attempt({ cluster: name, object: `clusters/${name}/` }, damage, () =>
         repository.openCluster(name),
       )
