@@ -101,6 +101,8 @@ async function clusterDamage(
     const { input } = await readHoldings(retake, cluster)
     return { cluster, ...damageConsequences(input, { backups, wal }), mayBeMore: false }
   } catch (error) {
+    // Given up on purpose: nothing of it counts as lost.
+    if (isRetakeError(error, 'cluster.shredded')) return { cluster, lostBackups: [], lostMoments: [], mayBeMore: false }
     if (
       !isRetakeError(error, 'repo.damaged') &&
       !isRetakeError(error, 'wal.history-missing') &&
