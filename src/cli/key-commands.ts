@@ -127,6 +127,7 @@ export const keyCommands: readonly CommandDeclaration[] = [
     arguments: [{ name: 'cluster', description: 'the name of the cluster', required: true }],
     options: [
       { flags: '--yes <name>', description: 'the name of the cluster once more, to confirm' },
+      { flags: '--delete-objects', description: 'also delete what nobody can read any more' },
       { flags: '--dry-run', description: 'say what would be done, and do nothing' },
     ],
   },

@@ -9,6 +9,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   const report = await shredCluster(retake, {
     cluster: context.args[0] ?? '',
     confirm: optionText(options.yes),
+    deleteObjects: options.deleteObjects === true,
     dryRun: options.dryRun === true,
     signal,
   })
@@ -18,7 +19,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
 const COPIES =
   'Copies of its keys that lie elsewhere are not reached from here: mirrors that are offline, old versions that a bucket keeps or Object Lock holds, images of disks. Whoever has such a copy and a key of this repository can still read the backups; destroy clusters/NAME/keys/ there too.'
 
-function render({ cluster, outcome, backups, packs, epochs, proof }: ShredReport): string {
+function render({ cluster, outcome, backups, packs, epochs, proof, deleted }: ShredReport): string {
   if (outcome === 'planned') {
     return [
       `Would destroy ${epochs} data keys of "${cluster}". Lost for ever: ${backups} backups (${packs} packs) and all WAL of it.`,
@@ -36,5 +37,9 @@ function render({ cluster, outcome, backups, packs, epochs, proof }: ShredReport
       ...proof.keys.map(({ object, sha256 }) => `  ${object}  sha256 ${sha256}`),
     )
   }
+  if (deleted) {
+    const locked = deleted.locked > 0 ? `; ${deleted.locked} are locked by the storage for now` : ''
+    lines.push(`Deleted ${deleted.objects} objects${locked}.`)
+  } else lines.push(`To have the space back: retake keys shred ${cluster} --yes ${cluster} --delete-objects`)
   return [...lines, COPIES].join('\n')
 }

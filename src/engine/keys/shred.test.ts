@@ -86,6 +86,22 @@ test('a shredded cluster cannot be opened by any key, leaves a proof, and harms 
   assert.equal((await shredCluster(again, confirmed)).outcome, 'was-shredded')
 })
 
+test('what nobody can read any more is deleted when that is asked for, and nothing else', async () => {
+  const { retake, store, key } = await twoClusters()
+  const others = (await Array.fromAsync(store.list('clusters/other/'))).length
+  const report = await shredCluster(retake, { ...confirmed, deleteObjects: true })
+  assert.ok((report.deleted?.objects ?? 0) > 20)
+  const left = (await Array.fromAsync(store.list('clusters/main/'))).map(({ key: name }) => name)
+  assert.deepEqual(left, ['clusters/main/cluster', 'clusters/main/shred/begun', 'clusters/main/shred/done'])
+  assert.equal((await Array.fromAsync(store.list('packs/'))).length, 2)
+  assert.equal((await Array.fromAsync(store.list('clusters/other/'))).length, others)
+  const again = await open(store, key)
+  assert.deepEqual(
+    (await problems(again.repository)).filter((one) => !one.includes('clusters/other/')),
+    [],
+  )
+})
+
 test('a key that comes back is found, and destroyed again', async () => {
   const { retake, store, key } = await twoClusters()
   const epoch = (await store.get('clusters/main/keys/00000001')) as Uint8Array

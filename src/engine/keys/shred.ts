@@ -1,13 +1,23 @@
-import { RetakeError } from '../../base/errors.ts'
+import { throwIfAborted } from '../../base/abort.ts'
+import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { listSealedPacks } from '../../repository/epoch-usage.ts'
 import { readEpochs } from '../../repository/epochs.ts'
-import { PACKS_PREFIX, packIdPrefix, parsePackKey, shredKey } from '../../repository/layout.ts'
+import {
+  clusterFactsKey,
+  clusterPrefix,
+  PACKS_PREFIX,
+  packIdPrefix,
+  packKey,
+  parsePackKey,
+  shredKey,
+  shredPrefix,
+} from '../../repository/layout.ts'
 import { acquireLease, leaseRoles } from '../../repository/lease.ts'
 import { listBackupIds } from '../../repository/manifest-store.ts'
 import { listReaders } from '../../repository/readers.ts'
 import { listRuns } from '../../repository/runs.ts'
-import { beginShred, finishShred, readShredProof, type ShredProof } from '../../repository/shred.ts'
+import { beginShred, finishShred, readShreddedPacks, readShredProof, type ShredProof } from '../../repository/shred.ts'
 import type { Retake } from '../open.ts'
 import { currentActor } from './actor.ts'
 
@@ -17,6 +27,8 @@ export interface ShredOptions {
   readonly confirm?: string | undefined
   /** Say what would be lost, and destroy nothing. */
   readonly dryRun?: boolean | undefined
+  /** Also delete what nobody can read any more, to have its space back. Default false. */
+  readonly deleteObjects?: boolean | undefined
   /** For the proof. Default: `user@host`. */
   readonly by?: string | undefined
   readonly signal?: AbortSignal | undefined
@@ -30,6 +42,8 @@ export interface ShredReport {
   readonly packs: number
   readonly epochs: number
   readonly proof?: ShredProof | undefined
+  /** Objects that were deleted, and those that the storage does not let go yet (Object Lock). */
+  readonly deleted?: { readonly objects: number; readonly locked: number } | undefined
 }
 
 /**
@@ -59,7 +73,7 @@ export async function shredCluster(retake: Retake, options: ShredOptions): Promi
     await beginShred(repository, cluster, { packs, by: options.by ?? currentActor(), now: clock.now() })
   }
   const proof = await finishShred(repository, name, clock.now())
-  return { ...lost, epochs, outcome: 'shredded', proof }
+  return { ...lost, epochs, outcome: 'shredded', proof, ...(await deleteRest(retake, options)) }
 }
 
 /** One that was cut short is finished; one that is complete is looked through again for keys that have come back. */
@@ -70,7 +84,30 @@ async function finish(retake: Retake, options: ShredOptions): Promise<ShredRepor
   if (options.dryRun) return { ...facts, outcome: 'was-shredded', proof: known }
   assertConfirmed(options)
   const proof = await finishShred(repository, options.cluster, clock.now())
-  return { ...facts, outcome: known?.doneAt === undefined ? 'shredded' : 'was-shredded', proof }
+  const outcome = known?.doneAt === undefined ? 'shredded' : 'was-shredded'
+  return { ...facts, outcome, proof, ...(await deleteRest(retake, options)) }
+}
+
+/** All but the name of the cluster and the proof. */
+async function deleteRest({ repository }: Retake, options: ShredOptions): Promise<Pick<ShredReport, 'deleted'>> {
+  if (!options.deleteObjects) return {}
+  const { store } = repository
+  const name = options.cluster
+  const keys: string[] = []
+  for await (const { key } of store.list(clusterPrefix(name)))
+    if (key !== clusterFactsKey(name) && !key.startsWith(shredPrefix(name))) keys.push(key)
+  for (const packId of await readShreddedPacks(repository, name)) keys.push(packKey(packId))
+  const deleted = { objects: 0, locked: 0 }
+  for (const key of keys) {
+    throwIfAborted(options.signal)
+    try {
+      if (await store.delete(key)) deleted.objects += 1
+    } catch (error) {
+      if (!isRetakeError(error, 'storage.locked')) throw error
+      deleted.locked += 1
+    }
+  }
+  return { deleted }
 }
 
 /** The packs of the cluster, and of its backups that were never completed. */
