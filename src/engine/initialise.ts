@@ -11,12 +11,13 @@ import type { ClusterFacts } from '../repository/cluster.ts'
 import { generateKey, type KeyMaterial } from '../repository/keys/key-material.ts'
 import { formatKeyText, parseKeyText } from '../repository/keys/key-text.ts'
 import { renderRecoveryKit } from '../repository/keys/recovery-kit.ts'
-import { createRepository, isRepository, openRepository, type Repository } from '../repository/repository.ts'
+import { createRepository, openRepository, type Repository } from '../repository/repository.ts'
 import { readServerSettings } from '../sources/physical/preflight.ts'
 import { ServerLine } from '../sources/physical/server-line.ts'
 import { defaultSlotName } from './config-options.ts'
+import { isRepositoryThere, type MirrorSetUp, setUpMirrors } from './mirrors/set-up.ts'
 import { writeNewSecretFile } from './new-file.ts'
-import { keyOf, type RetakeOptions, type RetakeSettings, repositoryUrl, retakeSettings } from './open.ts'
+import { keyOf, openPlaces, type RetakeOptions, type RetakeSettings, repositoryUrl, retakeSettings } from './open.ts'
 
 export interface InitialiseOptions extends RetakeOptions {
   /** Make a key and write it to this file, which must not exist (mode 600); only for a repository that is new. */
@@ -43,6 +44,8 @@ export interface InitialiseReport {
     readonly outcome: StepOutcome
   }
   readonly slot: { readonly name: string; readonly restartLsn?: string | undefined; readonly outcome: StepOutcome }
+  /** Only with mirrors. */
+  readonly mirrors?: readonly MirrorSetUp[] | undefined
 }
 
 /**
@@ -69,12 +72,12 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
     blockSizeBytes: server.blockSizeBytes,
     slot: settings.config.slot ?? defaultSlotName(settings.clusterName),
   }
-  const isNew = !(await isRepository(url))
+  const isNew = !(await isRepositoryThere(settings))
   if (options.dryRun) return await plan(options, { settings, url, facts, isNew, replication, server: target.display })
 
   const { repository, keyFile } = isNew
     ? await createNew(options, { settings, url })
-    : { repository: await openExisting(options, { settings, url }), keyFile: undefined }
+    : { repository: await openExisting(options, { settings }), keyFile: undefined }
   await using _repository = repository
   const known = (await repository.listClusters()).includes(facts.name)
   const cluster = await repository.registerCluster(facts)
@@ -84,8 +87,10 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
     options.recoveryKitFile === undefined
       ? undefined
       : await ensureRecoveryKit(repository, { file: options.recoveryKitFile, settings })
+  const mirrors = await setUpMirrors(settings, repository)
   return {
     dryRun: false,
+    ...(mirrors.length > 0 ? { mirrors } : {}),
     repository: { url: repository.url, id: repository.id, outcome: isNew ? 'created' : 'exists' },
     ...(keyFile ? { keyFile: { file: keyFile, outcome: 'created' } } : {}),
     ...(kit ? { recoveryKit: kit } : {}),
@@ -178,14 +183,15 @@ async function keyForNew(options: InitialiseOptions, settings: RetakeSettings): 
   }
 }
 
-async function openExisting(options: InitialiseOptions, { settings, url }: Place): Promise<Repository> {
+async function openExisting(options: InitialiseOptions, { settings }: Pick<Place, 'settings'>): Promise<Repository> {
   // The same command again: the key that the first run made is at hand under the same name.
   const { newKeyFile, config } = { newKeyFile: options.newKeyFile, config: settings.config }
   const given = [config.keyFile, config.key, config.keyCommand, config.kmsKey, config.passphrase, options.key].some(
     (one) => one !== undefined,
   )
   const again = given || newKeyFile === undefined ? options : { ...options, keyFile: newKeyFile }
-  return openRepository(url, await keyOf(again, retakeSettings(again)), { clock: settings.clock })
+  const key = await keyOf(again, retakeSettings(again))
+  return openRepository(await openPlaces(settings), key, { clock: settings.clock })
 }
 
 async function plan(

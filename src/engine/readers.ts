@@ -15,7 +15,8 @@ export async function registerReaders(
       undo.use(await registerReader(cluster, { ...retake, holder: options.holder }))
     } catch (error) {
       // Whoever reads finds that out, and says so; nothing of it could be pruned either.
-      if (!isRetakeError(error, 'repo.damaged') && !isRetakeError(error, 'cluster.missing')) throw error
+      const known = ['repo.damaged', 'cluster.missing', 'cluster.shredded'] as const
+      if (!known.some((code) => isRetakeError(error, code))) throw error
     }
   }
   return undo.move()

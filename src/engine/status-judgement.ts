@@ -1,6 +1,7 @@
 /** What the state of a cluster means for recovery. Pure, with the time passed in. */
 import { parseLsn } from '../postgres/lsn.ts'
 import { DEFAULT_BACKUP_MAX_AGE_HOURS, DEFAULT_RPO_TARGET_SECONDS } from './config-options.ts'
+import type { MirrorsReport } from './mirrors/copies.ts'
 import type { DamageView, GapView, WindowView } from './window.ts'
 
 /** Machines branch on the code; it stays the same. */
@@ -18,6 +19,9 @@ export interface Reason {
     | 'rpo.exceeded'
     | 'wal.gap'
     | 'wal.damaged'
+    | 'mirror.behind'
+    | 'mirror.unreachable'
+    | 'mirror.unknown'
   readonly severity: 'danger' | 'warning'
   readonly message: string
   readonly fix: string
@@ -91,16 +95,40 @@ export interface StatusFacts {
     | undefined
   readonly gaps: readonly GapView[]
   readonly damage: readonly DamageView[]
+  readonly mirrors?: MirrorsReport | undefined
   readonly backupMaxAgeHours?: number | undefined
   readonly rpoTargetSeconds?: number | undefined
 }
 
 /** The reasons to worry, the worst first. */
 export function judgeStatus(facts: StatusFacts): Reason[] {
-  const reasons = [...judgeBackups(facts), ...judgeServer(facts), ...judgeWal(facts)]
+  const reasons = [...judgeBackups(facts), ...judgeServer(facts), ...judgeWal(facts), ...judgeMirrors(facts)]
   return [
     ...reasons.filter(({ severity }) => severity === 'danger'),
     ...reasons.filter(({ severity }) => severity === 'warning'),
+  ]
+}
+
+function judgeMirrors({ mirrors }: StatusFacts): Reason[] {
+  if (!mirrors) return []
+  const reasons = mirrors.copies.flatMap(({ name, url, state, lag }): Reason[] => {
+    if (state === 'current' || (state === 'following' && (lag?.missingObjects ?? 0) === 0)) return []
+    if (state === 'unreachable' || state === 'empty' || state === 'foreign') {
+      const what = { unreachable: 'cannot be reached', empty: 'has no repository', foreign: 'holds another repository' }
+      return [warn('mirror.unreachable', `The copy "${name}" (${url}) ${what[state]}.`, 'retake repo mirrors')]
+    }
+    const lack = lag ? `lacks ${lag.missingObjects} objects` : 'is behind'
+    return [warn('mirror.behind', `The copy "${name}" ${lack}.`, 'retake repo sync')]
+  })
+  if (mirrors.unknown.length === 0) return reasons
+  const names = mirrors.unknown.join(', ')
+  return [
+    ...reasons,
+    danger(
+      'mirror.unknown',
+      `A copy is not configured here, so nothing can be written: ${names}.`,
+      'add it to mirrors, or: retake repo mirrors --forget NAME',
+    ),
   ]
 }
 

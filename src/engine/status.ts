@@ -3,6 +3,8 @@ import { type RetakeError, toRetakeError } from '../base/errors.ts'
 import { openSql } from '../postgres/connection/sql.ts'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
 import { querySlotStatus, type SlotStatus } from '../sources/physical/slot-status.ts'
+import { type MirrorsReport, readMirrors } from './mirrors/copies.ts'
+import { type BackupCopies, readBackupCopies } from './mirrors/three-two-one.ts'
 import type { Retake } from './open.ts'
 import type { OperationOptions } from './operation.ts'
 import { type ReceiverState, readReceiver } from './receiver-state.ts'
@@ -62,6 +64,10 @@ export interface StatusReport {
   readonly gaps: readonly GapView[]
   /** What cannot be read of the WAL archive. */
   readonly damage: readonly DamageView[]
+  /** The copies of the repository, where mirrors are configured. */
+  readonly mirrors?: MirrorsReport | undefined
+  /** Which copies hold the last backup, and what 3-2-1 lacks. */
+  readonly lastBackupCopies?: BackupCopies | undefined
 }
 
 /**
@@ -86,6 +92,8 @@ export async function readStatus(
   const slot = 'error' in asked ? undefined : viewSlot(cluster.facts.slot, asked.slot)
   const now = retake.clock.now()
   const last = backups.at(-1)
+  const mirrors = await readMirrors(retake)
+  const held = mirrors && last ? (await readBackupCopies(retake, [last.backupId])).get(last.backupId) : undefined
   const facts = {
     cluster: retake.clusterName,
     at: now.toISOString(),
@@ -120,6 +128,8 @@ export async function readStatus(
     slot,
     gaps: archive.coverage.flatMap(({ gaps }) => gaps).map(viewGap),
     damage: report.damage,
+    ...(mirrors ? { mirrors } : {}),
+    ...(held ? { lastBackupCopies: held } : {}),
   }
   const reasons = judgeStatus({
     ...facts,

@@ -1,4 +1,5 @@
-import { listBackups } from '../../engine/backups.ts'
+import { type BackupList, listBackups } from '../../engine/backups.ts'
+import type { BackupCopies } from '../../engine/mirrors/three-two-one.ts'
 import { type HoldView, listHolds } from '../../engine/retention.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
@@ -6,25 +7,26 @@ import { formatAgo, formatBytes, renderTable } from '../format.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   await using retake = await context.open()
-  const { backups, damaged } = await listBackups(retake)
+  const { backups, damaged, copies } = await listBackups(retake)
   for (const { backupId, error } of damaged)
     context.terminal.logger.warn(`Backup ${backupId} cannot be read. ${error.message}`)
   const now = context.clock.now()
   const holds = await listHolds(retake)
   return {
-    data: { cluster: retake.clusterName, backups, damaged, holds },
+    data: { cluster: retake.clusterName, backups, damaged, holds, ...(copies ? { copies } : {}) },
     text:
       backups.length === 0
         ? `No backup of "${retake.clusterName}" yet. Make one: retake backup`
-        : render(backups, { now, holds }),
+        : render(backups, { now, holds, copies }),
     problem: damaged.length > 0 ? 'repo.damaged' : undefined,
   }
 }
 
 function render(
   backups: readonly BackupSummary[],
-  { now, holds }: { readonly now: Date; readonly holds: readonly HoldView[] },
+  options: { readonly now: Date; readonly holds: readonly HoldView[]; readonly copies: BackupList['copies'] },
 ): string {
+  const { now, holds, copies } = options
   return renderTable(backups, [
     { title: 'BACKUP', value: ({ backupId }) => backupId },
     { title: 'TYPE', value: ({ type }) => type },
@@ -37,8 +39,18 @@ function render(
     },
     { title: 'STORED', align: 'right', value: ({ storedBytes }) => formatBytes(storedBytes) },
     { title: 'RANGE', value: ({ timeline, startLsn, stopLsn }) => `${timeline}: ${startLsn} – ${stopLsn}` },
+    ...(copies ? [{ title: 'COPIES', value: ({ backupId }: BackupSummary) => renderCopies(copies[backupId]) }] : []),
     { title: 'NOTES', value: (backup) => notesOf(backup, holds) },
   ])
+}
+
+/** `origin, north: 3-2-1`, or what is missing for it. */
+function renderCopies(held: BackupCopies | undefined): string {
+  if (!held) return 'not known'
+  const words = { copies: 'a second copy', places: 'a second place', offsite: 'one off-site' } as const
+  const rule = held.missing.length === 0 ? '3-2-1' : `lacks ${held.missing.map((what) => words[what]).join(', ')}`
+  const unknown = held.unknown.length > 0 ? `; not known of ${held.unknown.join(', ')}` : ''
+  return `${held.copies.join(', ')}: ${rule}${unknown}`
 }
 
 function notesOf(

@@ -14,6 +14,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   return { data: report, text: render(report) }
 }
 
+const MIRROR_WORDS = { created: 'made', exists: 'was there', failed: 'differs from the repository' } as const
 const WORDS: Readonly<Record<StepOutcome, string>> = { created: 'made', exists: 'was there', planned: 'would be made' }
 
 function render(report: InitialiseReport): string {
@@ -27,6 +28,10 @@ function render(report: InitialiseReport): string {
       'cluster',
       `${cluster.name}: ${version} at ${cluster.server}, system ${cluster.systemIdentifier} (${WORDS[cluster.outcome]})`,
     ],
+    ...(report.mirrors ?? []).map((mirror): [string, string] => [
+      `mirror ${mirror.name}`,
+      `${mirror.url} (${mirror.error ? `FAILED: ${mirror.error.message}` : MIRROR_WORDS[mirror.outcome]})`,
+    ]),
     ['slot', `${slot.name}${slot.restartLsn ? ` from ${slot.restartLsn}` : ''} (${WORDS[slot.outcome]})`],
   ])
   return report.dryRun ? `${fields}\n\nNothing was changed.` : `${fields}\n\n${nextSteps(report)}`

@@ -2,6 +2,7 @@ import { readStatus, type StatusReport } from '../../engine/status.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatAgo, formatBytes, formatDuration, renderFields } from '../format.ts'
 import type { Terminal } from '../terminal.ts'
+import { renderLag } from './repo-mirrors.ts'
 import { renderWindows } from './window.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
@@ -40,6 +41,12 @@ function render(report: StatusReport, { now, terminal }: { readonly now: Date; r
         : report.serverError?.message,
     ],
     ['slot', renderSlot(report)],
+    ...(report.mirrors?.copies ?? []).map((copy): [string, string] => [
+      `copy ${copy.name}`,
+      [copy.isPrimary ? `${copy.state}, primary` : copy.state, copy.isPrimary ? '' : renderLag(copy)]
+        .filter(Boolean)
+        .join('; lacks '),
+    ]),
   ])
   const parts = [fields]
   if (report.windows.length > 0) parts.push(renderWindows(report.windows))

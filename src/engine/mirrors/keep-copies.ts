@@ -7,12 +7,10 @@ import { readNewestRecord } from '../../storage/mirrored/copy-record.ts'
 import { storeOfCopy } from '../../storage/mirrored/copy-store.ts'
 import { MirroredStore } from '../../storage/mirrored/mirrored-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
-import { openStore } from '../../storage/open.ts'
-import { assertSuitable } from '../../storage/storage-probe.ts'
-import { ORIGIN } from '../config-options.ts'
 import { nearest } from '../nearest.ts'
 import { assembleRetake, copyPlaces, type Retake } from '../open.ts'
 import { type Operation, type OperationOptions, startOperation } from '../operation.ts'
+import { preparePlaces } from './prepare-places.ts'
 
 export interface SyncMirrorsOptions extends OperationOptions {
   /** One copy. Default: all but the primary. */
@@ -207,15 +205,6 @@ export async function assertMirrorsConfigured(retake: Retake): Promise<void> {
     `The repository is kept in ${members.length} places (${members.join(', ')}), and no mirrors are configured here: they would miss what is written.`,
     { hint: 'Add `mirrors` to the configuration, with the names above.', details: { copies: members } },
   )
-}
-
-/** A directory is made; a bucket must exist, and do what a repository needs. */
-async function preparePlaces(retake: Retake, only: string | undefined): Promise<void> {
-  for (const { name, url } of copyPlaces(retake)) {
-    if (name === ORIGIN || (only !== undefined && only !== name)) continue
-    await using store = await openStore(url, { create: true })
-    await assertSuitable(store)
-  }
 }
 
 function assertCopy(retake: Retake, name: string | undefined): void {
