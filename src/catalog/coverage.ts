@@ -42,6 +42,8 @@ export interface WalGap extends LsnRange {
   readonly timeline: number
   /** True when the receiver recorded the loss when it happened; false means that stored WAL has disappeared since. */
   readonly recorded: boolean
+  /** It was given up on purpose: no loss. */
+  readonly givenUp?: true | undefined
   readonly explanation: string
 }
 
@@ -194,6 +196,7 @@ function describeGap(
     ...hole,
     timeline: options.timeline,
     recorded: record !== undefined,
+    ...(record?.reason === 'pruned' ? { givenUp: true } : {}),
     explanation: record
       ? `${record.explanation} (recorded ${record.at})`
       : 'Not recorded when it was received: stored WAL has been lost or removed since.',
@@ -223,6 +226,7 @@ function holesOf(
       ...hole,
       timeline: known[0]?.timeline ?? step?.timeline ?? 1,
       recorded: known.length > 0 && known.every((gap) => gap.recorded),
+      ...(known.length > 0 && known.every((gap) => gap.givenUp) ? { givenUp: true } : {}),
       explanation:
         known.map((gap) => gap.explanation).join(' ') || 'No WAL of this stretch is held on any timeline of the path.',
     })

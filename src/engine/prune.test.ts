@@ -126,8 +126,15 @@ describe('pruning', () => {
     assert.deepEqual(rules, [['verified'], [], [], [], ['window', 'newest']])
     // The old one is consistent still: the WAL from its start to its stop is kept.
     await assertInvariants(stage.retake, series.backups)
-    const stranded = (await readWindow(stage.retake)).strandedBackups
-    assert.deepEqual(stranded, [])
+    const { windows, strandedBackups } = await readWindow(stage.retake)
+    assert.deepEqual(strandedBackups, [])
+    assert.deepEqual(
+      windows.map(({ backups, gaps }) => [backups.length, gaps.map(({ recorded, givenUp }) => [recorded, givenUp])]),
+      [
+        [1, [[true, true]]],
+        [1, []],
+      ],
+    )
     await verify(stage.retake).result
     stage.clock.ms += 2 * DAY_MS
     assert.deepEqual((await stage.prune({ policy: { days: 1 } })).givenUp.backups, [first?.backupId])

@@ -74,6 +74,7 @@ const cases: readonly (readonly [what: string, facts: StatusFacts, expected: rea
     ['danger rpo.exceeded'],
   ],
   ['a gap of the past', { ...healthy, gaps: [gap] }, ['warning wal.gap']],
+  ['WAL that was given up', { ...healthy, gaps: [{ ...gap, givenUp: true, endLsn: '0/4800000' }] }, []],
   ['a gap that was not recorded', { ...healthy, gaps: [{ ...gap, recorded: false }] }, ['danger wal.gap']],
   ['a gap after the last backup', { ...healthy, gaps: [{ ...gap, endLsn: '0/4800000' }] }, ['danger wal.gap']],
   [

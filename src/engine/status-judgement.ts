@@ -207,6 +207,7 @@ function judgeWal({ rpo, rpoTargetSeconds, receiver, gaps, damage, lastBackup }:
   }
   if (!receiver) reasons.push(warn('receiver.none', 'No receiver is running.', 'retake wal receive   # as a service'))
   for (const gap of gaps) {
+    if (gap.givenUp) continue
     // A recorded gap before the last backup is history: it costs moments of the past and endangers no later one.
     const past = lastBackup && gap.recorded && parseLsn(gap.endLsn) <= parseLsn(lastBackup.startLsn)
     const message = `WAL ${gap.beginLsn} to ${gap.endLsn} of timeline ${gap.timeline} is missing. ${gap.explanation}`

@@ -14,6 +14,8 @@ export interface GapView {
   readonly endLsn: string
   /** False: stored WAL has disappeared since it was received, which is damage. */
   readonly recorded: boolean
+  /** The WAL was given up by retention: older backups beyond it restore to their own end. */
+  readonly givenUp?: true | undefined
   readonly explanation: string
 }
 
@@ -137,6 +139,7 @@ export function viewWindow({ timeline, from, to, backups, gaps }: RecoveryWindow
   }
 }
 
-export function viewGap({ timeline, beginLsn, endLsn, recorded, explanation }: WalGap): GapView {
-  return { timeline, beginLsn: formatLsn(beginLsn), endLsn: formatLsn(endLsn), recorded, explanation }
+export function viewGap({ timeline, beginLsn, endLsn, recorded, givenUp, explanation }: WalGap): GapView {
+  const range = { beginLsn: formatLsn(beginLsn), endLsn: formatLsn(endLsn) }
+  return { timeline, ...range, recorded, ...(givenUp ? { givenUp } : {}), explanation }
 }
