@@ -11,7 +11,7 @@ import { retakeVersion } from '../../base/version.ts'
 import { buildTimelinePath, type TimelinePath } from '../../catalog/timeline-path.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
-import { type BaseBackupOptions, runBaseBackup } from '../../postgres/replication/base-backup.ts'
+import { type BaseBackupOptions, type BaseBackupResult, runBaseBackup } from '../../postgres/replication/base-backup.ts'
 import { openReplication, type ReplicationConnection } from '../../postgres/replication/connection.ts'
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
@@ -150,7 +150,7 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
   const summary: BackupSummary = {
     backupId,
     ...kind,
-    via: way.via,
+    via: stop.via,
     ...(options.label === undefined ? {} : { label: options.label }),
     cluster: cluster.facts.name,
     systemIdentifier: cluster.facts.systemIdentifier,
@@ -181,47 +181,53 @@ interface ServerRead {
   readonly stopLsn: Lsn
   readonly stopTimeline: number
   readonly warnings: readonly string[]
+  readonly via: Way['via']
 }
 
+/** Increments by the server's summaries where it has them and they fit, because only those spare reading every file; else all files. */
 async function readServer(context: BackupContext, copy: BackupCopy): Promise<ServerRead> {
-  const { options, backupId, line, replication, way, settings } = context
+  const { options, backupId, basis, line, replication, way, settings } = context
   const { target, maxRateKiB, clock = systemClock } = options
-  const label = `retake ${backupId}`
-  const fastCheckpoint = options.checkpoint !== 'spread'
-  const { signal } = copy
-  if (way.via === 'files') {
-    // Nothing more is asked of it, and it would be idle for long.
-    await replication[Symbol.asyncDispose]()
-    const { local } = way
-    const { lost, intake } = copy
-    return await copyFiles({ target, line, local, label, fastCheckpoint, maxRateKiB, signal, lost, clock }, intake)
-  }
-  return await readStream(context, copy, {
-    label,
-    fastCheckpoint,
+  const { signal, lost, intake } = copy
+  const request: BaseBackupOptions = {
+    label: `retake ${backupId}`,
+    fastCheckpoint: options.checkpoint !== 'spread',
     // Where single blocks can be read again, that tells torn from corrupt; elsewhere the server does it for us.
     verifyChecksums: settings.dataChecksums && !settings.mayReadFiles,
     maxRateKiB,
     signal,
-  })
+  }
+  if (options.via !== 'files' && basis.usesPageLsns && hasSummaries(settings)) {
+    const read = await readSummarised(context, copy, request)
+    if (read) return { ...read, via: 'replication' }
+  }
+  if (way.via === 'replication') return { ...(await runBaseBackup(replication, request, copy.sink)), via: way.via }
+  // Nothing more is asked of it, and it would be idle for long.
+  await replication[Symbol.asyncDispose]()
+  const { local, via } = way
+  return { ...(await copyFiles({ ...request, target, line, local, signal, lost, clock }, intake)), via }
 }
 
-/** Increments by the server's summaries where it has them and they fit; else all files. */
-async function readStream(context: BackupContext, copy: BackupCopy, request: BaseBackupOptions): Promise<ServerRead> {
-  const { options, basis, replication, settings } = context
-  if (basis.usesPageLsns && hasSummaries(settings)) {
-    const why = await uploadParent({ ...context, cluster: options.cluster, signal: copy.signal })
-    if (why === undefined) {
-      basis.useSummaries()
-      try {
-        return await runBaseBackup(replication, { ...request, incremental: true }, copy.sink)
-      } catch (error) {
-        if (copy.hasBegun || !refusesSummaries(error)) throw error
-        basis.refuseSummaries(error.message)
-      }
-    } else basis.refuseSummaries(why)
+/** Undefined when the server's summaries are of no use, which the basis is told. */
+async function readSummarised(
+  context: BackupContext,
+  copy: BackupCopy,
+  request: BaseBackupOptions,
+): Promise<BaseBackupResult | undefined> {
+  const { options, basis, replication } = context
+  const why = await uploadParent({ ...context, cluster: options.cluster, signal: copy.signal })
+  if (why !== undefined) {
+    basis.refuseSummaries(why)
+    return undefined
   }
-  return await runBaseBackup(replication, request, copy.sink)
+  basis.useSummaries()
+  try {
+    return await runBaseBackup(replication, { ...request, incremental: true }, copy.sink)
+  } catch (error) {
+    if (copy.hasBegun || !refusesSummaries(error)) throw error
+    basis.refuseSummaries(error.message)
+    return undefined
+  }
 }
 
 /** Gives back at once the space that a failed backup took; if that fails as well, the next backup does it. */

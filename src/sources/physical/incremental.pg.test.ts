@@ -78,15 +78,17 @@ for (const { major, checksums, summaries } of variants()) {
     await using server = await startTestServer({ major, checksums, settings })
     await installChurn(server, ROWS)
     await using lab = await protect(server)
-    const first = await lab.backUp({ via: 'replication' })
+    // With summaries: of files that the server never sent, so its manifest is composed.
+    const first = await lab.backUp({ via: summaries ? 'files' : 'replication' })
     assert.deepEqual([first.type, first.reason, first.parent], ['full', undefined, undefined])
     let parent = first
     for (let round = 0; round < 8; round++) {
       await churn(server, round, ROWS)
       await settle(server)
-      // The server has no manifest of what was read from its files.
-      const via = summaries || round % 2 === 0 ? 'replication' : 'files'
-      const summary = await lab.backUp({ via })
+      // With summaries it is the server that sends, unless its files are asked for.
+      const via = round % 2 === 0 ? 'replication' : summaries ? undefined : 'files'
+      const summary = await lab.backUp(via ? { via } : {})
+      assert.equal(summary.via, via ?? 'replication')
       assert.deepEqual(
         [summary.type, summary.parent, summary.changeSource],
         ['incremental', parent.backupId, summaries ? 'wal-summaries' : 'page-lsn'],

@@ -1,12 +1,13 @@
 /**
  * The server's own way to what changed (PostgreSQL 17 and later, `summarize_wal`): it is told its parent by the manifest that it made
- * then, and sends only blocks that the log touched since. Where it refuses, pages are judged by their LSNs.
+ * then, or by one that is made of ours, and sends only blocks that the log touched since. Where it refuses, pages are judged by their LSNs.
  */
 import { isRetakeError } from '../../base/errors.ts'
 import type { ReplicationConnection } from '../../postgres/replication/connection.ts'
 import { uploadManifest } from '../../postgres/replication/upload-manifest.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import type { Basis } from './basis.ts'
+import { composeServerManifest } from './composed-manifest.ts'
 import { readHeldFile } from './held-file.ts'
 import type { ReadServerFile } from './increment-intake.ts'
 import type { ServerSettings } from './preflight.ts'
@@ -40,8 +41,10 @@ export function hasSummaries({ serverVersionNum, summarizesWal }: ServerSettings
  */
 export async function uploadParent(context: SummariesContext): Promise<string | undefined> {
   const { cluster, replication, settings, basis, signal } = context
+  const { parent } = basis
+  if (parent === undefined) return 'there is no parent'
   const manifest = basis.view.file(SERVER_MANIFEST_PATH)
-  if (manifest === undefined) return 'the parent was not read through replication'
+  if (!manifest && parent.timeline !== parent.stopTimeline) return 'the parent ended on another timeline than it began'
   if (!settings.mayReadFiles) return 'the role may not call pg_read_binary_file, which visibility maps are read with'
   if (!basis.view.isWholeUsable) return 'some of what the parent holds is about to be deleted'
   const { runCount, leastRunCount } = basis.fragmentation ?? { runCount: 0, leastRunCount: 0 }
@@ -50,7 +53,8 @@ export async function uploadParent(context: SummariesContext): Promise<string | 
   try {
     using spool = new Spool()
     // Read to its end first: an upload that stops in the middle costs the connection.
-    for await (const bytes of readHeldFile(cluster, manifest)) spool.append(bytes)
+    const pieces = manifest ? readHeldFile(cluster, manifest) : composeServerManifest(cluster, parent)
+    for await (const bytes of pieces) spool.append(bytes)
     await uploadManifest(replication, piecesOf(spool), { signal })
     return undefined
   } catch (error) {
