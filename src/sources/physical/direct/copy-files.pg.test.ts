@@ -24,6 +24,8 @@ const MIB = 1024 * 1024
 /** Keeps what is given, and reads open files only when they were given whole, as a slow worker would. */
 class Recorder implements FileIntake {
   readonly files = new Map<string, Buffer>()
+  /** The last file that was given before the question whether all was read. */
+  readUntil: string | undefined
   readonly #onEntry: (path: string) => void
   #path = ''
   #parts: Buffer[] = []
@@ -57,7 +59,9 @@ class Recorder implements FileIntake {
     this.#parts = []
     this.#reads = []
   }
-  async allRead(): Promise<void> {}
+  async allRead(): Promise<void> {
+    this.readUntil = [...this.files.keys()].at(-1)
+  }
 }
 
 test('files that vanish, shrink, grow or are replaced while they are read', async () => {
@@ -98,7 +102,7 @@ test('files that vanish, shrink, grow or are replaced while they are read', asyn
   assert.ok(found('shrinks')?.equals(Buffer.concat([whole.subarray(0, MIB + 3), Buffer.alloc(2 * MIB + 14)])))
   for (const name of ['grows', 'replaced', 'removed']) assert.ok(found(name)?.equals(whole), name)
   assert.equal(found('gone/inside'), undefined)
-  assert.deepEqual([...recorder.files.keys()].slice(-2), ['global/pg_control', 'backup_label'])
+  assert.deepEqual([...recorder.files.keys()].slice(-3), [recorder.readUntil, 'global/pg_control', 'backup_label'])
 })
 
 async function assertNothingLeft(server: TestServer, lab: Awaited<ReturnType<typeof protect>>): Promise<void> {
