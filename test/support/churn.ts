@@ -49,11 +49,16 @@ export function churnRound(round: number, rows = 20_000): string[] {
     `insert into churn_emptied select g, 'e' from generate_series(1, 1000) g`,
   ]
   const own: readonly (readonly string[])[] = [
-    ['vacuum churn_rows', 'create database churn_logged template churn_source strategy wal_log'],
+    [
+      'vacuum churn_rows',
+      'drop database if exists churn_logged',
+      'create database churn_logged template churn_source strategy wal_log',
+    ],
     // Freed at its end, the file becomes shorter, and is filled again in the next round.
     [
       'delete from churn_shrunk',
       'vacuum churn_shrunk',
+      'drop database if exists churn_copied',
       'create database churn_copied oid 61000 template churn_source strategy file_copy',
     ],
     ['truncate churn_emptied', 'vacuum full churn_moved', 'reindex table churn_rows', 'vacuum freeze churn_rows'],
