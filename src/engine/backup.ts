@@ -3,6 +3,7 @@ import type { ProgressListener } from '../base/progress.ts'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
 import { keepLocked } from '../repository/keep-locked.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
+import { refreshSummaryIndex } from '../repository/manifest-store.ts'
 import { backUp as backUpCluster } from '../sources/physical/backup.ts'
 import { ensureWal } from '../sources/physical/ensure-wal.ts'
 import { assertMirrorsConfigured } from './mirrors/keep-copies.ts'
@@ -75,6 +76,10 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
   })
   if (wal.standby) await assertRestorable(retake, backup)
   await keepLocked(common.cluster, backup)
+  await refreshSummaryIndex(common.cluster).catch((error: unknown) => {
+    // The backup is complete; listing many of them is slower until the next one.
+    retake.logger.warn('The index of backups could not be written.', { error: String(error) })
+  })
   return {
     backup,
     wal: { timeline: wal.timeline, flushLsn: formatLsn(wal.flushLsn), by: wal.by },

@@ -2,14 +2,14 @@
 import path from 'node:path'
 import { throwIfAborted } from '../base/abort.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { RetakeError } from '../base/errors.ts'
+import { isRetakeError, RetakeError } from '../base/errors.ts'
 import { onPath } from '../catalog/choose-backup.ts'
 import { buildTimelinePath, type TimelinePath } from '../catalog/timeline-path.ts'
 import { formatLsn, historyName, parseLsn, segmentName, segmentOf } from '../postgres/lsn.ts'
 import { findFreePort } from '../postgres/server/free-port.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
-import { listBackups } from '../repository/manifest-store.ts'
+import { listBackups, openManifest } from '../repository/manifest-store.ts'
 import { type BackupSurvey, surveyBackup } from './backup-survey.ts'
 import { checkDelta, type DeltaRequest, deltaWarnings, planDelta, workOf } from './delta/plan-delta.ts'
 import { damagedHistory, type HeldArchive, readHeldArchive } from './held-archive.ts'
@@ -92,7 +92,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   const { backups, damaged } = await readBackups(cluster, options.backupId)
   const path = choosePath({ held, backups, timeline: options.timeline })
   const log = openWalLog(cluster, { held, path, signal })
-  const located = await locateTarget(target, { log, backups: candidates(backups, options.backupId) })
+  const located = await locateReadable(options, { log, backups, damaged })
   throwIfAborted(signal)
   const survey = await surveyBackup(cluster, located.choice.backup, { signal })
   const wal = planWal(log, located)
@@ -253,12 +253,33 @@ function pathTo(held: HeldArchive, timeline: number): TimelinePath {
 async function readBackups(
   cluster: ClusterRepository,
   backupId: string | undefined,
-): Promise<{ readonly backups: readonly BackupSummary[]; readonly damaged: readonly DamagedBackup[] }> {
+): Promise<{ readonly backups: readonly BackupSummary[]; readonly damaged: DamagedBackup[] }> {
   const damaged: DamagedBackup[] = []
   const backups = await listBackups(cluster, { onDamage: (error, id) => damaged.push({ backupId: id, error }) })
   const fatal = damaged.find((one) => one.backupId === backupId) ?? (backups.length === 0 ? damaged[0] : undefined)
   if (fatal) throw fatal.error
   return { backups, damaged }
+}
+
+/** The index of summaries may name a manifest that cannot be read any more: it costs its own backup only, here too (R2). */
+async function locateReadable(
+  options: PlanRestoreOptions,
+  found: { readonly log: WalLog; readonly backups: readonly BackupSummary[]; readonly damaged: DamagedBackup[] },
+): Promise<Located> {
+  const { log, damaged } = found
+  let { backups } = found
+  for (;;) {
+    const located = await locateTarget(options.target, { log, backups: candidates(backups, options.backupId) })
+    const { backupId } = located.choice.backup
+    try {
+      await openManifest(options.cluster, backupId)
+      return located
+    } catch (error) {
+      if (!isRetakeError(error, 'repo.damaged') || backupId === options.backupId || backups.length === 1) throw error
+      damaged.push({ backupId, error })
+      backups = backups.filter((one) => one.backupId !== backupId)
+    }
+  }
 }
 
 function candidates(backups: readonly BackupSummary[], backupId: string | undefined): readonly BackupSummary[] {

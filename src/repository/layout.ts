@@ -41,8 +41,10 @@ export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done'
   `${runsPrefix(cluster)}${backupId}.${what}`
 export const backupsPrefix = (cluster: string) => `clusters/${cluster}/backups/`
 /** Revision 0 is what the backup wrote; later ones are rewrites of it, of which the highest counts. */
+export const manifestName = (backupId: string, revision = 0) =>
+  `${backupId}${revision === 0 ? '' : `.${hex(revision, 8)}`}`
 export const manifestKey = (cluster: string, backupId: string, revision = 0) =>
-  `${backupsPrefix(cluster)}${backupId}${revision === 0 ? '' : `.${hex(revision, 8)}`}`
+  `${backupsPrefix(cluster)}${manifestName(backupId, revision)}`
 export const rewriteRunKey = (cluster: string, runId: string) => `${runsPrefix(cluster)}${runId}.rewrite`
 export const condemnedPrefix = (cluster: string) => `clusters/${cluster}/condemned/`
 export const holdsPrefix = (cluster: string) => `clusters/${cluster}/holds/`
@@ -72,6 +74,7 @@ export function parseEpochKey(
   if (digits === undefined) return undefined
   return { epoch: Number.parseInt(digits, 16), what: what as 'key' | 'retiring' | 'retired' }
 }
+export const summaryIndexKey = (cluster: string) => `clusters/${cluster}/index/summaries`
 
 export const PACKS_PREFIX = 'packs/'
 

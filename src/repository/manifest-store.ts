@@ -3,49 +3,17 @@ import * as z from 'zod'
 import { assert, RetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { type Container, ContainerWriter, damaged, openContainer, readFrames } from './container.ts'
-import { assertBackupId, isBackupId, manifestKey } from './layout.ts'
+import { assertBackupId, manifestKey, manifestName, parseManifestName } from './layout.ts'
 import type { BackupSummary, ManifestEntry, PackEntry } from './manifest.ts'
 import { decodeEntry, encodeEntry } from './manifest-lines.ts'
 import { listNewestManifests, newestRevision } from './manifest-revisions.ts'
+import { summarySchema } from './manifest-summary.ts'
 import { decodeMeta } from './meta.ts'
 import { finishRun } from './runs.ts'
 import { MAX_FRAME_BYTES } from './sealing.ts'
+import { LEAST_INDEXED, readSummaryIndex, updateSummaryIndex } from './summary-index.ts'
 
-const text = z.string()
-const count = z.int().nonnegative()
-const summarySchema = z.object({
-  backupId: text.refine(isBackupId, 'is not the id of a backup'),
-  type: z.enum(['full', 'incremental']),
-  parent: text.optional(),
-  changeSource: z.enum(['wal-summaries', 'page-lsn', 'content']).optional(),
-  reason: text.optional(),
-  via: z.enum(['replication', 'files']).optional(),
-  label: text.optional(),
-  cluster: text,
-  systemIdentifier: text,
-  serverVersionNum: count,
-  blockSizeBytes: z.int().positive(),
-  walSegmentSizeBytes: z.int().positive(),
-  dataChecksums: z.boolean(),
-  timeline: z.int().positive(),
-  startLsn: text,
-  stopTimeline: z.int().positive(),
-  stopLsn: text,
-  startedAt: text,
-  stoppedAt: text,
-  tablespaces: z.array(z.object({ oid: z.int().positive(), location: text })),
-  databases: z.array(z.object({ oid: z.int().positive(), version: text })).optional(),
-  fileCount: count,
-  totalBytes: count,
-  storedBytes: count,
-  readBytes: count.optional(),
-  changedBytes: count.optional(),
-  packCount: count,
-  tornBlockCount: count,
-  corruptBlockCount: count,
-  retakeVersion: text,
-})
-const manifestSchema = z.object({ summary: summarySchema, entryCount: count })
+const manifestSchema = z.object({ summary: summarySchema, entryCount: z.int().nonnegative() })
 
 const nameOf = (cluster: ClusterRepository, backupId: string, revision: number) =>
   ({ key: manifestKey(cluster.facts.name, backupId, revision), kind: 'manifest' }) as const
@@ -179,20 +147,38 @@ export interface ListBackupsOptions {
 /** Footers are read this many at a time. */
 const LIST_BATCH = 16
 
-/** All backups, oldest first; reads only the end of each manifest. @throws RetakeError `repo.damaged` */
+/**
+ * All backups, oldest first; reads only the end of each manifest, and not even that where the index of summaries knows it.
+ * @throws RetakeError `repo.damaged`
+ */
 export async function listBackups(
   cluster: ClusterRepository,
   options: ListBackupsOptions = {},
 ): Promise<BackupSummary[]> {
   const newest = [...(await listNewestManifests(cluster))]
+  const known = newest.length < LEAST_INDEXED ? new Map<string, BackupSummary>() : await readSummaryIndex(cluster)
   const summaries: BackupSummary[] = []
-  for (let start = 0; start < newest.length; start += LIST_BATCH) {
-    const batch = newest
+  const unknown: typeof newest = []
+  for (const [backupId, revision] of newest) {
+    const summary = known.get(manifestName(backupId, revision))
+    if (summary) summaries.push(summary)
+    else unknown.push([backupId, revision])
+  }
+  for (let start = 0; start < unknown.length; start += LIST_BATCH) {
+    const batch = unknown
       .slice(start, start + LIST_BATCH)
       .map(([backupId, revision]) => readOrReport(cluster, { backupId, revision }, options))
     for (const summary of await Promise.all(batch)) if (summary) summaries.push(summary)
   }
   return summaries.sort((left, right) => (left.backupId < right.backupId ? -1 : 1))
+}
+
+/** After a backup: lets the next listing of very many backups read one object. @throws RetakeError `storage.*` */
+export async function refreshSummaryIndex(cluster: ClusterRepository): Promise<boolean> {
+  return await updateSummaryIndex(cluster, async (name) => {
+    const place = parseManifestName(name)
+    return place && (await readOrReport(cluster, place, { onDamage: () => {} }))
+  })
 }
 
 /** The ids of all backups that are not condemned; their order is that of time. */

@@ -34,6 +34,7 @@ export const containerKinds = {
   epochRetired: 35,
   shredBegun: 36,
   shredDone: 37,
+  summaryIndex: 38,
 } as const
 
 export type ContainerKind = keyof typeof containerKinds

@@ -12,6 +12,7 @@ import { checkEpochs, checkShredded } from './verify/check-epochs.ts'
 import { checkKeys } from './verify/check-keys.ts'
 import { checkPacks } from './verify/check-packs.ts'
 import { checkRetention } from './verify/check-retention.ts'
+import { checkSummaryIndex } from './verify/check-summary-index.ts'
 import { checkUnused } from './verify/check-unused.ts'
 import { checkWal } from './verify/check-wal.ts'
 import { createContext, type VerifyContext } from './verify/context.ts'
@@ -127,6 +128,7 @@ async function verifyCluster(
     await checkRuns(context, cluster)
     await checkRetention(context, cluster)
     await checkEpochs(context, cluster.facts.name)
+    await checkSummaryIndex(context, cluster)
   }
   return checked
 }

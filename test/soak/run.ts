@@ -1,11 +1,13 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
  *     npm run soak -- memory --gib 4
  *     npm run soak -- prune --kills 300
  *     npm run soak -- increments --count 100 --major 17
+ *     npm run soak -- catalog --backups 10000 --segments 1000000
+ *     npm run soak -- files --files 100000
  *     npm run soak -- --short
  *
  * The seed is printed; with the same seed the same victims are chosen at the same times, as far as the machine allows.
@@ -13,12 +15,22 @@
 import { parseArgs } from 'node:util'
 import { runRecoveryScenario } from '../e2e/recovery-scenario.ts'
 import { anyMajor, postgresMajors } from '../support/postgres.ts'
+import { measureCatalog } from './catalog.ts'
 import { runIncrementSoak } from './increments.ts'
 import { runKillSoak } from './kill.ts'
+import { measureManyFiles } from './many-files.ts'
 import { measureMemory } from './memory.ts'
 import { runPruneSoak } from './prune.ts'
 
-const SHORT = { kills: '24', restores: '2', gib: ['0.25', '1'], count: '10' }
+const SHORT = {
+  kills: '24',
+  restores: '2',
+  gib: ['0.25', '1'],
+  count: '10',
+  backups: '1000',
+  segments: '100000',
+  files: '10000',
+}
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,6 +41,9 @@ const { values: given, positionals } = parseArgs({
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
     /** Increments. */
     count: { type: 'string', default: '100' },
+    backups: { type: 'string', default: '10000' },
+    segments: { type: 'string', default: '1000000' },
+    files: { type: 'string', default: '100000' },
     seed: { type: 'string' },
     major: { type: 'string' },
     /** A few minutes' worth of each: what is run before a change lands. */
@@ -37,7 +52,8 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const wanted = new Set(positionals.length > 0 ? positionals : ['kill', 'targets', 'memory', 'prune', 'increments'])
+const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files']
+const wanted = new Set(positionals.length > 0 ? positionals : ALL)
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
 const problems: string[] = []
@@ -85,6 +101,11 @@ if (wanted.has('increments')) {
     conclude(`increments ${major}`, await runIncrementSoak({ major, count: Number(values.count), seed, say }))
 }
 if (wanted.has('memory')) conclude('memory', await measureMemory({ gib: values.gib.map(Number), say }))
+if (wanted.has('catalog')) {
+  const size = { backups: Number(values.backups), segments: Number(values.segments) }
+  conclude('catalog', await measureCatalog({ ...size, say }))
+}
+if (wanted.has('files')) conclude('files', await measureManyFiles({ files: Number(values.files), say }))
 
 for (const problem of problems) console.error(problem)
 process.exitCode = problems.length === 0 ? 0 : 1

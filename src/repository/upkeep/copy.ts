@@ -108,8 +108,8 @@ interface CopyItem extends ObjectInfo {
   readonly grows: boolean
 }
 
-/** What is replaced or about processes: of no use elsewhere. A copy is verified by itself. */
-const passing: ReadonlySet<string> = new Set(['leases', 'readers', 'verified'])
+/** What is replaced or about processes, or can be made again: of no use elsewhere. A copy is verified by itself. */
+const passing: ReadonlySet<string> = new Set(['leases', 'readers', 'verified', 'index'])
 
 /** In the order in which they are copied. */
 async function listObjects(from: Repository, clusters: readonly string[], options: CopyOptions): Promise<CopyItem[]> {

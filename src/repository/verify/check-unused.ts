@@ -16,6 +16,7 @@ import {
   parseManifestName,
   parsePackKey,
   REPOSITORY_KEY,
+  summaryIndexKey,
 } from '../layout.ts'
 import { leaseRoles, readLeaseHolder } from '../lease.ts'
 import { isReaderName } from '../readers.ts'
@@ -96,6 +97,7 @@ export function isKnown(key: string): boolean {
   if (kind === 'shred') return name === 'begun' || name === 'done'
   if (kind === 'holds') return isHoldName(name)
   if (kind === 'verified') return isBackupId(name)
+  if (key === summaryIndexKey(cluster)) return true
   if (kind === 'readers') return isReaderName(name)
   if (kind === 'leases') return leaseRoles.some((role) => name === role) && /\/[0-9A-F]{16}$/.test(key)
   return key.startsWith(walPrefix(cluster)) && parseWalKey(cluster, key) !== undefined
