@@ -74,7 +74,7 @@ async function tryAcquire(context: Context, options: LeaseOptions): Promise<Leas
   // Asked again now that others can see us: whoever retires an epoch looks for leases of it, and whoever shreds, for any.
   await stepBackOnError(context, name.key, async () => cluster.sealing.refresh?.())
   if (cluster.sealing.epoch !== record.epoch) {
-    await cluster.store.delete(name.key)
+    await cluster.store.delete(name.key, { copies: 'reachable' })
     return undefined
   }
   for (const old of stored) {

@@ -12,10 +12,14 @@ import { epochKey, epochRecordKey, manifestKey, packKey } from './layout.ts'
 import { acquireLease } from './lease.ts'
 import { listManifests } from './manifest-revisions.ts'
 import { listBackups } from './manifest-store.ts'
+import { syncRepository } from './mirrors/sync.ts'
+import { createMirroredExample } from './mirrors/testing/mirrored-example.ts'
 import { openRepository } from './repository.ts'
 import { reEncryptCluster } from './reseal/re-encrypt.ts'
 import { readRetiredEpochs, retireEpochs } from './retire-epoch.ts'
 import { contentId } from './sealing.ts'
+import { deleteCondemned } from './sweep/delete.ts'
+import { surveyPacks } from './sweep/survey.ts'
 import { createExampleRepository } from './testing/example-repository.ts'
 import { verifyRepository } from './verify.ts'
 
@@ -148,4 +152,43 @@ test('retiring that fails at any call destroys no key that is needed, and goes o
   assert.ok(runs > 12, `only ${runs} runs`)
   assert.deepEqual((await readCondemned(await (await openRepository(announced, key)).openCluster('main'))).records, [])
   assert.equal((await listManifests(await (await openRepository(announced, key)).openCluster('main'))).size, 2)
+})
+
+test('a copy that was away while everything was sealed anew keeps the old key from being destroyed until it has caught up', async () => {
+  const mirrored = await createMirroredExample()
+  const [, north] = mirrored.places
+  const segment = 'clusters/main/wal/00000001/0000000000000002'
+  const old = (await mirrored.places[0]?.memory.get(segment)) ?? new Uint8Array(0)
+  {
+    await using repository = await mirrored.open()
+    await syncRepository({ repository, setUp: true })
+    await createEpoch({ ...repository, clock: systemClock }, 'main')
+  }
+  if (north) north.gate.state = 'down'
+  {
+    await using repository = await mirrored.open()
+    const cluster = await repository.openCluster('main')
+    await assert.rejects(reEncryptCluster(cluster), /north cannot be reached or has not caught up/)
+  }
+  if (north) north.gate.state = 'up'
+  // Nothing that was replaced is left in the first copy, so that only the other one needs the old key.
+  await using repository = await mirrored.open()
+  await syncRepository({ repository, full: true })
+  const cluster = await repository.openCluster('main')
+  assert.deepEqual((await reEncryptCluster(cluster)).left, [])
+  {
+    await using _lease = await acquireLease(cluster, { role: 'prune', holder: 'x' })
+    await deleteCondemned(cluster, { survey: () => surveyPacks({ repository, cluster }), graceMs: 0 })
+  }
+  const retireThere = async (days: number) =>
+    (await retireEpochs(repository, cluster, { by: 'ann@host', clock: clockAt(days) })).map(
+      ({ epoch, outcome, because }) => `${epoch} ${outcome}${because ? `: ${because}` : ''}`,
+    )
+  const now = (await north?.memory.get(segment)) ?? new Uint8Array(0)
+  await north?.memory.replace(segment, old)
+  assert.match((await retireThere(0)).join(), /^1 in-use: the copy "north" still has objects that it seals/)
+  await north?.memory.replace(segment, now)
+  assert.deepEqual(await retireThere(0), ['1 announced'])
+  assert.deepEqual(await retireThere(8), ['1 retired'])
+  for (const { memory } of mirrored.places) assert.equal(await memory.head(epochKey('main', 1)), undefined)
 })

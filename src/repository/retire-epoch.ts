@@ -5,6 +5,8 @@
 import * as z from 'zod'
 import { throwIfAborted } from '../base/abort.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { storeOfCopy } from '../storage/mirrored/copy-store.ts'
+import { MirroredStore } from '../storage/mirrored/mirrored-store.ts'
 import type { ObjectReader } from '../storage/object-store.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { getSmall, putSmall } from './container.ts'
@@ -64,11 +66,12 @@ export async function retireEpochs(
   if (older.length === 0) return []
   const usage = await readEpochUsage(cluster, options)
   const oldestInUse = await oldestEpochOfWriters(cluster, clock)
+  const behind = await copiesBehind(cluster, options)
   const outcomes: EpochRetirement[] = []
   for (const { epoch } of older) {
     throwIfAborted(options.signal)
     await lease.assertHeld()
-    const because = whyInUse(epoch, { usage: usage.get(epoch), oldestInUse })
+    const because = whyInUse(epoch, { usage: usage.get(epoch), oldestInUse, behind: behind.get(epoch) })
     outcomes.push(await retireOne(place, cluster.facts.name, { ...options, epoch, because, clock }))
   }
   return outcomes
@@ -76,15 +79,35 @@ export async function retireEpochs(
 
 function whyInUse(
   epoch: number,
-  facts: { readonly usage: EpochUsage | undefined; readonly oldestInUse: WriterEpoch | undefined },
+  facts: {
+    readonly usage: EpochUsage | undefined
+    readonly oldestInUse: WriterEpoch | undefined
+    readonly behind: string | undefined
+  },
 ): string | undefined {
-  const { usage, oldestInUse } = facts
+  const { usage, oldestInUse, behind } = facts
   if (usage) {
     return `it seals ${usage.packs} packs and ${usage.objects} other objects; seal them anew with \`retake keys re-encrypt\`, and prune what was replaced with \`retake prune\``
   }
+  if (behind !== undefined)
+    return `the copy "${behind}" still has objects that it seals; bring it up to date with \`retake repo sync --full\``
   if (oldestInUse && oldestInUse.epoch <= epoch)
     return `${oldestInUse.holder} began before the newest key and may still seal with it`
   return undefined
+}
+
+/**
+ * By epoch, a copy of the repository in which it still seals something. A copy that was away while objects were replaced has them as
+ * they were, and would lose them with the key.
+ */
+async function copiesBehind(cluster: ClusterRepository, options: UsageOptions): Promise<Map<number, string>> {
+  const behind = new Map<number, string>()
+  if (!(cluster.store instanceof MirroredStore)) return behind
+  for (const copy of cluster.store.copies.copies) {
+    const usage = await readEpochUsage({ ...cluster, store: storeOfCopy(copy) }, options)
+    for (const epoch of usage.keys()) behind.set(epoch, copy.name)
+  }
+  return behind
 }
 
 interface WriterEpoch {
