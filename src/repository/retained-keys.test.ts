@@ -14,9 +14,12 @@ test('whatever a restore needs is locked as it is written', () => {
     layout.REPOSITORY_KEY,
     'keys/0123.json',
     'keys/0123.receipt',
+    'keys/0123.removed',
     layout.packKey('0'.repeat(32)),
     layout.clusterFactsKey('main'),
     layout.epochKey('main', 1),
+    layout.epochRecordKey('main', 1, 'retired'),
+    layout.shredKey('main', 'begun'),
     layout.manifestKey('main', backupId),
     layout.manifestKey('main', backupId, 3),
     wal.segmentName('main', { ...place, partial: false }).key,
@@ -31,6 +34,8 @@ test('whatever a restore needs is locked as it is written', () => {
 test('what is replaced, or deleted in the course of things, is not', () => {
   for (const key of [
     wal.positionKey('main'),
+    'keys/0123.proven-20261122T120000Z-0000000c',
+    layout.epochRecordKey('main', 1, 'retiring'),
     wal.tailPartKey('main', { ...place, offsetBytes: 0, random: '0123abcd' }),
     `${layout.leasePrefix('main', 'backup')}0000000000000001`,
     layout.runKey('main', backupId, 'begun'),

@@ -5,10 +5,11 @@
  */
 const RETAINED: readonly RegExp[] = [
   /^retake\.json$/,
-  /^keys\/[^/]+$/,
+  /^keys\/[^/]+\.(?:json|receipt|removed)$/,
   /^packs\//,
   /^clusters\/[^/]+\/cluster$/,
-  /^clusters\/[^/]+\/(?:backups|keys)\//,
+  /^clusters\/[^/]+\/(?:backups|shred)\//,
+  /^clusters\/[^/]+\/keys\/[0-9A-F]{8}(?:\.retired)?$/,
   /^clusters\/[^/]+\/wal\/history\//,
   /^clusters\/[^/]+\/wal\/[0-9A-F]{8}\/(?:ranges\/)?[0-9A-F]{16}(?:\.partial)?$/,
 ]

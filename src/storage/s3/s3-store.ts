@@ -9,6 +9,7 @@ import type { ByteRange, ListOptions, ObjectBody, ObjectInfo, ObjectStore, Objec
 import type { StorageProbe } from '../storage-probe.ts'
 import { LargeWrites } from './large-writes.ts'
 import { probeStore } from './probe-store.ts'
+import { isRetainedKey } from './retained-keys.ts'
 import { type FoundObject, findObject, fullKey, readBody, type S3Place } from './s3-place.ts'
 import { putIfAbsent } from './s3-put.ts'
 import { retainObject } from './s3-retention.ts'
@@ -110,7 +111,8 @@ export class S3Store implements ObjectStore {
     assertObjectKey(key)
     const { location, requests } = this.#place
     const bytes = joined(body)
-    const { headers } = markWrite(location, { key, kept: false })
+    // What stays and is sealed anew is locked anew.
+    const { headers } = markWrite(location, { key, kept: true })
     const { VersionId } = await requests.run(
       { action: 'Writing', object: key, permission: 's3:PutObject', bodyBytes: bytes.length },
       ({ client, signal }) =>
@@ -127,7 +129,7 @@ export class S3Store implements ObjectStore {
     )
     if (VersionId === undefined) return
     const former = this.#lastVersions.get(key)
-    this.#lastVersions.set(key, VersionId)
+    if (!isRetainedKey(key)) this.#lastVersions.set(key, VersionId)
     await dropOldVersions(this.#place, key, { keep: VersionId, former })
   }
 

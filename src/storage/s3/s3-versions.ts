@@ -42,7 +42,7 @@ export async function dropOldVersions(
       await deleteVersion(place, key, versionId)
     } catch (error) {
       // The replacement has happened. What may not be deleted stays until the bucket's own rules remove it.
-      if (!isRetakeError(error, 'storage.denied')) throw error
+      if (!isRetakeError(error, 'storage.denied') && !isRetakeError(error, 'storage.locked')) throw error
     }
   }
 }

@@ -24,7 +24,7 @@ export interface MarkedWrite {
   readonly needsDigest: boolean
 }
 
-/** @param kept the object is one that stays; a `replace` never is */
+/** @param kept the object is one that stays, if its name is one of those that do */
 export function markWrite(location: S3Location, write: { readonly key: string; readonly kept: boolean }): MarkedWrite {
   const mark = randomId(16)
   const lock = write.kept && isRetainedKey(write.key) ? location.objectLock : undefined
