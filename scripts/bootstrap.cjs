@@ -24,6 +24,7 @@ const commands = {
   build: ['scripts/build.ts'],
   check: ['scripts/check.ts'],
   docs: ['scripts/generate-docs.ts'],
+  fixture: ['test/compat/make-fixture.ts'],
 }
 
 function say(text) {
