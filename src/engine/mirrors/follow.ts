@@ -42,6 +42,7 @@ export async function followMirrors(retake: Retake, options: FollowOptions): Pro
       logger[level](`The copies could not be brought together: ${toRetakeError(error).message} It will be tried again.`)
     }
     const restMs = Math.max(intervalMs, (clock.monotonicMs() - begunMs) * REST_FACTOR)
+    if (signal.aborted) return
     await sleep(restMs, signal).catch(() => {})
   }
 }

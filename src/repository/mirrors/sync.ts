@@ -2,6 +2,7 @@
  * Brings copies that are behind up to date, and lets them become current again: a pass, then it is *joining* (writers include it), a pass, then it is
  * current, and a last pass for what was written in between. See `docs/design/mirrors.md`.
  */
+import { throwIfAborted } from '../../base/abort.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { RetakeError, type SerializedError, toRetakeError } from '../../base/errors.ts'
 import type { ProgressListener } from '../../base/progress.ts'
@@ -10,6 +11,7 @@ import { writeSynced } from '../../storage/mirrored/copy-record.ts'
 import { storeOfCopy } from '../../storage/mirrored/copy-store.ts'
 import type { PlaceState } from '../../storage/mirrored/look-at-place.ts'
 import { MirroredStore } from '../../storage/mirrored/mirrored-store.ts'
+import type { ObjectStore } from '../../storage/object-store.ts'
 import { acquireLease } from '../lease.ts'
 import type { Repository } from '../repository.ts'
 import { Authenticator } from './authenticity.ts'
@@ -137,9 +139,9 @@ async function pass(copy: Copy, context: SyncContext, options: { readonly isCurr
   if (primary === undefined) throw nothingCurrent()
   if (primary === copy) return
   const begunAt = clock.now()
-  const store = storeOfCopy(copy)
+  const store = stoppable(storeOfCopy(copy), signal)
   await runPass({
-    primary: { name: primary.name, store: storeOfCopy(primary), target: mirrored },
+    primary: { name: primary.name, store: stoppable(storeOfCopy(primary), signal), target: mirrored },
     other: { name: copy.name, store, target: store },
     authenticator: new Authenticator(repository),
     tally,
@@ -149,6 +151,19 @@ async function pass(copy: Copy, context: SyncContext, options: { readonly isCurr
     onProgress,
   })
   await writeSynced(store, begunAt)
+}
+
+/** A listing may be long and find nothing to do; whoever stops must not wait for its end. */
+function stoppable(store: ObjectStore, signal: AbortSignal | undefined): ObjectStore {
+  return {
+    ...store,
+    async *list(prefix, options) {
+      for await (const info of store.list(prefix, options)) {
+        throwIfAborted(signal)
+        yield info
+      }
+    },
+  }
 }
 
 function union(names: readonly string[], name: string): string[] {
