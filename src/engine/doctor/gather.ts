@@ -1,7 +1,7 @@
 /** The facts of repository and machine for `doctor`: everything that can go wrong here becomes data. */
 import { stat, statfs } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type RetakeError, toRetakeError } from '../../base/errors.ts'
+import { toRetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
 import { findPostgresBinaries } from '../../postgres/server/binaries.ts'
 import type { Repository } from '../../repository/repository.ts'
@@ -58,13 +58,12 @@ export async function gatherRepositoryFacts(
   }
   await using opened = retake
   const directory = directoryOf(opened.repository.url)
-  const writeError = await probeWrite(opened.repository)
+  const { writeError, storage } = await tryStorage(opened.repository)
   return {
     ...nothing,
     url: opened.repository.url,
     writeError,
-    // A trial writes too: where that is refused, the check of writing has said so.
-    storage: writeError ? undefined : await opened.repository.store.probe?.(),
+    storage,
     space: directory === undefined ? undefined : await freeSpace(directory),
     holders: await opened.repository.listHolders(),
     sharesDiskWithData: await sharesDisk(directory, known.server?.settings.get('data_directory')),
@@ -86,14 +85,16 @@ async function clusterFacts(
   }
 }
 
-/** An object that is begun and given up: it proves that writing works and never becomes visible. */
-async function probeWrite({ store }: Repository): Promise<RetakeError | undefined> {
+/** A bucket is tried in everything that matters. In a directory an object is begun and given up, which never becomes visible. */
+async function tryStorage({ store }: Repository): Promise<Pick<RepositoryFacts, 'writeError' | 'storage'>> {
   try {
+    const storage = await store.probe?.()
+    if (storage) return { writeError: undefined, storage }
     await using writer = await store.openWriter(`packs/00/${randomId(16)}`)
     await writer.write(new Uint8Array(4096))
-    return undefined
+    return { writeError: undefined, storage: undefined }
   } catch (error) {
-    return toRetakeError(error, 'storage.failed')
+    return { writeError: toRetakeError(error, 'storage.failed'), storage: undefined }
   }
 }
 

@@ -63,6 +63,7 @@ const storage: Check<RepositoryFacts> = {
   title: 'Storage does what a repository needs',
   judge: (facts) =>
     whenOpen(facts, () => {
+      if (facts.writeError) return skipped('It cannot be written, so it could not be tried.')
       if (!facts.storage) return skipped('A directory needs no trial beyond writing.')
       const error = whyUnsuitable(facts.storage, facts.url ?? '')
       if (error) return failed(error.message, error.hint ?? '')

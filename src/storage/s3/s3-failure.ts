@@ -63,6 +63,7 @@ const NAMES: Readonly<Record<string, FailureKind>> = {
   XAmzContentChecksumMismatch: 'transient',
   OperationAborted: 'transient',
   ConditionalRequestConflict: 'transient',
+  InvalidObjectState: 'rejected',
   ExpiredToken: 'denied',
   InvalidToken: 'denied',
   InvalidAccessKeyId: 'denied',
@@ -169,7 +170,10 @@ export function s3Error(error: unknown, failure: S3Failure): RetakeError {
     case 'transient':
       return new RetakeError('storage.failed', `${what} (${reason}). ${safe}`, {
         ...options,
-        hint: 'Run the command again; if it goes on, look at the state of the storage.',
+        hint:
+          name === 'RequestTimeTooSkewed'
+            ? 'Set the clock of this machine: it differs from that of the storage by more than a quarter of an hour.'
+            : 'Run the command again; if it goes on, look at the state of the storage.',
       })
     default:
       return new RetakeError('storage.failed', `${what}: the storage does not accept it (${reason}). ${safe}`, {

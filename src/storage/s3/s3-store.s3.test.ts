@@ -87,6 +87,23 @@ describe('on a real server', { skip: s3Missing }, () => {
     assert.equal(await store.head('packs/given-up'), undefined)
   })
 
+  test('what others put beside and between the objects is not listed', async () => {
+    const { url, bucket, server } = await makeBucket()
+    await using store = await openStore(url.replace('?', '/team/prod?'))
+    for (const key of ['a', 'b/c', 'z']) await store.create(key, Buffer.from('x'))
+    for (const Key of ['team/', 'team/prod/', 'team/prod/b/', 'team/prod/ä b', 'team/prod/\u{10000}', 'team/prod2/x']) {
+      await withClient(server, (client) => client.putObject({ Bucket: bucket, Key, Body: '' }))
+    }
+    assert.deepEqual(
+      (await Array.fromAsync(store.list(''))).map(({ key }) => key),
+      ['a', 'b/c', 'z'],
+    )
+    assert.deepEqual(
+      (await Array.fromAsync(store.list('', { startAfter: 'a' }))).map(({ key }) => key),
+      ['b/c', 'z'],
+    )
+  })
+
   test('what killed processes left unfinished is ended when it is old, and not before', async () => {
     const { url, bucket, server } = await makeBucket()
     await withClient(server, (client) => client.createMultipartUpload({ Bucket: bucket, Key: 'team/packs/left' }))

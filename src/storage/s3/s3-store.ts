@@ -88,9 +88,11 @@ export class S3Store implements ObjectStore {
       )
       for (const { Key = '', Size = 0 } of page.Contents ?? []) {
         const key = Key.slice(rootBytes)
+        // What others have put there, such as a console's marks of folders, is none of ours.
+        if (!isObjectKey(key)) continue
         if (!Key.startsWith(fullKey(this.#place, prefix)) || key <= last) throw this.#badListing(prefix, Key)
         last = key
-        if (isObjectKey(key)) yield { key, sizeBytes: Size }
+        yield { key, sizeBytes: Size }
       }
       if (page.IsTruncated && (page.NextContinuationToken ?? token) === token) throw this.#badListing(prefix, last)
       token = page.IsTruncated ? page.NextContinuationToken : undefined
