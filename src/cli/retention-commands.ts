@@ -66,7 +66,7 @@ export const retentionCommands: readonly CommandDeclaration[] = [
           'retake retention hold 20261122T090411Z-1f2e3d4c --reason "before upgrade" --until 2027-01-31T00:00:00Z',
         note: 'until a moment',
       },
-      { command: 'retake backups', note: 'shows what is held' },
+      { command: 'retake retention hold 20261122T090411Z-1f2e3d4c --reason audit --json', note: 'for machines' },
     ],
     arguments: [{ name: 'backup', description: 'the id of the backup', required: true }],
     options: [
@@ -80,7 +80,7 @@ export const retentionCommands: readonly CommandDeclaration[] = [
     examples: [
       { command: 'retake retention release 20261122T090411Z-1f2e3d4c', note: 'all of its holds' },
       { command: 'retake retention release 20261122T090411Z-1f2e3d4c --json', note: 'for machines' },
-      { command: 'retake prune --dry-run', note: 'what that comes to' },
+      { command: 'retake retention release 20261122T090411Z-1f2e3d4c --cluster billing', note: 'of another cluster' },
     ],
     arguments: [{ name: 'backup', description: 'the id of the backup', required: true }],
   },
