@@ -61,6 +61,8 @@ export interface Tools {
   /** At its default level. */
   readonly retakeDefault: RetakeSetup
   readonly pgBackRest: PgBackRest | undefined
+  /** The same, prepared for increments. */
+  readonly pgBackRestBlocks: PgBackRest | undefined
 }
 
 export function backupCases(lab: Lab, tools: Tools): Case[] {

@@ -15,7 +15,9 @@ export function findProgram(name: string): string | undefined {
 
 export interface PgBackRest {
   readonly repo: string
-  backup(): Command
+  /** Block incremental is on; older versions copy changed files whole. */
+  readonly hasBlocks: boolean
+  backup(type?: 'full' | 'incr'): Command
   restore(to: string, more?: readonly string[]): Command
   /** For archive_command; pushes in the background, as its manual recommends. */
   readonly archiveCommand: string
@@ -24,8 +26,18 @@ export interface PgBackRest {
 }
 
 /** Encrypted with its cipher, zstd at `level`, one process per core, small files bundled; page checksums on, as its default. */
-export function setUpPgBackRest(lab: Lab, options: { readonly program: string; readonly level: number }): PgBackRest {
-  const base = lab.directory.join('pgbackrest')
+export function setUpPgBackRest(
+  lab: Lab,
+  options: {
+    readonly program: string
+    readonly level: number
+    /** Prepare for increments of blocks, where the program can. */
+    readonly blocks?: boolean | undefined
+  },
+): PgBackRest {
+  const name = options.blocks ? 'pgbackrest-blocks' : 'pgbackrest'
+  const base = lab.directory.join(name)
+  const hasBlocks = options.blocks === true && versionOf(options.program) >= FIRST_WITH_BLOCKS
   const config = inside(base, 'pgbackrest.conf')
   const repo = inside(base, 'repo')
   const account = serverAccount()
@@ -36,12 +48,12 @@ export function setUpPgBackRest(lab: Lab, options: { readonly program: string; r
   })
   return {
     repo,
-    backup: () => command(['--type=full', 'backup']),
+    hasBlocks,
+    backup: (type = 'full') => command([`--type=${type}`, 'backup']),
     restore: (to, more = []) => command([`--pg1-path=${to}`, '--type=default', ...more, 'restore']),
     archiveCommand: `${options.program} --config=${config} --stanza=main archive-push %p`,
     async reset() {
-      for (const name of ['pgbackrest', 'pgbackrest/repo', 'pgbackrest/log', 'pgbackrest/lock', 'pgbackrest/spool'])
-        await lab.fresh(name)
+      for (const part of ['', '/repo', '/log', '/lock', '/spool']) await lab.fresh(`${name}${part}`)
       await writeOwned(
         config,
         [
@@ -61,6 +73,7 @@ export function setUpPgBackRest(lab: Lab, options: { readonly program: string; r
           `compress-level=${options.level}`,
           `process-max=${lab.cores}`,
           'repo1-bundle=y',
+          ...(hasBlocks ? ['repo1-block=y'] : []),
           'repo1-cipher-type=aes-256-cbc',
           `repo1-cipher-pass=${randomBytes(24).toString('hex')}`,
           '[main]',
@@ -73,6 +86,13 @@ export function setUpPgBackRest(lab: Lab, options: { readonly program: string; r
       await lab.prepare(command(['stanza-create']))
     },
   }
+}
+
+/** `repo-block` is no experiment any more from 2.52 on. */
+const FIRST_WITH_BLOCKS = 2.52
+
+function versionOf(program: string): number {
+  return Number(/[0-9]+\.[0-9]+/.exec(execFileSync(program, ['version'], { encoding: 'utf8' }))?.[0] ?? 0)
 }
 
 export function pgBaseBackup(lab: Lab, options: { readonly to: string; readonly compression?: string }): Command {

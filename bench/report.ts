@@ -47,7 +47,7 @@ export function renderTable(rows: readonly Row[], reference: string | undefined)
       row.cpuSeconds.toFixed(2),
       row.serverCpuSeconds.toFixed(2),
       row.peakMib.toFixed(0),
-      row.storedMb === undefined ? '' : row.storedMb.toFixed(0),
+      row.storedMb === undefined ? '' : row.storedMb.toFixed(row.storedMb < 100 ? 1 : 0),
     ]
   })
   const ratio = reference === undefined ? 'ratio' : `to ${reference.split(',')[0]}`

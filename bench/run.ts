@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { postgresMajors } from '../test/support/postgres.ts'
 import { backupCases, restoreCases, runInterleaved, type Tools } from './cases.ts'
 import { deltaTables } from './delta.ts'
+import { incrementTables } from './increments.ts'
 import { type Lab, openLab } from './lab.ts'
 import { describeMachine } from './machine.ts'
 import { findProgram, setUpPgBackRest } from './peers.ts'
@@ -23,6 +24,7 @@ const METHOD = `## Method
 - pgBackRest: \`process-max\` = processors, the same zstd level, its cipher on, bundling on, page checksums on (its default), \`archive-check=n\`, \`start-fast=y\`.
 - Each restore goes into a directory of its own, and all are removed at the end: ext4 is slow to make files just after many were removed.
 - Delta restore: the directory was restored by the same tool just before, then 1 % of the pages of tables and indexes got another word in the middle; Retake with \`--no-undo\`, because pgBackRest keeps none. pgBackRest compares whole files by their checksum, Retake frames of 1 MiB.
+- Increment: each tool has just taken its parent, then SQL wrote new versions of rows on 1 % of the pages of the largest tables, and a checkpoint was made. Stored is what the repository grew by, manifest, WAL and all. pgBackRest with block incremental where its version has it.
 - pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
 - Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
 - Everything is local: no network between tool, server and repository.
@@ -60,6 +62,9 @@ const tools: Tools = {
   retake: setUpRetake(lab, { name: 'retake', program, level }),
   retakeDefault: setUpRetake(lab, { name: 'retake-default', program }),
   pgBackRest: pgBackRestProgram ? setUpPgBackRest(lab, { program: pgBackRestProgram, level }) : undefined,
+  pgBackRestBlocks: pgBackRestProgram
+    ? setUpPgBackRest(lab, { program: pgBackRestProgram, level, blocks: true })
+    : undefined,
 }
 const backups = backupCases(lab, tools)
 const reference = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
@@ -72,7 +77,14 @@ for (const { title, cases } of deltaTables(lab, tools)) {
   deltaTexts.push(`## ${title}`, renderTable(rows, peer))
 }
 const replay = values['no-replay'] ? undefined : await measureReplay(lab, tools)
-const text = await describeResults(lab, { backupRows, restoreRows, deltaTexts, replay })
+const incrementTexts: string[] = []
+// Last, because it begins with repositories of its own.
+for (const { title, cases, describe } of incrementTables(lab, tools)) {
+  const peer = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
+  const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
+  incrementTexts.push(`## ${title}`, renderTable(rows, peer), describe())
+}
+const text = await describeResults(lab, { backupRows, restoreRows, deltaTexts, incrementTexts, replay })
 console.log(text)
 if (values.write) await writeFile(join(import.meta.dirname, 'README.md'), text)
 
@@ -95,6 +107,7 @@ interface Results {
   readonly backupRows: readonly Row[]
   readonly restoreRows: readonly Row[]
   readonly deltaTexts: readonly string[]
+  readonly incrementTexts: readonly string[]
   readonly replay: { readonly walBytes: number; readonly samples: readonly ReplaySample[] } | undefined
 }
 
@@ -115,6 +128,7 @@ async function describeResults(on: Lab, results: Results): Promise<string> {
     '## Restore of all files, durable, server not started',
     renderTable([...results.restoreRows], reference),
     ...results.deltaTexts,
+    ...results.incrementTexts,
     ...(results.replay ? [describeReplay(results.replay)] : []),
     METHOD,
   ].join('\n\n')}\n`

@@ -70,6 +70,8 @@ export async function runIncrementScenario(scenario: IncrementScenario): Promise
   let restores = 0
   let deleted = 0
   const check = async (one: Kept) => {
+    // A restore point is written when something commits after it.
+    await server.query('insert into moment (number) values ((select max(number) + 1000 from moment))')
     await waitArchived(server)
     const found = await restoreAndCompare(protection, one)
     restores += 1

@@ -21,11 +21,19 @@ export async function runIncrementSoak({ major, count, seed, say }: IncrementSoa
   const problems: string[] = []
   for (const { name, ...variant } of variants) {
     const options = { restoreEvery: RESTORE_EVERY, restoresAtEnd: RESTORES_AT_END, scale: 0.2 }
-    const outcome = await runIncrementScenario({ major, seed, say, increments: count, ...options, ...variant })
+    const outcome = await runIncrementScenario({ major, seed, say, increments: count, ...options, ...variant }).catch(
+      (error: unknown) => ({ backups: [], deleted: 0, restores: 0, problems: errorsOf(error) }),
+    )
     say(
       `PostgreSQL ${major}, ${name}: ${outcome.backups.length} backups, ${outcome.deleted} deleted, ${outcome.restores} restores`,
     )
     problems.push(...outcome.problems.map((problem) => `${name}: ${problem}`))
   }
   return problems
+}
+
+/** Also those that ended while another one was on its way. */
+function errorsOf(error: unknown): string[] {
+  if (error instanceof SuppressedError) return [...errorsOf(error.error), ...errorsOf(error.suppressed)]
+  return [error instanceof Error ? (error.stack ?? error.message) : String(error)]
 }
