@@ -24,7 +24,7 @@ const METHOD = `## Method
 - pgBackRest: \`process-max\` = processors, the same zstd level, its cipher on, bundling on, page checksums on (its default), \`archive-check=n\`, \`start-fast=y\`.
 - Each restore goes into a directory of its own, and all are removed at the end: ext4 is slow to make files just after many were removed.
 - Delta restore: the directory was restored by the same tool just before, then 1 % of the pages of tables and indexes got another word in the middle; Retake with \`--no-undo\`, because pgBackRest keeps none. pgBackRest compares whole files by their checksum, Retake frames of 1 MiB.
-- Increment: each tool has just taken its parent, then SQL wrote new versions of rows on 1 % of the pages of the largest tables, and a checkpoint was made. Stored is what the repository grew by, manifest, WAL and all. pgBackRest with block incremental where its version has it.
+- Increment: each tool has just taken its parent, then SQL wrote new versions of rows on 1 % of the pages of the largest tables, and a checkpoint was made. Stored is what the repository grew by, manifest and all, without WAL. pgBackRest with block incremental where its version has it.
 - pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
 - Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
 - Everything is local: no network between tool, server and repository.

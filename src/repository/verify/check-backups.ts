@@ -19,8 +19,8 @@ export interface CheckedBackups {
   readonly runCount: number
 }
 
-/** Footers kept while manifests are compared with them; files of a backup follow its packs, so few are needed. */
-const FOOTER_CACHE = 64
+/** Footers kept while manifests are compared with them: of the packs of many increments, which the files of one backup refer to. */
+const FOOTER_CACHE = 512
 
 /** Reads every manifest, and the footer of every pack that one names. */
 export async function checkBackups(

@@ -4,20 +4,13 @@
  */
 import { assert } from '../../base/errors.ts'
 import type { FramePiece } from './frame-cutter.ts'
-import type { FrameOutcome, PieceFindings, Placement } from './frame-task.ts'
+import type { BadPage, FrameOutcome, PieceFindings, Placement } from './frame-task.ts'
 
 /** What the archive says about a file. */
 export interface FileHeader {
   readonly path: string
   readonly mode: number
   readonly modifiedMs: number
-}
-
-/** A page whose checksum is wrong, with a fingerprint of what was stored, to tell later whether it changed meanwhile. */
-export interface BadPage {
-  readonly blockNumber: number
-  readonly lsn: bigint
-  readonly fingerprint: string
 }
 
 export interface AssembledFile extends FileHeader {

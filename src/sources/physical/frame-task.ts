@@ -1,8 +1,14 @@
 /** What a worker is told of a frame of plaintext, and what it answers. Plain data: it crosses the border between threads. */
-import type { BadPage } from './file-assembly.ts'
 import type { FramePiece } from './frame-cutter.ts'
 import type { StoredFrame } from './pack-series.ts'
 import type { KnownPages } from './page-change.ts'
+
+/** A page whose checksum is wrong, with a fingerprint of what was stored, to tell later whether it changed meanwhile. */
+export interface BadPage {
+  readonly blockNumber: number
+  readonly lsn: bigint
+  readonly fingerprint: string
+}
 
 /** A stretch of one file in a frame of plaintext, with what is known about it beforehand. */
 export interface TaskPiece extends FramePiece {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatLsn } from '../../postgres/lsn.ts'
 import { pageChecksum } from '../../postgres/page.ts'
-import type { BadPage } from './file-assembly.ts'
+import type { BadPage } from './frame-task.ts'
 import { judgePages, rereadThrough } from './page-judgement.ts'
 
 const BLOCK = 8192

@@ -5,7 +5,7 @@
 import { sleep } from '../../base/abort.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
 import { findBadPages } from '../../postgres/page.ts'
-import type { BadPage } from './file-assembly.ts'
+import type { BadPage } from './frame-task.ts'
 import type { ServerLine } from './server-line.ts'
 
 /** The pauses before each time that pages are read again; a write takes far less. */

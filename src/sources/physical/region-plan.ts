@@ -9,7 +9,7 @@ export const MAX_REGION_FRAMES = 8
 /** When there would be more, the thinnest are gathered until so many are left, so that it is not done each time. */
 const GATHERED_FRAMES = 4
 /** The share of pages that may lie outside the frame which holds most of them. */
-const MAX_PATCHED_SHARE = 1 / 3
+const MAX_PATCHED_SHARE = 1 / 2
 /** Pieces that a region may be in; each is a write of a restore and a line's worth of manifest. */
 export const MAX_REGION_RUNS = 64
 

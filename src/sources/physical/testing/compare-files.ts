@@ -2,18 +2,23 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Protection } from '../../../../test/support/lab.ts'
 import { isRelationFile } from '../../../postgres/relation-path.ts'
+import type { ClusterRepository } from '../../../repository/cluster.ts'
 import type { BackupSummary } from '../../../repository/manifest.ts'
 import { readBackup } from './read-backup.ts'
 
 const BLOCK = 8192
 
+export interface ComparedServer {
+  readonly cluster: ClusterRepository
+  readonly server: { readonly dataDir: string; query<R extends object>(sql: string): Promise<R[]> }
+}
+
 /**
  * Compares every relation file of a backup with the server's own, while nothing writes. With checksums every byte is the same but for
  * the metapage of SP-GiST; without them hint bits may differ, which are set without a trace in the log, and nothing else.
  */
-export async function assertSameFiles(lab: Protection, summary: BackupSummary): Promise<number> {
+export async function assertSameFiles(lab: ComparedServer, summary: BackupSummary): Promise<number> {
   const { server } = lab
   const spgist = await server.query<{ path: string }>(
     `select pg_relation_filepath(c.oid) as path from pg_class c join pg_am a on a.oid = relam where amname = 'spgist' and c.relkind = 'i'`,
