@@ -148,7 +148,7 @@ test('unlogged tables keep their init fork only, and a second backup stands besi
   }
 })
 
-test('a corrupt page is named and does not fail the backup; with and without the right to read files', async () => {
+test('a corrupt page is named and does not fail the backup; with and without the right to read files, and by the files themselves', async () => {
   await using server = await startTestServer()
   await server.query('create table broken as select g, repeat(md5(g::text), 8) from generate_series(1, 20000) g')
   await server.query('create role plain login replication')
@@ -162,15 +162,20 @@ test('a corrupt page is named and does not fail the backup; with and without the
   await server.restart()
   const errors: string[] = []
   const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
-  for (const user of ['postgres', 'plain']) {
+  for (const [user, via] of [
+    ['postgres', 'replication'],
+    ['plain', 'replication'],
+    ['postgres', 'files'],
+  ] as const) {
     errors.length = 0
     const summary = await backUp({
       cluster: lab.cluster,
       target: server.targetOf({ user }),
-      via: 'replication',
+      via,
       workers: 1,
       logger,
     })
+    assert.equal(summary.via, via)
     assert.equal(summary.corruptBlockCount, 2)
     const entry = (await readBackup(lab.cluster, summary.backupId)).entries.get(path)
     assert.deepEqual(entry?.type === 'file' && entry.corruptBlocks, [5, 9])

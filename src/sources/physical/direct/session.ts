@@ -32,7 +32,9 @@ export interface StoppedBackup {
 const WATCH_INTERVAL_MS = 1_000
 
 /** Nothing that an administrator sets for ordinary sessions may end this one. */
-const PREPARE = `set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0; set client_min_messages = warning`
+const PREPARE = `
+  select set_config(name, '0', false) from pg_settings
+   where name in ('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'transaction_timeout')`
 
 /** A standby ends where its control file says that it is consistent; a primary stays on its timeline. */
 const STOP = `
