@@ -87,7 +87,6 @@ function keepForSafety(
   const lastUsable = usable.at(-1)
   const verified = usable.findLast(({ backupId }) => input.verified.has(backupId))
   if (verified) keep(verified, 'verified', 'the newest that a verification has passed')
-  else if (lastUsable) keep(lastUsable, 'verified', 'the newest that can be restored; none is verified')
   if (lastUsable) keep(lastUsable, 'newest', 'the newest that can be restored')
   // The WAL of a newer one may still be on its way; without any usable one nothing is given up at all.
   const from = lastUsable ? backups.indexOf(lastUsable) + 1 : 0
