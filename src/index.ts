@@ -29,6 +29,17 @@ export type { CheckArea, CheckResult, CheckState } from './engine/doctor/check.t
 export { type DoctorReport, diagnose } from './engine/doctor/doctor.ts'
 export { type FetchedWal, fetchWal } from './engine/fetch-wal.ts'
 export { type InitialiseOptions, type InitialiseReport, initialise, type StepOutcome } from './engine/initialise.ts'
+export { type AddedKey, type AddKeyOptions, addKey } from './engine/keys/add-key.ts'
+export { type EscrowReport, type EscrowTestOptions, escrowTest } from './engine/keys/escrow-test.ts'
+export { type KeysStatusOptions, readKeysStatus } from './engine/keys/keys-status.ts'
+export type { ClusterKeysView, EpochView, HolderView, KeysStatus } from './engine/keys/keys-view.ts'
+export type { NewKeySource } from './engine/keys/new-key.ts'
+export { planReEncrypt, type ReEncryptOptions, type ReEncryptPlan, reEncrypt } from './engine/keys/re-encrypt.ts'
+export { type RemoveKeyOptions, removeKey } from './engine/keys/remove-key.ts'
+export { type RetireKeysOptions, retireKeys } from './engine/keys/retire-keys.ts'
+export { type RotateDataOptions, type RotatedData, rotateData } from './engine/keys/rotate-data.ts'
+export { type RotatedMaster, type RotateMasterOptions, rotateMaster } from './engine/keys/rotate-master.ts'
+export { type ShredOptions, type ShredReport, shredCluster } from './engine/keys/shred.ts'
 export { openRetake, type Retake, type RetakeOptions } from './engine/open.ts'
 export type { Operation, OperationOptions } from './engine/operation.ts'
 export { type PruneOptions, prune } from './engine/prune.ts'
@@ -59,7 +70,12 @@ export type { RestorePlan } from './recovery/plan-types.ts'
 export { readPlan } from './recovery/plan-types.ts'
 export type { RestoreReport } from './recovery/report.ts'
 export { formatTarget, parseTarget, type RecoveryTarget } from './recovery/targets.ts'
-export { generateKey, type KeyMaterial } from './repository/keys/key-material.ts'
+export {
+  generateKey,
+  type KeyMaterial,
+  type KeyService,
+  type KeyServiceContext,
+} from './repository/keys/key-material.ts'
 export { formatKeyText, parseKeyText } from './repository/keys/key-text.ts'
 export type { BackupSummary } from './repository/manifest.ts'
 export type { WaitingRecord } from './repository/sweep/delete.ts'

@@ -242,27 +242,6 @@ export const commands: readonly CommandDeclaration[] = [
     ],
   },
   ...repoCommands,
-  {
-    path: ['keys', 'list'],
-    summary: 'list the keys that open the repository',
-    examples: [
-      { command: 'retake keys list', note: 'label, kind and when it was added' },
-      { command: 'retake keys list --json', note: 'for machines' },
-      { command: 'retake keys list --repo /var/lib/retake', note: 'of another repository' },
-    ],
-  },
-  {
-    path: ['keys', 'kit'],
-    summary: 'add a key written as a recovery kit, to print and lock away',
-    details: 'To try that the kit opens the repository: RETAKE_KEY_FILE=kit.txt retake keys list',
-    examples: [
-      { command: 'retake keys kit kit.txt', note: 'make the kit, print it, delete the file' },
-      { command: 'retake keys kit kit.txt --label "office safe"', note: 'with a label' },
-      { command: 'retake keys kit /media/stick/kit.txt', note: 'straight onto a stick' },
-    ],
-    arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
-    options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],
-  },
   ...keyCommands,
   {
     path: ['completion'],

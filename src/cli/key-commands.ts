@@ -1,8 +1,29 @@
-/** The commands of `retake keys` that change keys, as data; a part of `command-table.ts`. */
+/** The commands of `retake keys`, as data; a part of `command-table.ts`. */
 import type { CommandDeclaration } from './command.ts'
 import { newKeyOptions } from './new-key-flags.ts'
 
 export const keyCommands: readonly CommandDeclaration[] = [
+  {
+    path: ['keys', 'list'],
+    summary: 'list the keys that open the repository',
+    examples: [
+      { command: 'retake keys list', note: 'label, kind and when it was added' },
+      { command: 'retake keys list --json', note: 'for machines' },
+      { command: 'retake keys list --repo /var/lib/retake', note: 'of another repository' },
+    ],
+  },
+  {
+    path: ['keys', 'kit'],
+    summary: 'add a key written as a recovery kit, to print and lock away',
+    details: 'To try that the kit opens the repository: RETAKE_KEY_FILE=kit.txt retake keys list',
+    examples: [
+      { command: 'retake keys kit kit.txt', note: 'make the kit, print it, delete the file' },
+      { command: 'retake keys kit kit.txt --label "office safe"', note: 'with a label' },
+      { command: 'retake keys kit /media/stick/kit.txt', note: 'straight onto a stick' },
+    ],
+    arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
+    options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],
+  },
   {
     path: ['keys', 'status'],
     summary: 'who can open the repository, which keys seal what, and what to do about it',
@@ -20,7 +41,7 @@ export const keyCommands: readonly CommandDeclaration[] = [
     examples: [
       { command: 'retake keys add --new-key /etc/retake/key-2 --label "backup host"', note: 'a new key file' },
       { command: 'retake keys add --kms arn:aws:kms:eu-central-1:111122223333:key/ID', note: 'a key in AWS KMS' },
-      { command: 'retake keys add --passphrase --label team', note: 'a passphrase, asked for twice' },
+      { command: 'retake keys add --ask-passphrase --label team', note: 'a passphrase, asked for twice' },
       { command: 'retake keys add --recovery-kit kit.txt', note: 'a page to print' },
     ],
     options: [...newKeyOptions, { flags: '--label <text>', description: 'a name for this key' }],
@@ -47,7 +68,7 @@ export const keyCommands: readonly CommandDeclaration[] = [
       '--master adds the new key, tries it, and only then removes the old one; cut short anywhere, the same command finishes. --data begins a new epoch: what is stored stays readable, and `retake keys re-encrypt` seals it anew.',
     examples: [
       { command: 'retake keys rotate --master --new-key /etc/retake/key-2027', note: 'the key in use' },
-      { command: 'retake keys rotate --master --passphrase --replaces team', note: 'another one' },
+      { command: 'retake keys rotate --master --ask-passphrase --replaces team', note: 'another one' },
       { command: 'retake keys rotate --data', note: 'the data key of the cluster' },
       { command: 'retake keys rotate --if-due', note: 'the data key, when keyRotationDays have passed; from a timer' },
     ],

@@ -143,7 +143,7 @@ test('a passphrase is asked for on a terminal, and never shown there', async () 
   assert.deepEqual([opened.code, opened.answered], [0, 1], opened.output)
   assert.match(opened.output, /paper/)
   assert.ok(!opened.output.includes('correct horse'), 'what is typed is not shown')
-  const added = await onTerminal(['keys', 'add', '--passphrase', '--label', 'typed'], {
+  const added = await onTerminal(['keys', 'add', '--ask-passphrase', '--label', 'typed'], {
     env: keys.env,
     answers: [
       ['New passphrase: ', secret],
@@ -153,7 +153,7 @@ test('a passphrase is asked for on a terminal, and never shown there', async () 
   assert.deepEqual([added.code, added.answered], [0, 2], added.output)
   assert.ok(!added.output.includes(secret))
   await openRepository(keys.url, { kind: 'passphrase', text: secret })
-  const slipped = await onTerminal(['keys', 'add', '--passphrase'], {
+  const slipped = await onTerminal(['keys', 'add', '--ask-passphrase'], {
     env: keys.env,
     answers: [
       ['New passphrase: ', secret],

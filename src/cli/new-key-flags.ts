@@ -12,5 +12,5 @@ export const newKeyOptions: readonly CommandOption[] = [
   { flags: '--from-env <name>', description: 'an environment variable that holds a key' },
   { flags: '--from-command <command>', description: 'a shell command that prints a key' },
   { flags: '--kms <key>', description: 'a key in AWS KMS: its ARN, id or alias/NAME' },
-  { flags: '--passphrase', description: 'a passphrase, asked for twice (or RETAKE_NEW_PASSPHRASE)' },
+  { flags: '--ask-passphrase', description: 'a passphrase, asked for twice (or RETAKE_NEW_PASSPHRASE)' },
 ]

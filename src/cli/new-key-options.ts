@@ -5,7 +5,7 @@ import type { CommandContext } from './command.ts'
 import { optionText } from './options.ts'
 import { askHidden } from './prompt.ts'
 
-const NAMES = ['newKey', 'recoveryKit', 'fromFile', 'fromEnv', 'fromCommand', 'kms', 'passphrase'] as const
+const NAMES = ['newKey', 'recoveryKit', 'fromFile', 'fromEnv', 'fromCommand', 'kms', 'askPassphrase'] as const
 
 /** Whether any of them was given. */
 export function hasNewKey({ options }: CommandContext): boolean {
@@ -19,7 +19,7 @@ export async function newKeySource(context: CommandContext): Promise<NewKeySourc
   const [name, ...others] = given
   if (name === undefined || others.length > 0) {
     throw new RetakeError('config.invalid', 'It must be said where the new key comes from, once.', {
-      hint: 'Give one of --new-key FILE, --recovery-kit FILE, --from-file FILE, --from-env NAME, --from-command COMMAND, --kms KEY, --passphrase.',
+      hint: 'Give one of --new-key FILE, --recovery-kit FILE, --from-file FILE, --from-env NAME, --from-command COMMAND, --kms KEY, --ask-passphrase.',
     })
   }
   const value = optionText(options[name]) ?? ''

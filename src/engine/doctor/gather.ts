@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { toRetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
 import { findPostgresBinaries } from '../../postgres/server/binaries.ts'
+import { readKitProofs } from '../../repository/keys/kit-proof.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { listBackups } from '../backups.ts'
 import { DEFAULT_BACKUP_MAX_AGE_HOURS } from '../config-options.ts'
@@ -66,9 +67,19 @@ export async function gatherRepositoryFacts(
     storage,
     space: directory === undefined ? undefined : await freeSpace(directory),
     holders: await opened.repository.listHolders(),
+    kitProvenAt: await newestKitProof(opened.repository),
     sharesDiskWithData: await sharesDisk(directory, known.server?.settings.get('data_directory')),
     ...(await clusterFacts(opened)),
   }
+}
+
+async function newestKitProof(repository: Repository): Promise<string | undefined> {
+  const kits = (await repository.listHolders()).filter(({ kind }) => kind === 'recovery-kit')
+  const proofs = await readKitProofs(repository, { onDamage: () => {} })
+  return kits
+    .flatMap(({ holder }) => proofs.get(holder)?.provenAt ?? [])
+    .sort()
+    .at(-1)
 }
 
 async function clusterFacts(

@@ -2,6 +2,7 @@
 import type { RetakeError } from '../../base/errors.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import { type StorageProbe, whyUnsuitable } from '../../storage/storage-probe.ts'
+import { PROOF_MAX_AGE_DAYS } from '../keys/recommendations.ts'
 import { type Check, failed, formatGiB, passed, skipped, unknown, warning } from './check.ts'
 
 export interface RepositoryFacts {
@@ -14,6 +15,8 @@ export interface RepositoryFacts {
   readonly storage: StorageProbe | undefined
   readonly space: { readonly freeBytes: number; readonly totalBytes: number } | undefined
   readonly holders: readonly { readonly kind: string; readonly label: string }[]
+  /** When a recovery kit was last proven to restore, ISO 8601 UTC; undefined: never. */
+  readonly kitProvenAt?: string | undefined
   readonly clusterName: string
   /** Undefined: not registered. */
   readonly cluster: { readonly systemIdentifier: string } | undefined
@@ -97,13 +100,22 @@ const space: Check<RepositoryFacts> = {
     }),
 }
 
+function judgeProof({ kitProvenAt, nowMs }: RepositoryFacts) {
+  const tryIt = 'retake keys escrow-test   # type the key from the page'
+  if (kitProvenAt === undefined) return warning('A recovery kit was made, and was never tried.', tryIt)
+  const days = Math.floor((nowMs - Date.parse(kitProvenAt)) / 86_400_000)
+  return days > PROOF_MAX_AGE_DAYS
+    ? warning(`A recovery kit was last tried ${days} days ago (${kitProvenAt}).`, tryIt)
+    : passed(`A recovery kit was proven to restore at ${kitProvenAt}.`)
+}
+
 const kit: Check<RepositoryFacts> = {
   id: 'repository.recovery-kit',
   title: 'Recovery kit',
   judge: (facts) =>
     whenOpen(facts, () =>
       facts.holders.some(({ kind }) => kind === 'recovery-kit')
-        ? passed('A recovery kit was made. Is the print where it should be?')
+        ? judgeProof(facts)
         : warning(
             'There is no recovery kit: with the one key lost, every backup is lost.',
             'retake keys kit kit.txt   # print it, delete the file',

@@ -72,7 +72,7 @@ function aboutCluster({ cluster, epochs, due, dueAt, shredded, damaged, error }:
     sentences.push(
       `Older keys of "${cluster}" still seal objects. Seal them anew: retake keys re-encrypt --cluster ${cluster}, then retake prune`,
     )
-  else if (older.length > 0)
+  else if (older.length > 0 && damaged.length === 0)
     sentences.push(
       `Older keys of "${cluster}" seal nothing any more. Destroy them: retake keys retire --cluster ${cluster}`,
     )
