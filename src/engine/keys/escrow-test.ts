@@ -1,5 +1,5 @@
 /** Whether the page in the safe really restores: the repository opened with its URL and that page alone, and read back. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RetakeError, toRetakeError } from '../../base/errors.ts'
@@ -159,6 +159,8 @@ async function restoreAll(
   const retake = assembleRetake(retakeSettings(options), repository)
   const directory = await mkdtemp(join(test.directory ?? tmpdir(), 'retake-escrow-test-'))
   try {
+    // The account of the server must get through to what is restored, which is for it alone.
+    await chmod(directory, 0o711)
     const plan = await planRestore(retake, { at: 'latest', to: join(directory, 'data'), start: false, signal })
     const report = await applyRestore(retake, plan, { signal, onProgress }).result
     return { cluster: retake.clusterName, bytes: report.files.writtenBytes }

@@ -14,7 +14,8 @@ export async function checkEpochs(context: VerifyContext, cluster: string): Prom
   for await (const { key } of repository.store.list(epochPrefix(cluster))) {
     const parsed = parseEpochKey(cluster, key)
     if (parsed === undefined) continue
-    named.add(parsed.epoch)
+    // An announcement does not explain that a key is gone.
+    if (parsed.what !== 'retiring') named.add(parsed.epoch)
     if (parsed.what === 'key') held.add(parsed.epoch)
   }
   const newest = Math.max(0, ...held)
