@@ -22,7 +22,7 @@ export type { SimulatedDay } from './catalog/retention/simulate.ts'
 export { type BackUpOptions, type BackupReport, backUp } from './engine/backup.ts'
 export { type BackupList, listBackups } from './engine/backups.ts'
 export { type ResolveConfigOptions, type ResolvedConfig, resolveConfig } from './engine/config.ts'
-export type { Config } from './engine/config-options.ts'
+export type { Config, MirrorConfig } from './engine/config-options.ts'
 export { renderConfigSchema } from './engine/config-schema.ts'
 export type { DamageConsequences, LostMoments } from './engine/damage-consequences.ts'
 export type { CheckArea, CheckResult, CheckState } from './engine/doctor/check.ts'
@@ -40,6 +40,26 @@ export { type RetireKeysOptions, retireKeys } from './engine/keys/retire-keys.ts
 export { type RotateDataOptions, type RotatedData, rotateData } from './engine/keys/rotate-data.ts'
 export { type RotatedMaster, type RotateMasterOptions, rotateMaster } from './engine/keys/rotate-master.ts'
 export { type ShredOptions, type ShredReport, shredCluster } from './engine/keys/shred.ts'
+export {
+  type CopyState,
+  type CopyView,
+  type MirrorsReport,
+  type ReadMirrorsOptions,
+  readMirrors,
+} from './engine/mirrors/copies.ts'
+export { type FollowOptions, followMirrors } from './engine/mirrors/follow.ts'
+export {
+  forgetMirror,
+  type HealMirrorsOptions,
+  healMirrors,
+  type SwitchPrimaryOptions,
+  type SwitchPrimaryReport,
+  type SyncMirrorsOptions,
+  switchPrimary,
+  syncMirrors,
+} from './engine/mirrors/keep-copies.ts'
+export type { MirrorSetUp } from './engine/mirrors/set-up.ts'
+export type { BackupCopies } from './engine/mirrors/three-two-one.ts'
 export { openRetake, type Retake, type RetakeOptions } from './engine/open.ts'
 export type { Operation, OperationOptions } from './engine/operation.ts'
 export { type PruneOptions, prune } from './engine/prune.ts'
@@ -78,6 +98,9 @@ export {
 } from './repository/keys/key-material.ts'
 export { formatKeyText, parseKeyText } from './repository/keys/key-text.ts'
 export type { BackupSummary } from './repository/manifest.ts'
+export type { CopyHealing, HealedObject } from './repository/mirrors/heal.ts'
+export type { CopyLag } from './repository/mirrors/lag.ts'
+export type { CopySync } from './repository/mirrors/sync.ts'
 export type { WaitingRecord } from './repository/sweep/delete.ts'
 export type { CopyReport } from './repository/upkeep/copy.ts'
 export type { ClusterStats, KindStats, RepositoryStats, SharingStats } from './repository/upkeep/stats.ts'

@@ -140,3 +140,38 @@ test('edit distance', () => {
   assert.equal(nearest('verfy', ['verify', 'backup']), 'verify')
   assert.equal(nearest('zzz', ['verify', 'backup']), undefined)
 })
+
+test('mirrors are a list in the file, and one line in a variable', async (t) => {
+  const directory = await directoryWith(t, {
+    'retake.config.yaml':
+      'repo: /r\nmirrors:\n  - name: north\n    url: s3://north/main\n    place: eu-north-1\n  - { name: near, url: /mnt/near, offsite: true }\n',
+  })
+  const fromFile = await resolveConfig({ directory, env: {} })
+  const mirrors = [
+    { name: 'north', url: 's3://north/main', place: 'eu-north-1' },
+    { name: 'near', url: '/mnt/near', offsite: true },
+  ]
+  assert.deepEqual(fromFile.config.mirrors, mirrors)
+  const text = 'north=s3://north/main;place=eu-north-1  near=/mnt/near;offsite=yes'
+  const fromEnv = await resolveConfig({ directory, env: { RETAKE_MIRRORS: text } })
+  assert.deepEqual(fromEnv.config.mirrors, mirrors)
+  const url = 's3://north/main?region=eu-north-1&endpoint=http://127.0.0.1:9000'
+  assert.deepEqual(parseOptionValue('mirrors', `north=${url}`), { value: [{ name: 'north', url }] })
+})
+
+test('a mirror that could not be told from another, or says what nobody understands, is refused', () => {
+  for (const value of [
+    'north=/a north=/b',
+    'origin=/a',
+    '/no/name',
+    'north=',
+    'north=/a;offsite=maybe',
+    'north=/a;color=red',
+    [{ name: 'north' }],
+    [{ name: 'a/b', url: '/x' }],
+    Array.from({ length: 16 }, (_, index) => ({ name: `m${index}`, url: '/x' })),
+  ]) {
+    assert('problem' in parseOptionValue('mirrors', value), JSON.stringify(value))
+  }
+  assert('problem' in parseOptionValue('mirrorSync', 'some'))
+})

@@ -42,6 +42,14 @@ describe('house rules', () => {
     )
   })
 
+  test('a worker thread is handed the address of a store, which names all of its places, not the URL of one', () => {
+    const handed = production.filter(({ code }) => /\b(?:store|storeUrl):\s*[\w.#]*\bstore\.url\b/.test(code))
+    assert.deepEqual(
+      handed.map(({ path }) => path),
+      [],
+    )
+  })
+
   for (const folder of folders()) {
     test(`src/${folder} says what it owns`, () => {
       const path = join(root, 'src', folder, 'README.md')

@@ -1,10 +1,11 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
  *     npm run soak -- memory --gib 4
  *     npm run soak -- prune --kills 300
+ *     npm run soak -- mirror --kills 300
  *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- catalog --backups 10000 --segments 1000000
  *     npm run soak -- files --files 100000
@@ -20,6 +21,7 @@ import { runIncrementSoak } from './increments.ts'
 import { runKillSoak } from './kill.ts'
 import { measureManyFiles } from './many-files.ts'
 import { measureMemory } from './memory.ts'
+import { runMirrorSoak } from './mirror.ts'
 import { runPruneSoak } from './prune.ts'
 
 const SHORT = {
@@ -35,7 +37,7 @@ const SHORT = {
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    /** Default 200; of pruning 300. */
+    /** Default 200; of pruning and replication 300. */
     kills: { type: 'string' },
     restores: { type: 'string', default: '20' },
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
@@ -52,7 +54,7 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files']
+const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files', 'mirror']
 const wanted = new Set(positionals.length > 0 ? positionals : ALL)
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
@@ -94,6 +96,11 @@ if (wanted.has('prune')) {
   const outcome = await runPruneSoak({ kills: Number(values.kills ?? 300), seed, say })
   say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before`)
   conclude('prune', outcome.problems)
+}
+if (wanted.has('mirror')) {
+  const outcome = await runMirrorSoak({ kills: Number(values.kills ?? 300), seed, say })
+  say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before; ${outcome.backups} backups`)
+  conclude('mirror', outcome.problems)
 }
 if (wanted.has('increments')) {
   const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]

@@ -7,16 +7,16 @@ import type { Retake } from '../open.ts'
 
 export interface FollowOptions {
   readonly signal: AbortSignal
-  /** How long to wait between looks. Default 10,000. */
+  /** How long to wait between looks. Default 5,000. */
   readonly intervalMs?: number | undefined
   /** Told of every sync that was made. */
   readonly onSync?: ((reports: readonly CopySync[]) => void) | undefined
 }
 
-const INTERVAL_MS = 10_000
+const INTERVAL_MS = 5_000
 /** Current copies are compared as well, so often: a process that was killed may have left something in one of them. */
 const COMPARE_MS = 15 * 60_000
-/** A look costs a listing of everything; it shall not take more than this part of the time. */
+/** With `mirrorSync: primary` each look is a listing of everything; it shall not take more than this part of the time. */
 const REST_FACTOR = 10
 
 /** Runs until it is aborted. What fails is logged and tried again. */
@@ -41,7 +41,9 @@ export async function followMirrors(retake: Retake, options: FollowOptions): Pro
       const level = isRetakeError(error, 'repo.locked') ? 'debug' : 'warn'
       logger[level](`The copies could not be brought together: ${toRetakeError(error).message} It will be tried again.`)
     }
-    const restMs = Math.max(intervalMs, (clock.monotonicMs() - begunMs) * REST_FACTOR)
+    const tookMs = clock.monotonicMs() - begunMs
+    const restMs =
+      repository.store.address.mirrorSync === 'primary' ? Math.max(intervalMs, tookMs * REST_FACTOR) : intervalMs
     if (signal.aborted) return
     await sleep(restMs, signal).catch(() => {})
   }

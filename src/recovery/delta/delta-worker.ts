@@ -5,18 +5,19 @@ import { serveTasks } from '../../base/thread-pool.ts'
 import type { ServerAccount } from '../../postgres/server/account.ts'
 import type { SealingData } from '../../repository/sealing.ts'
 import { openStore } from '../../storage/open.ts'
+import type { StoreAddress } from '../../storage/store-address.ts'
 import { DeltaRestorer } from './delta-restorer.ts'
 import type { DeltaTask } from './delta-tasks.ts'
 
 export interface DeltaWorkerData {
-  readonly storeUrl: string
+  readonly store: StoreAddress
   readonly sealing: SealingData
   readonly account: ServerAccount | undefined
 }
 
 assert(parentPort, 'this module runs in a worker thread')
 const data = workerData as DeltaWorkerData
-const store = await openStore(data.storeUrl)
+const store = await openStore(data.store)
 const restorer = new DeltaRestorer(store, data)
 
 serveTasks(parentPort, {

@@ -13,6 +13,7 @@ import { workerUrl } from '../../base/threads.ts'
 import type { FileEntry, PackEntry } from '../../repository/manifest.ts'
 import { readEntries } from '../../repository/manifest-store.ts'
 import { exportSealing } from '../../repository/sealing.ts'
+import { addressOf } from '../../storage/store-address.ts'
 import { CONTROL_FILE } from '../backup-survey.ts'
 import { FrameSource } from '../frame-source.ts'
 import type { LaidOut, LayOutOptions } from '../lay-out.ts'
@@ -98,7 +99,7 @@ interface Pool extends AsyncDisposable {
 
 function openPool(options: DeltaLayOutOptions, onResult: (result: DeltaDone) => void): Pool {
   const { cluster, account, signal } = options
-  const data: DeltaWorkerData = { storeUrl: cluster.store.url, sealing: exportSealing(cluster.sealing), account }
+  const data: DeltaWorkerData = { store: addressOf(cluster.store), sealing: exportSealing(cluster.sealing), account }
   const threads = cluster.store.url.startsWith('memory:')
     ? 0
     : (options.workers ??
