@@ -62,6 +62,7 @@ export const REFERRING_KEYS: readonly string[] = [
   '^clusters/[^/]+/backups/',
   '^clusters/[^/]+/runs/[^/]+\\.done$',
   '^clusters/[^/]+/wal/position$',
+  '^clusters/[^/]+/index/',
 ]
 
 /** What a key below `clusters/<cluster>/keys/` is, or undefined when it is none of Retake's. */

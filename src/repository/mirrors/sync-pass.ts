@@ -50,13 +50,14 @@ export async function runPass(context: PassContext): Promise<void> {
   for (const cluster of clusters) {
     await syncWal(context, `clusters/${cluster}/`)
     await syncUnknownAreas(context, `clusters/${cluster}/`)
-    await syncVerified(context, `clusters/${cluster}/verified/`)
+    await syncChanging(context, `clusters/${cluster}/verified/`)
   }
   const areas = await listChildren(stores, '')
   for (const area of areas) if (!KNOWN_AREAS.has(area)) await syncPrefix(context, area)
   for (const late of [manifests, receipts]) await inParallel(context, late, (one) => settleOne(context, one))
   for (const cluster of clusters) {
     await syncPosition(context, `clusters/${cluster}/wal/position`, positions.get(cluster))
+    await syncChanging(context, `clusters/${cluster}/index/`)
     for (const area of ENDING_AREAS) await syncEnding(context, `clusters/${cluster}/${area}`)
   }
 }
@@ -67,6 +68,7 @@ const KNOWN_CLUSTER_AREAS = new Set([
   'backups/',
   'cluster',
   'condemned/',
+  'index/',
   'keys/',
   'runs/',
   'verified/',
@@ -136,8 +138,8 @@ async function compareAll(context: PassContext, sightings: readonly Sighting[]):
   return []
 }
 
-/** What was found when a backup was last verified is written anew each time; the primary's counts. */
-async function syncVerified(context: PassContext, prefix: string): Promise<void> {
+/** Notes and caches that are written anew each time; the primary's count. */
+async function syncChanging(context: PassContext, prefix: string): Promise<void> {
   const { primary, other, tally } = context
   await inParallel(context, compareListings(primary.store, other.store, prefix), async (one) => {
     if (!one.left || !one.right) return await settleOne(context, one)
