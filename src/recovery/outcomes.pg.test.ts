@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import '../../test/support/leaks.ts'
 import { compareDigests, type DatabaseDigest, digestDatabase } from '../../test/support/digest.ts'
+import { type ItemLab, openItemLab, type PlanRequest } from '../../test/support/item-lab.ts'
 import type { Protection } from '../../test/support/lab.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { restore, stopServer } from '../../test/support/restore.ts'
@@ -16,7 +17,6 @@ import { applyRestore } from './apply.ts'
 import { type RestorePlan, sealPlan } from './plan-types.ts'
 import { parseSettings } from './settings.ts'
 import { LOG_NAME, MARKER, SPOOL } from './target-directory.ts'
-import { type ItemLab, openItemLab, type PlanRequest } from './testing/item-lab.ts'
 
 let stage: ItemLab
 let server: TestServer

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import '../../test/support/leaks.ts'
+import { type ItemLab, openItemLab, type PlanRequest } from '../../test/support/item-lab.ts'
 import type { Protection } from '../../test/support/lab.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { stopServer } from '../../test/support/restore.ts'
@@ -15,7 +16,6 @@ import { readWalInventory } from '../repository/wal-archive.ts'
 import { applyRestore } from './apply.ts'
 import type { RestorePlan } from './plan-types.ts'
 import { MARKER } from './target-directory.ts'
-import { type ItemLab, openItemLab, type PlanRequest } from './testing/item-lab.ts'
 
 let stage: ItemLab
 let server: TestServer

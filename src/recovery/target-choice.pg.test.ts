@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import '../../test/support/leaks.ts'
 import { compareDigests, type DatabaseDigest, digestDatabase } from '../../test/support/digest.ts'
+import { type ItemLab, openItemLab, type PlanRequest } from '../../test/support/item-lab.ts'
 import type { Protection } from '../../test/support/lab.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { layOut, restore } from '../../test/support/restore.ts'
@@ -12,7 +13,6 @@ import { isRetakeError } from '../base/errors.ts'
 import { serverAccount } from '../postgres/server/account.ts'
 import { receiveWal } from '../sources/physical/receiver.ts'
 import type { RestorePlan } from './plan-types.ts'
-import { type ItemLab, openItemLab, type PlanRequest } from './testing/item-lab.ts'
 
 let stage: ItemLab
 let server: TestServer

@@ -5,7 +5,7 @@ import { RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { ObjectReader, ObjectStore } from '../storage/object-store.ts'
 import { openStore } from '../storage/open.ts'
-import { assertSuitable } from '../storage/storage-probe.ts'
+import { assertSuitable } from '../storage/suitability.ts'
 import {
   type ClusterFacts,
   type ClusterRepository,

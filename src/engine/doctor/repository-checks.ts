@@ -1,7 +1,8 @@
 /** Whether the repository can be used, opened in an emergency, and is being fed. Pure decisions. */
 import type { RetakeError } from '../../base/errors.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
-import { type StorageProbe, whyUnsuitable } from '../../storage/storage-probe.ts'
+import type { StorageProbe } from '../../storage/storage-probe.ts'
+import { whyUnsuitable } from '../../storage/suitability.ts'
 import { PROOF_MAX_AGE_DAYS } from '../keys/recommendations.ts'
 import { type Check, failed, formatGiB, passed, skipped, unknown, warning } from './check.ts'
 

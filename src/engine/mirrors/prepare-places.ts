@@ -1,5 +1,5 @@
 import { openStore } from '../../storage/open.ts'
-import { assertSuitable } from '../../storage/storage-probe.ts'
+import { assertSuitable } from '../../storage/suitability.ts'
 import { ORIGIN } from '../config-options.ts'
 import { copyPlaces, type RetakeSettings } from '../open.ts'
 

@@ -1,6 +1,6 @@
 import { type CopyReport, copyRepository as copyObjects } from '../../repository/upkeep/copy.ts'
 import { openStore } from '../../storage/open.ts'
-import { assertSuitable } from '../../storage/storage-probe.ts'
+import { assertSuitable } from '../../storage/suitability.ts'
 import type { Retake } from '../open.ts'
 import { type Operation, type OperationOptions, startOperation } from '../operation.ts'
 import { registerReaders } from '../readers.ts'

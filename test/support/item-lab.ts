@@ -1,13 +1,13 @@
 /** A protected server with a tablespace, a backup and a change after it: where most tests of restores begin. */
 import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DatabaseDigest, digestDatabase } from '../../../test/support/digest.ts'
-import { type Protection, protect } from '../../../test/support/lab.ts'
-import { startTestServer, type TestServer } from '../../../test/support/postgres.ts'
-import { serverAccount } from '../../postgres/server/account.ts'
-import { type PlanRestoreOptions, planRestore } from '../plan.ts'
-import type { RestorePlan } from '../plan-types.ts'
-import { parseTarget } from '../targets.ts'
+import { serverAccount } from '../../src/postgres/server/account.ts'
+import { type PlanRestoreOptions, planRestore } from '../../src/recovery/plan.ts'
+import type { RestorePlan } from '../../src/recovery/plan-types.ts'
+import { parseTarget } from '../../src/recovery/targets.ts'
+import { type DatabaseDigest, digestDatabase } from './digest.ts'
+import { type Protection, protect } from './lab.ts'
+import { startTestServer, type TestServer } from './postgres.ts'
 
 export type PlanRequest = Partial<PlanRestoreOptions> & { readonly at?: string }
 
