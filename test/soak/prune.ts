@@ -134,7 +134,8 @@ async function check(stage: Stage, toTheEnd: boolean): Promise<string[]> {
     await prune(retake, { policy: { days: 0, count: 2 }, graceHours: 0 }).result
     await assertNothingLeft(retake)
     const left = await assertInvariants(retake, series.backups)
-    const expected = series.backups.slice(-2).map(({ backupId }) => backupId)
+    // Of what was there: a run that ended alive may have kept one alone.
+    const expected = listed.slice(-2)
     // What was given up by then is not needed for comparing any more.
     series.backups.splice(0, series.backups.length - 4)
     return left.join() === expected.join() ? [] : [`${left.join()} are left instead of ${expected.join()}`]
