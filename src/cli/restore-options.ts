@@ -64,9 +64,11 @@ export function planOptionNames(options: OptionValues): string[] {
 /** This command, by absolute paths, as PostgreSQL runs it later. A key that only the environment holds must be in the server's. */
 function restoreCommand(retake: Retake): string {
   const script = fileURLToPath(new URL('../../bin/retake.js', import.meta.url))
-  const { keyFile } = retake.config
+  const { keyFile, mirrors } = retake.config
   const words = [process.execPath, script, '--repo', retake.repository.url, '--cluster', retake.clusterName]
   if (keyFile !== undefined) words.push('--key-file', keyFile)
+  // Names the other copies, for when the first cannot be reached.
+  if (retake.configFile !== undefined && (mirrors ?? []).length > 0) words.push('--config', retake.configFile)
   return [...words.map(quoteForRestoreCommand), 'wal get %f "%p"'].join(' ')
 }
 

@@ -17,7 +17,15 @@ import { ServerLine } from '../sources/physical/server-line.ts'
 import { defaultSlotName } from './config-options.ts'
 import { isRepositoryThere, type MirrorSetUp, setUpMirrors } from './mirrors/set-up.ts'
 import { writeNewSecretFile } from './new-file.ts'
-import { keyOf, openPlaces, type RetakeOptions, type RetakeSettings, repositoryUrl, retakeSettings } from './open.ts'
+import {
+  keyOf,
+  openPlaces,
+  otherPlaces,
+  type RetakeOptions,
+  type RetakeSettings,
+  repositoryUrl,
+  retakeSettings,
+} from './open.ts'
 
 export interface InitialiseOptions extends RetakeOptions {
   /** Make a key and write it to this file, which must not exist (mode 600); only for a repository that is new. */
@@ -135,6 +143,7 @@ export async function addRecoveryKit(
   const text = renderRecoveryKit({
     repositoryId: repository.id,
     url: repository.url,
+    alsoAt: otherPlaces(settings),
     createdAt: settings.clock.now(),
     key,
     clusters: await repository.listClusters(),

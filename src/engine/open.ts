@@ -122,6 +122,13 @@ export function copyPlaces(settings: RetakeSettings): CopyPlace[] {
   ]
 }
 
+/** Where the repository is kept besides what `repo` names. */
+export function otherPlaces(settings: RetakeSettings): string[] {
+  return copyPlaces(settings)
+    .slice(1)
+    .map(({ url }) => url)
+}
+
 function absoluteUrl(url: string, directory: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.test(url) ? url : resolve(directory, url)
 }

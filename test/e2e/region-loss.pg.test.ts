@@ -136,7 +136,6 @@ test('backup and reception go on when the primary place is lost, and both copies
   await until('both copies are current', areBothCurrent)
   await write(3000)
   await settleAndCompare()
-  for (const place of [origin, north]) await assertWhole(place)
   const { copies } = (await done('backups')) as unknown as {
     copies: Record<string, { copies: string[]; missing: string[] }>
   }
@@ -185,7 +184,6 @@ test('bit rot in either copy is read around, healed from the other, and said (M7
     ['north', [`${inNorth} damaged`]],
   ])
   for (const place of [origin, north]) await assertWhole(place)
-  await settleAndCompare()
 })
 
 test('the primary is switched and switched back by one command each, while WAL is received', async () => {
@@ -201,9 +199,8 @@ test('the primary is switched and switched back by one command each, while WAL i
   await until('both copies are current', areBothCurrent)
   await done('repo', 'primary', 'origin')
   await write(1000)
-  await settleAndCompare()
-  assert.equal(receiver.child.exitCode, null)
   await stopReceiving()
+  await compare()
 })
 
 async function stopReceiving(): Promise<void> {
@@ -215,12 +212,16 @@ async function stopReceiving(): Promise<void> {
 /** Stops the reception for a moment, so that there is something to compare. */
 async function settleAndCompare(): Promise<void> {
   await stopReceiving()
+  await compare()
+  receiver = startCli(['wal', 'receive'], { env: env() })
+  await waitStreaming(server)
+}
+
+async function compare(): Promise<void> {
   await done('repo', 'sync')
   const [one, other] = [contentOf(origin), contentOf(north)]
   assert.deepEqual([...other.keys()], [...one.keys()])
   for (const [key, bytes] of one) assert.equal(other.get(key), bytes, key)
-  receiver = startCli(['wal', 'receive'], { env: env() })
-  await waitStreaming(server)
 }
 
 async function restoreFrom(place: string, rows: number): Promise<void> {

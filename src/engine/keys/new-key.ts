@@ -9,7 +9,7 @@ import { renderRecoveryKit } from '../../repository/keys/recovery-kit.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { loadKey } from '../key-source.ts'
 import { writeNewSecretFile } from '../new-file.ts'
-import type { RetakeSettings } from '../open.ts'
+import { otherPlaces, type RetakeSettings } from '../open.ts'
 import { openAwsKms } from './aws-kms.ts'
 
 export type NewKeySource =
@@ -99,6 +99,7 @@ async function makeKey(
       : renderRecoveryKit({
           repositoryId: repository.id,
           url: repository.url,
+          alsoAt: otherPlaces(settings),
           createdAt: settings.clock.now(),
           key,
           clusters: await repository.listClusters(),

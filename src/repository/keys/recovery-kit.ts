@@ -6,6 +6,8 @@ export interface RecoveryKitFacts {
   readonly repositoryId: string
   /** Where the repository lives. */
   readonly url: string
+  /** Its other places, each of which restores everything by itself. */
+  readonly alsoAt?: readonly string[] | undefined
   readonly createdAt: Date
   /** The kit's own key; it must have been added to the repository as a holder of the kind `recovery-kit`. */
   readonly key: KeyMaterial
@@ -26,7 +28,7 @@ export function renderRecoveryKit(facts: RecoveryKitFacts): string {
 ${rule}
 
   Repository     ${facts.repositoryId}
-  Where          ${facts.url}
+  Where          ${[facts.url, ...(facts.alsoAt ?? []).map((url) => `or: ${url}`)].join('\n                 ')}
   Clusters       ${clusters.join(', ') || '(none yet)'}
   Kit made at    ${facts.createdAt.toISOString()}
 

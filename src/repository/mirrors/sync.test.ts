@@ -197,3 +197,20 @@ test('mirrorSync primary: mirrors follow by syncs, and hold no position that the
   assert.equal((await syncRepository({ repository }))[0]?.copiedObjects, 5)
   await assertEqualCopies(mirrored)
 })
+
+test('mirrorSync all: what could not be written everywhere was refused, and goes on once the copy is back', async () => {
+  const mirrored = await setUp()
+  const [, north] = mirrored.places
+  await using repository = await mirrored.open({ mirrorSync: 'all' })
+  const cluster = await repository.openCluster('main')
+  north!.gate.state = 'down'
+  await assert.rejects(
+    writeExampleBackup(cluster, { backupId: '20261122T110000Z-0000000c' }),
+    /2 are needed|unreachable|reached/,
+  )
+  north!.gate.state = 'up'
+  const [report] = await syncRepository({ repository })
+  assert.equal(report?.outcome, 'current', report?.error?.message)
+  await writeExampleBackup(cluster, { backupId: '20261122T120000Z-0000000d' })
+  await assertEqualCopies(mirrored)
+})

@@ -13,7 +13,7 @@ import type { PlaceState } from '../../storage/mirrored/look-at-place.ts'
 import { MirroredStore } from '../../storage/mirrored/mirrored-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { acquireLease } from '../lease.ts'
-import type { Repository } from '../repository.ts'
+import { type Repository, repositoryAt } from '../repository.ts'
 import { Authenticator } from './authenticity.ts'
 import { runPass } from './sync-pass.ts'
 import { type SyncCounts, type SyncFindings, SyncTally } from './sync-report.ts'
@@ -67,7 +67,8 @@ export async function syncRepository(options: SyncOptions): Promise<CopySync[]> 
 
 /** What is being deleted from one copy after the other would be taken for something that the first lacks. */
 async function withoutPruning(options: SyncOptions): Promise<AsyncDisposable> {
-  const { repository, clock = systemClock } = options
+  const { clock = systemClock } = options
+  const repository = repositoryAt(options.repository, mirroredStoreOf(options.repository).relaxed())
   const leases = new AsyncDisposableStack()
   try {
     for (const name of await repository.listClusters()) {
@@ -141,7 +142,7 @@ async function pass(copy: Copy, context: SyncContext, options: { readonly isCurr
   const begunAt = clock.now()
   const store = stoppable(storeOfCopy(copy), signal)
   await runPass({
-    primary: { name: primary.name, store: stoppable(storeOfCopy(primary), signal), target: mirrored },
+    primary: { name: primary.name, store: stoppable(storeOfCopy(primary), signal), target: mirrored.relaxed() },
     other: { name: copy.name, store, target: store },
     authenticator: new Authenticator(repository),
     tally,

@@ -53,6 +53,12 @@ export class CopySet {
     this.#onEvent = options.onEvent
   }
 
+  /** The same copies, written to as soon as one that holds everything has it: for bringing the others back. */
+  relaxed(): CopySet {
+    const onEvent = this.#onEvent
+    return new CopySet({ copies: this.copies, view: this.#view, mirrorSync: 'available', onEvent })
+  }
+
   /** The record that counts, as last read; generation 0 stands for a repository that never had mirrors. */
   get record(): CopyRecord {
     return this.#record ?? { ...this.#first(), generation: 0, joining: [], reason: 'no mirrors yet', at: '' }

@@ -80,6 +80,28 @@ export class MirroredStore implements ObjectStore {
     return this.address.copies[0]?.url ?? ''
   }
 
+  /** The same copies under the rule `available`: a copy can only catch up by what is written meanwhile. Disposing it closes nothing. */
+  relaxed(): ObjectStore {
+    const { mirrorSync } = this.address
+    // With `primary`, others are not written to at all, whatever they hold.
+    const store =
+      mirrorSync === 'primary'
+        ? this
+        : new MirroredStore(this.copies.relaxed(), { ...this.address, mirrorSync: 'available' })
+    return {
+      url: store.url,
+      get: (key, range) => store.get(key, range),
+      head: (key) => store.head(key),
+      list: (prefix, options) => store.list(prefix, options),
+      alternatives: store.alternatives,
+      create: (key, body) => store.create(key, body),
+      openWriter: (key) => store.openWriter(key),
+      replace: (key, body) => store.replace(key, body),
+      delete: (key, options) => store.delete(key, options),
+      async [Symbol.asyncDispose]() {},
+    }
+  }
+
   async get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
     assertObjectKey(key)
     return await this.#reading.get(key, range)
