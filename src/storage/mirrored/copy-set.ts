@@ -97,8 +97,10 @@ export class CopySet {
     return this.targetsNow(options)
   }
 
+  /** @throws RetakeError `storage.failed` when this process must not write any more */
   targetsNow({ isReferring }: { readonly isReferring: boolean }): Copy[] {
-    const { current, joining } = this.#effective()
+    const { current, joining, isFenced } = this.#effective()
+    if (isFenced) throw fenced()
     return [...this.#inOrder(current), ...(isReferring ? [] : this.copies.filter(({ bit }) => joining & bit))]
   }
 

@@ -224,3 +224,37 @@ describe('several processes', () => {
     assert.equal(third.copies.current().length, 1)
   })
 })
+
+describe('changes of the record beside a writer', () => {
+  test('a copy that joins cannot take up an object in the middle: it ends, and nothing that speaks of it is in that copy', async () => {
+    await using lab = await openMirroredLab({ current: ['origin'] })
+    const [, north] = lab.places
+    await using appender = await lab.store.openAppender?.('tail')
+    await appender?.append(bytes('one'))
+    await appender?.sync()
+    const other = await lab.reopen()
+    await other.copies.announce(() => ({ current: ['origin', 'north'], reason: 'test' }))
+    await lab.store.replace('late/position', bytes('speaks of the tail'))
+    assert.equal(await north?.memory.head('late/position'), undefined)
+    await appender?.append(bytes('two'))
+    await assert.rejects(appender?.sync() ?? Promise.resolve(), /begun anew/)
+    await appender?.[Symbol.asyncDispose]()
+    await lab.store.replace('late/position', bytes('speaks of what is everywhere'))
+    assert.equal(text(await north?.memory.get('late/position')), 'speaks of what is everywhere')
+  })
+
+  test('when none of the copies that it knows counts any more, a process writes nothing more; a new one does', async () => {
+    await using lab = await openMirroredLab({ current: ['origin'] })
+    const [origin, north] = lab.places
+    await lab.store.create('x', bytes('x'))
+    const other = await lab.reopen()
+    await other.copies.announce(() => ({ primary: 'north', current: ['north'], reason: 'test' }))
+    await assert.rejects(lab.store.create('late/y', bytes('refers to x')), /begin anew/)
+    await assert.rejects(lab.store.create('z', bytes('z')), /begin anew/)
+    assert.equal(await north?.memory.head('late/y'), undefined)
+    assert.equal(await origin?.memory.head('z'), undefined)
+    const third = await lab.reopen()
+    assert.equal(await third.create('z', bytes('z')), true)
+    assert.equal(text(await north?.memory.get('z')), 'z')
+  })
+})
