@@ -10,8 +10,8 @@ export function whyUnsuitable(probe: StorageProbe, url: string): RetakeError | u
     return unsupported(
       `${url} overwrites: it did not refuse a second write to the same name${versions} (If-None-Match: *). Two processes could destroy each other's data there.`,
       probe.keepsVersions
-        ? 'Use a storage that looks at If-None-Match in such buckets too (Ceph RGW 16 does not), or a bucket without versions and Object Lock.'
-        : 'Use a storage that looks at If-None-Match: Amazon S3, MinIO, Cloudflare R2, Ceph RGW.',
+        ? 'Use a storage that looks at If-None-Match in such buckets too (Ceph RGW 16 does not), a bucket without versions and Object Lock, or write create=claim into the address (see docs/buckets.md).'
+        : 'Use a storage that looks at If-None-Match (Amazon S3, MinIO, Cloudflare R2, Ceph RGW), or write create=claim into the address (see docs/buckets.md).',
     )
   }
   if (!probe.listsWhatWasWritten || !probe.deletes) {

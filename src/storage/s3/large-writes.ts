@@ -27,7 +27,8 @@ export class LargeWrites {
   }
 
   async #choose(): Promise<'multipart' | 'spool'> {
-    if ((await probeCompletion(this.#place)) === 'ignored') return 'spool'
+    // A completion would not see a claim.
+    if (this.#place.location.claims || (await probeCompletion(this.#place)) === 'ignored') return 'spool'
     await cleanAbandonedUploads(this.#place)
     return 'multipart'
   }

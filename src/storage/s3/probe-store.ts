@@ -15,14 +15,14 @@ export async function probeStore(place: S3Place): Promise<StorageProbe> {
     const second = await putIfAbsent(place, { key, bytes: Buffer.from('second') })
     const listsWhatWasWritten = await isListed(place, key)
     const readsRanges = second || (await readsRange(place, key))
-    const largeObjects = (await probeCompletion(place)) === 'refused' ? 'multipart' : 'spool'
+    const isSpooled = place.location.claims || (await probeCompletion(place)) === 'ignored'
     await deleteObject(place, key)
     return {
       refusesSecondCreate: !second,
       listsWhatWasWritten,
       readsRanges,
       deletes: !(await isListed(place, key)) && (await findObject(place, key)) === undefined,
-      largeObjects,
+      largeObjects: isSpooled ? 'spool' : 'multipart',
       keepsVersions: found?.versionId !== undefined,
       objectLock,
     }

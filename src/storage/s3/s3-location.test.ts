@@ -15,6 +15,7 @@ test('an address says where, and what is left out has its default', () => {
     sseKeyId: undefined,
     storageClass: undefined,
     objectLock: undefined,
+    claims: false,
   })
   assert.deepEqual(
     parseS3Url(
@@ -31,6 +32,7 @@ test('an address says where, and what is left out has its default', () => {
       sseKeyId: 'alias/x',
       storageClass: 'STANDARD_IA',
       objectLock: { mode: 'compliance', days: 30 },
+      claims: false,
     },
   )
   assert.equal(parseS3Url('s3://b-1/x?endpoint=http://127.0.0.1:7480').pathStyle, true)
@@ -41,6 +43,7 @@ test('an address that is written and read again is the same', () => {
     's3://backups',
     's3://backups/team/prod?endpoint=https://s3.example.org:9000&region=eu-central-1&path-style=false&ca-file=/etc/my%20ca.pem&sse=aws:kms&sse-key-id=arn:aws:kms:eu-central-1:1:key/2&object-lock=governance&lock-days=7',
     's3://backups?path-style=true&sse=AES256',
+    's3://backups?create=claim',
   ]) {
     assert.equal(formatS3Url(parseS3Url(url)), url)
   }
@@ -62,6 +65,7 @@ test('what cannot be used is refused, and a credential is not repeated', () => {
     's3://bucket?path-style=yes',
     's3://bucket?sse=rot13',
     's3://bucket?sse-key-id=1',
+    's3://bucket?create=maybe',
     's3://bucket?object-lock=compliance',
     's3://bucket?lock-days=3',
     's3://bucket?object-lock=compliance&lock-days=0.5',

@@ -28,6 +28,8 @@ export interface S3Location {
   readonly sseKeyId: string | undefined
   readonly storageClass: string | undefined
   readonly objectLock: ObjectLock | undefined
+  /** The storage overwrites, so names are claimed before they are written (`claimed-put.ts`). */
+  readonly claims: boolean
 }
 
 const OPTIONS = [
@@ -40,6 +42,7 @@ const OPTIONS = [
   'storage-class',
   'object-lock',
   'lock-days',
+  'create',
 ] as const
 type OptionName = (typeof OPTIONS)[number]
 
@@ -81,6 +84,7 @@ export function parseS3Url(url: string): S3Location {
     sseKeyId,
     storageClass: options.get('storage-class'),
     objectLock: objectLockOf(options),
+    claims: oneOf(options, 'create', ['if-none-match', 'claim'] as const) === 'claim',
   }
 }
 
@@ -97,6 +101,7 @@ export function formatS3Url(location: S3Location): string {
     'storage-class': location.storageClass,
     'object-lock': objectLock?.mode,
     'lock-days': objectLock && String(objectLock.days),
+    create: location.claims ? 'claim' : undefined,
   }
   const query = OPTIONS.flatMap((name) => {
     const value = values[name]

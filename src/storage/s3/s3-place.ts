@@ -4,10 +4,19 @@ import type { S3Location } from './s3-location.ts'
 import type { S3Requests } from './s3-requests.ts'
 import { WRITE_MARK } from './s3-writes.ts'
 
+/** How long claims count; see `claimed-put.ts`. */
+export interface ClaimLimits {
+  /** A holder begins to write no later than this after it began to claim, and its write takes no longer either. */
+  readonly freshMs: number
+  /** A claim that is so much older than another one belongs to a dead process. */
+  readonly deadMs: number
+}
+
 export interface S3Place {
   readonly location: S3Location
   readonly url: string
   readonly requests: S3Requests
+  readonly claims: ClaimLimits
 }
 
 /** The name of an object in the bucket. */

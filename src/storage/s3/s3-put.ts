@@ -3,6 +3,7 @@
  * whether by an earlier attempt of ours whose answer was lost.
  */
 import type { Readable } from 'node:stream'
+import { putClaimed } from './claimed-put.ts'
 import { findObject, fullKey, type S3Place } from './s3-place.ts'
 import { digestOf, type MarkedWrite, markWrite } from './s3-writes.ts'
 
@@ -33,20 +34,32 @@ export interface MarkedBody {
 }
 
 export async function putMarked(place: S3Place, object: MarkedBody): Promise<boolean> {
-  const { location, requests } = place
-  const { key, write, sizeBytes } = object
-  const outcome = await requests.expect(
-    { action: 'Writing', object: key, permission: 's3:PutObject', bodyBytes: sizeBytes },
+  const { key, write } = object
+  if (place.location.claims) {
+    const put = async (patienceMs: number) => void (await sendObject(place, { ...object, patienceMs, condition: {} }))
+    return await putClaimed(place, { key, mark: write.mark, put })
+  }
+  const outcome = await sendObject(place, { ...object, condition: { IfNoneMatch: '*' } })
+  return 'value' in outcome || (await isOurs(place, { key, mark: write.mark }))
+}
+
+function sendObject(
+  place: S3Place,
+  object: MarkedBody & { readonly condition: { readonly IfNoneMatch?: '*' }; readonly patienceMs?: number },
+) {
+  const { key, write, sizeBytes, patienceMs } = object
+  return place.requests.expect(
+    { action: 'Writing', object: key, permission: 's3:PutObject', bodyBytes: sizeBytes, patienceMs },
     {
       expected: ['precondition'],
       send: ({ client, signal }) =>
         client.putObject(
           {
-            Bucket: location.bucket,
+            Bucket: place.location.bucket,
             Key: fullKey(place, key),
             Body: object.body(),
             ContentLength: sizeBytes,
-            IfNoneMatch: '*',
+            ...object.condition,
             ...(object.digest === undefined ? {} : { ContentMD5: object.digest }),
             ...write.headers,
           },
@@ -54,7 +67,6 @@ export async function putMarked(place: S3Place, object: MarkedBody): Promise<boo
         ),
     },
   )
-  return 'value' in outcome || (await isOurs(place, { key, mark: write.mark }))
 }
 
 /** Whether the object under this name is what this very write has put there. */

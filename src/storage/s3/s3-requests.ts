@@ -31,6 +31,8 @@ export const DEFAULT_LIMITS: RequestLimits = {
 export interface S3Request extends Omit<S3Failure, 'url' | 'bucket'> {
   /** Sent, or expected in the answer. Default 0. */
   readonly bodyBytes?: number | undefined
+  /** Instead of the limit for all requests: how long it is tried again, and how long one attempt may take. */
+  readonly patienceMs?: number | undefined
 }
 
 export interface Attempt {
@@ -86,7 +88,7 @@ export class S3Requests {
         if (expected !== undefined) return { failed: expected }
         failures += 1
         const pauseMs = pauseAfter(failures, { kind, limits, random: this.#options.random ?? Math.random })
-        const patienceMs = this.#hasAnswered ? limits.patienceMs : limits.firstPatienceMs
+        const patienceMs = request.patienceMs ?? (this.#hasAnswered ? limits.patienceMs : limits.firstPatienceMs)
         const isOver = performance.now() + pauseMs - begunMs > patienceMs
         if (!mayPass(kind) || isOver) throw s3Error(error, { ...request, url, bucket })
         await new Promise((resolve) => setTimeout(resolve, pauseMs))
@@ -96,7 +98,8 @@ export class S3Requests {
 
   async #attempt<T>(request: S3Request, send: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { client, limits } = this.#options
-    const limitMs = limits.answerMs + ((request.bodyBytes ?? 0) / limits.leastBytesPerSecond) * 1000
+    const bodyMs = ((request.bodyBytes ?? 0) / limits.leastBytesPerSecond) * 1000
+    const limitMs = Math.min(limits.answerMs + bodyMs, request.patienceMs ?? Number.POSITIVE_INFINITY)
     const controller = new AbortController()
     const ended = Promise.withResolvers<never>()
     const timer = setTimeout(() => {

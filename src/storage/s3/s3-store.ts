@@ -13,7 +13,7 @@ import { isRetainedKey } from './retained-keys.ts'
 import { type FoundObject, findObject, fullKey, readBody, type S3Place } from './s3-place.ts'
 import { putIfAbsent } from './s3-put.ts'
 import { retainObject } from './s3-retention.ts'
-import { deleteObject, dropOldVersions } from './s3-versions.ts'
+import { deleteObject, dropOldVersions, KEPT_VERSIONS } from './s3-versions.ts'
 import { S3Writer } from './s3-writer.ts'
 import { digestOf, markWrite } from './s3-writes.ts'
 
@@ -22,8 +22,8 @@ export class S3Store implements ObjectStore {
   readonly #place: S3Place
   readonly #close: () => void
   readonly #large: LargeWrites
-  /** The version that this process last wrote of objects that are replaced; they come in handfuls. */
-  readonly #lastVersions = new Map<string, string>()
+  /** The last versions of objects that are replaced, oldest first; they come in handfuls. */
+  readonly #versions = new Map<string, readonly string[]>()
   readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
   readonly retainDays: number | undefined
 
@@ -130,14 +130,17 @@ export class S3Store implements ObjectStore {
         ),
     )
     if (VersionId === undefined) return
-    const former = this.#lastVersions.get(key)
-    if (!isRetainedKey(key)) this.#lastVersions.set(key, VersionId)
-    await dropOldVersions(this.#place, key, { keep: VersionId, former })
+    const former = this.#versions.get(key)
+    const isRetained = isRetainedKey(key)
+    const kept = isRetained ? 0 : KEPT_VERSIONS
+    const left = await dropOldVersions(this.#place, key, { written: VersionId, former, kept })
+    // What stays locked is looked up again each time, so that it goes when its lock is over.
+    if (!isRetained) this.#versions.set(key, left)
   }
 
   async delete(key: string): Promise<boolean> {
     assertObjectKey(key)
-    this.#lastVersions.delete(key)
+    this.#versions.delete(key)
     return await deleteObject(this.#place, key)
   }
 

@@ -28,16 +28,28 @@ export async function deleteObject(place: S3Place, key: string): Promise<boolean
   return true
 }
 
-/** After a replacement: what was there before. @param keep the version that was just written, @param former the one that this process wrote before */
+/** So many former versions stay: a reader may have been told of one a moment ago, and would find nothing. */
+export const KEPT_VERSIONS = 8
+
+/**
+ * After a replacement: deletes versions that are older than the last few.
+ * @param former what this process knows of older versions, oldest first; undefined the first time, when what others left is looked up
+ * @returns what is left of them, with the one that was just written
+ */
 export async function dropOldVersions(
   place: S3Place,
   key: string,
-  versions: { readonly keep: string; readonly former: string | undefined },
-): Promise<void> {
-  const { keep, former } = versions
-  // Known from the last time, it costs one request; the first time finds what other processes left.
-  const old = former === undefined ? (await versionsOf(place, key)).filter((version) => version !== keep) : [former]
-  for (const versionId of old) {
+  versions: {
+    readonly written: string
+    readonly former: readonly string[] | undefined
+    /** How many former ones stay; none of what was sealed anew, because it is replaced to be rid of it. */
+    readonly kept: number
+  },
+): Promise<string[]> {
+  const { written, kept } = versions
+  const former = versions.former ?? (await versionsOf(place, key)).filter((version) => version !== written)
+  const left = [...former, written]
+  for (const versionId of left.splice(0, Math.max(0, left.length - 1 - kept))) {
     try {
       await deleteVersion(place, key, versionId)
     } catch (error) {
@@ -45,6 +57,7 @@ export async function dropOldVersions(
       if (!isRetakeError(error, 'storage.denied') && !isRetakeError(error, 'storage.locked')) throw error
     }
   }
+  return left
 }
 
 /** Oldest first; marks of deletion are among them. */
@@ -75,7 +88,8 @@ async function versionsOf(place: S3Place, key: string): Promise<string[]> {
     .map(({ id }) => id)
 }
 
-async function deleteVersion(place: S3Place, key: string, versionId?: string): Promise<void> {
+/** Deletes one version, or without one what is to be seen. */
+export async function deleteVersion(place: S3Place, key: string, versionId?: string): Promise<void> {
   const { location, requests } = place
   const permission = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
   await requests.expect(
