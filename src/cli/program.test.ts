@@ -91,7 +91,7 @@ test('every command has a loader, a known group and examples that parse as thems
     if (command.path.length > 1) assert.ok(commandGroups.some(({ name }) => name === command.path[0]))
     assert.ok(command.examples.length >= 3, commandName(command))
     for (const example of command.examples) {
-      const words = /retake ([^|>)#']+)/
+      const words = /retake ([^|<>)#']+)/
         .exec(example.command)?.[1]
         ?.replaceAll(/"[^"]*"/g, 'x')
         .trim()

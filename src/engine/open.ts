@@ -68,6 +68,8 @@ export interface Retake extends RetakeSettings, AsyncDisposable {
  */
 export async function openRetake(options: RetakeOptions): Promise<Retake> {
   const settings = retakeSettings(options)
+  // Without a repository nobody is asked for its key.
+  repositoryUrl(settings)
   const key = await keyOf(options, settings)
   const repository = await openRepository(await openPlaces(settings), key, { clock: settings.clock })
   return assembleRetake(settings, repository)

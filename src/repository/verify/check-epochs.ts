@@ -10,6 +10,8 @@ export async function checkEpochs(context: VerifyContext, cluster: string): Prom
   const facts = { object: epochPrefix(cluster), cluster, severity: 'warning' as const }
   const records = await findings.attempt(facts, () => readRetiredEpochs(repository, cluster))
   const held = new Set<number>()
+  // What is retired was replaced by a newer key, also when no object names that one yet.
+  let last = 0
   const named = new Set<number>()
   for await (const { key } of repository.store.list(epochPrefix(cluster))) {
     const parsed = parseEpochKey(cluster, key)
@@ -17,9 +19,9 @@ export async function checkEpochs(context: VerifyContext, cluster: string): Prom
     // An announcement does not explain that a key is gone.
     if (parsed.what !== 'retiring') named.add(parsed.epoch)
     if (parsed.what === 'key') held.add(parsed.epoch)
+    last = Math.max(last, parsed.what === 'key' ? parsed.epoch : parsed.epoch + 1)
   }
-  const newest = Math.max(0, ...held)
-  for (let epoch = 1; epoch < newest; epoch++) {
+  for (let epoch = 1; epoch <= last; epoch++) {
     if (!named.has(epoch))
       findings.add({ object: epochKey(cluster, epoch), cluster, problem: 'it is missing, and was never retired' })
   }
