@@ -10,6 +10,7 @@
  * storage's own clock. A write whose outcome is unknown leaves its claim, so that nobody else writes before it has certainly ended.
  * What remains is a storage that carries out a request minutes after its sender has given it up.
  */
+import { randomInt } from 'node:crypto'
 import { RetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
 import { type ClaimLimits, findObject, fullKey, type S3Place } from './s3-place.ts'
@@ -50,7 +51,7 @@ export async function putClaimed(place: S3Place, write: ClaimedWrite): Promise<b
 /** Who has retreated does not claim again while others do, else many would keep each other from it. */
 async function untilQuiet(place: S3Place, key: string): Promise<void> {
   const begunMs = performance.now()
-  do await pause(POLL_MS * (1 + 2 * Math.random()))
+  do await pause(randomInt(POLL_MS, 3 * POLL_MS))
   while (performance.now() - begunMs < place.claims.deadMs && (await listClaims(place, key)).length > 0)
 }
 

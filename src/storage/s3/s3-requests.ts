@@ -2,6 +2,7 @@
  * One request to the storage: a time limit for each attempt, so that a half-open connection never hangs, and further attempts
  * for what may pass. The SDK's own retries are off: they hide that an attempt whose answer was lost may have been carried out.
  */
+import { randomInt } from 'node:crypto'
 import type { S3 } from '@aws-sdk/client-s3'
 import { type FailureKind, kindOfFailure, mayPass, RequestTimedOut, type S3Failure, s3Error } from './s3-failure.ts'
 
@@ -87,7 +88,7 @@ export class S3Requests {
         const expected = options.expected.find((candidate) => candidate === kind)
         if (expected !== undefined) return { failed: expected }
         failures += 1
-        const pauseMs = pauseAfter(failures, { kind, limits, random: this.#options.random ?? Math.random })
+        const pauseMs = pauseAfter(failures, { kind, limits, random: this.#options.random ?? chance })
         const patienceMs = request.patienceMs ?? (this.#hasAnswered ? limits.patienceMs : limits.firstPatienceMs)
         const isOver = performance.now() + pauseMs - begunMs > patienceMs
         if (!mayPass(kind) || isOver) throw s3Error(error, { ...request, url, bucket })
@@ -116,6 +117,11 @@ export class S3Requests {
       clearTimeout(timer)
     }
   }
+}
+
+/** From 0 to 1. */
+function chance(): number {
+  return randomInt(0, 1_000_000) / 1_000_000
 }
 
 /** Twice as long each time, half of it by chance, so that many clients do not come back together; more when throttled. */
