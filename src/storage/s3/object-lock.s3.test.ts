@@ -112,6 +112,14 @@ describe('a bucket with Object Lock', { skip: s3Missing }, () => {
     assert.deepEqual(await versions(subject), [])
   })
 
+  test('what is sealed anew leaves nothing of what it replaced, where no lock keeps it', async () => {
+    const subject = await makeBucket({ lockable: true })
+    await using store = await openStore(subject.url)
+    for (const text of ['old', 'newer', 'newest']) await store.replace('keys/0123.json', Buffer.from(text))
+    assert.equal((await versions(subject)).length, 1)
+    assert.equal(Buffer.from((await store.get('keys/0123.json')) ?? []).toString(), 'newest')
+  })
+
   test('when its time is over it is deleted with all that was kept of it', async () => {
     await using subject = await open('governance')
     const { store, bucket, server } = subject
