@@ -9,7 +9,7 @@ import { CONTROL_FILE } from './backup-survey.ts'
 import { FrameSource } from './frame-source.ts'
 import { isLeftOut } from './left-out.ts'
 import type { RestorePlan } from './plan-types.ts'
-import { BatchBuilder } from './restore-batches.ts'
+import { BatchBuilder, type FileShape } from './restore-batches.ts'
 import type { RestorePool } from './restore-pool.ts'
 import { TreeWriter } from './tree-writer.ts'
 
@@ -34,11 +34,35 @@ export interface LaidOut {
 }
 
 export async function layOut(options: LayOutOptions): Promise<LaidOut> {
-  const { cluster, plan, account, pool, signal } = options
+  const { pool } = options
+  const batches = new BatchBuilder()
+  const tree = await makeTree(options, {
+    addPack: (entry) => batches.addPack(entry),
+    async addFile(entry, shape) {
+      for (const batch of batches.addFile(entry, shape)) await pool.submit(batch)
+    },
+  })
+  for (const batch of batches.flush()) await pool.submit(batch)
+  await pool.settle()
+  const { plainBytes: writtenBytes, storedBytes: fetchedBytes } = pool.done
+  return { ...tree, writtenBytes, fetchedBytes }
+}
+
+/** What becomes of the entries that {@link makeTree} does not make itself. */
+export interface TreeHandlers {
+  readonly addPack: (entry: PackEntry) => void
+  readonly addFile: (entry: FileEntry, shape: FileShape) => Promise<void>
+}
+
+/** Goes through the manifest: makes directories and links, hands the files out, and reads the control file. */
+export async function makeTree(
+  options: Omit<LayOutOptions, 'pool'>,
+  handlers: TreeHandlers,
+): Promise<Pick<LaidOut, 'fileCount' | 'controlFile' | 'skippedLinks'>> {
+  const { cluster, plan, account, signal } = options
   const { place, backup } = plan
   const writer = new TreeWriter(place, account)
   await writer.makeTablespaces()
-  const batches = new BatchBuilder()
   const packs: PackEntry[] = []
   let control: FileEntry | undefined
   let fileCount = 0
@@ -46,22 +70,18 @@ export async function layOut(options: LayOutOptions): Promise<LaidOut> {
     throwIfAborted(signal)
     if (entry.type === 'pack') {
       packs.push(entry)
-      batches.addPack(entry)
+      handlers.addPack(entry)
     } else if (entry.path === CONTROL_FILE && entry.type === 'file') control = entry
     else if (isLeftOut(entry.path)) continue
     else if (entry.type === 'directory') writer.makeDirectory(entry)
     else if (entry.type === 'link') await writer.makeLink(entry)
     else {
-      const shape = writer.shapeFile(entry)
       fileCount += 1
-      for (const batch of batches.addFile(entry, shape)) await pool.submit(batch)
+      await handlers.addFile(entry, writer.shapeFile(entry))
     }
   }
-  for (const batch of batches.flush()) await pool.submit(batch)
-  await pool.settle()
   if (!control)
     throw new RetakeError('repo.damaged', `Backup ${backup.backupId} has no control file, so it cannot be restored.`)
   const controlFile = await new FrameSource(cluster, packs).readFile(control)
-  const { plainBytes: writtenBytes, storedBytes: fetchedBytes } = pool.done
-  return { fileCount, writtenBytes, fetchedBytes, controlFile, skippedLinks: writer.skippedLinks }
+  return { fileCount, controlFile, skippedLinks: writer.skippedLinks }
 }

@@ -34,6 +34,13 @@ export interface RestoreBatch {
   readonly storedBytes: number
 }
 
+export interface RestoredBytes {
+  /** Written into files. */
+  readonly plainBytes: number
+  /** Fetched from the repository. */
+  readonly storedBytes: number
+}
+
 /** Stored bytes after which a pack's reads are handed out. */
 const BATCH_BYTES = 4 * 1024 * 1024
 /** So many frames of packs that were begun and not handed out are kept; bounds memory when packs are much interleaved. */

@@ -6,19 +6,13 @@ import { lstatSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { throwIfAborted } from '../../base/abort.ts'
-import { RetakeError } from '../../base/errors.ts'
 import type { ProgressListener } from '../../base/progress.ts'
 import { ThreadPool } from '../../base/thread-pool.ts'
 import { workerUrl } from '../../base/threads.ts'
-import type { FileEntry, PackEntry } from '../../repository/manifest.ts'
 import { readEntries } from '../../repository/manifest-store.ts'
 import { exportSealing } from '../../repository/sealing.ts'
 import { addressOf } from '../../storage/store-address.ts'
-import { CONTROL_FILE } from '../backup-survey.ts'
-import { FrameSource } from '../frame-source.ts'
-import type { LaidOut, LayOutOptions } from '../lay-out.ts'
-import { isLeftOut } from '../left-out.ts'
-import { TreeWriter } from '../tree-writer.ts'
+import { type LaidOut, type LayOutOptions, makeTree } from '../lay-out.ts'
 import { type DeltaDone, DeltaRestorer } from './delta-restorer.ts'
 import { type DeltaTask, DeltaTasks } from './delta-tasks.ts'
 import type { DeltaWorkerData } from './delta-worker.ts'
@@ -41,45 +35,26 @@ const MAX_THREADS = 4
 const BYTES_WORTH_A_THREAD = 128 * 1024 * 1024
 
 export async function layOutDelta(options: DeltaLayOutOptions): Promise<DeltaLaidOut> {
-  const { cluster, plan, account, signal, onProgress } = options
+  const { plan, onProgress } = options
   await removeExtras(options)
-  const writer = new TreeWriter(plan.place, account)
-  await writer.makeTablespaces()
-  const done = { fileCount: 0, comparedBytes: 0, writtenBytes: 0, fetchedBytes: 0 }
-  const packs: PackEntry[] = []
+  const done = { comparedBytes: 0, writtenBytes: 0, fetchedBytes: 0 }
   const tasks = new DeltaTasks()
-  let control: FileEntry | undefined
   await using pool = openPool(options, (result) => {
     done.comparedBytes += result.comparedBytes
     done.writtenBytes += result.writtenBytes
     done.fetchedBytes += result.fetchedBytes
     onProgress?.({ phase: 'files', done: done.comparedBytes, total: plan.files.bytes, unit: 'bytes' })
   })
-  for await (const entry of readEntries(cluster, plan.backup.backupId)) {
-    throwIfAborted(signal)
-    if (entry.type === 'pack') {
-      packs.push(entry)
-      tasks.addPack(entry)
-    } else if (entry.path === CONTROL_FILE && entry.type === 'file') control = entry
-    else if (isLeftOut(entry.path)) continue
-    else if (entry.type === 'directory') writer.makeDirectory(entry)
-    else if (entry.type === 'link') await writer.makeLink(entry)
-    else {
-      const shape = writer.shapeFile(entry)
+  const tree = await makeTree(options, {
+    addPack: (entry) => tasks.addPack(entry),
+    async addFile(entry, shape) {
       const presentBytes = lstatSync(shape.file, { throwIfNoEntry: false })?.size ?? 0
-      done.fileCount += 1
       for (const task of tasks.addFile(entry, { shape, presentBytes })) await pool.submit(task)
-    }
-  }
+    },
+  })
   for (const task of tasks.flush()) await pool.submit(task)
   await pool.settle()
-  if (!control)
-    throw new RetakeError(
-      'repo.damaged',
-      `Backup ${plan.backup.backupId} has no control file, so it cannot be restored.`,
-    )
-  const controlFile = await new FrameSource(cluster, packs).readFile(control)
-  return { ...done, controlFile, skippedLinks: writer.skippedLinks }
+  return { ...tree, ...done }
 }
 
 /** First, so that a full filesystem has room for what comes. */
@@ -110,8 +85,11 @@ function openPool(options: DeltaLayOutOptions, onResult: (result: DeltaDone) => 
   }
   const restorer = new DeltaRestorer(cluster.store, data)
   return {
-    submit: async (task) => onResult(await restorer.restore(task)),
-    settle: async () => {},
+    async submit(task) {
+      throwIfAborted(signal)
+      onResult(await restorer.restore(task))
+    },
+    settle: async () => throwIfAborted(signal),
     [Symbol.asyncDispose]: async () => restorer.close(),
   }
 }
