@@ -106,16 +106,21 @@ async function goSeparateWays(stage: Stage): Promise<void> {
 }
 
 async function backUp(stage: Stage, place: string): Promise<void> {
-  await using repository = await openRepository(place, stage.key).catch(() => undefined)
-  // Before the first replication there is no second repository.
-  if (repository === undefined) return
-  const cluster = await repository.openCluster(exampleFacts.name).catch(() => undefined)
-  if (cluster === undefined) return
+  // A mirror that was never complete has not the WAL that a backup needs; nobody would make one there.
+  if (place !== stage.places[0] && !(await wasComplete(place))) return
+  await using repository = await openRepository(place, stage.key)
+  const cluster = await repository.openCluster(exampleFacts.name)
   const digits = randomBytes(4).toString('hex')
   const minute = (stage.backups.size % 60).toString().padStart(2, '0')
   const hour = (Math.floor(stage.backups.size / 60) % 24).toString().padStart(2, '0')
   const { backupId } = await writeExampleBackup(cluster, { backupId: `20261122T${hour}${minute}00Z-${digits}` })
   stage.backups.add(backupId)
+}
+
+/** The position comes last of all. */
+async function wasComplete(place: string): Promise<boolean> {
+  await using store = await openStore(place)
+  return (await store.head('clusters/main/wal/position')) !== undefined
 }
 
 /** A segment that is finished, the beginning of the next, and the position that speaks of both. */
