@@ -9,3 +9,13 @@ export function randomId(bytes = 16): string {
 export function timeOrderedId(now: Date): string {
   return `${now.toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomId(4)}`
 }
+
+/** One that sorts after `before`: within the same second, or with a clock that was set back, it names the second after that one's. */
+export function timeOrderedIdAfter(now: Date, before: string | undefined): string {
+  const id = timeOrderedId(now)
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/.exec(before ?? '') ?? []
+  if (before === undefined || year === undefined || id.slice(0, 16) > before.slice(0, 16)) return id
+  const last = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return timeOrderedId(new Date(last + 1_000))
+}

@@ -5,7 +5,7 @@
 import { throwIfAborted } from '../../base/abort.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
-import { timeOrderedId } from '../../base/ids.ts'
+import { timeOrderedIdAfter } from '../../base/ids.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
 import { retakeVersion } from '../../base/version.ts'
 import { buildTimelinePath, type TimelinePath } from '../../catalog/timeline-path.ts'
@@ -18,6 +18,7 @@ import type { ClusterRepository } from '../../repository/cluster.ts'
 import { readCondemnedPacks } from '../../repository/condemned.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
+import { listBackupIds } from '../../repository/manifest-store.ts'
 import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
 import { BackupCopy, type BackupStart } from './backup-copy.ts'
 import { type BackupType, Basis } from './basis.ts'
@@ -96,7 +97,7 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   await using replication = await openReplication(target, { signal, applicationName: 'retake backup' })
   assertSameCluster(cluster.facts, (await replication.identifySystem()).systemIdentifier)
   assertBackupPossible(cluster.facts, settings)
-  const backupId = timeOrderedId(clock.now())
+  const backupId = timeOrderedIdAfter(clock.now(), (await listBackupIds(cluster)).at(-1))
   await beginRun(cluster, backupId)
   try {
     // Condemned packs are read once the run is on record: what is condemned later stays while we run.
