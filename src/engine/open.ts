@@ -117,18 +117,17 @@ export async function openPlaces(settings: RetakeSettings): Promise<string | Obj
 
 /** Where the repository is kept: what `repo` names, then its mirrors. */
 export function copyPlaces(settings: RetakeSettings): CopyPlace[] {
-  const { mirrors = [] } = settings.config
-  return [
-    { name: ORIGIN, url: repositoryUrl(settings) },
-    ...mirrors.map(({ name, url }) => ({ name, url: absoluteUrl(url, settings.directory) })),
-  ]
+  return [{ name: ORIGIN, url: repositoryUrl(settings) }, ...mirrorPlaces(settings)]
+}
+
+function mirrorPlaces({ config, directory }: RetakeSettings): CopyPlace[] {
+  const { mirrors = [] } = config
+  return mirrors.map(({ name, url }) => ({ name, url: absoluteUrl(url, directory) }))
 }
 
 /** Where the repository is kept besides what `repo` names. */
 export function otherPlaces(settings: RetakeSettings): string[] {
-  return copyPlaces(settings)
-    .slice(1)
-    .map(({ url }) => url)
+  return mirrorPlaces(settings).map(({ url }) => url)
 }
 
 function absoluteUrl(url: string, directory: string): string {
