@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --write --short]`: full backup, restore and WAL replay, side by
+ * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --no-increments --write --short]`: full backup, restore and WAL replay, side by
  * side with pg_basebackup and, where it is installed, pgBackRest. With `--write` the results go into `bench/README.md`.
  */
 import { writeFile } from 'node:fs/promises'
@@ -38,6 +38,7 @@ const { values } = parseArgs({
     major: { type: 'string', default: String(postgresMajors()[0] ?? 15) },
     'wal-mib': { type: 'string', default: '1024' },
     'no-replay': { type: 'boolean', default: false },
+    'no-increments': { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     /** Little data, one round: does everything still run? */
     short: { type: 'boolean', default: false },
@@ -79,7 +80,7 @@ for (const { title, cases } of deltaTables(lab, tools)) {
 const replay = values['no-replay'] ? undefined : await measureReplay(lab, tools)
 const incrementTexts: string[] = []
 // Last, because it begins with repositories of its own.
-for (const { title, cases, describe } of incrementTables(lab, tools)) {
+for (const { title, cases, describe } of values['no-increments'] ? [] : incrementTables(lab, tools)) {
   const peer = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
   const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
   incrementTexts.push(`## ${title}`, renderTable(rows, peer), describe())
