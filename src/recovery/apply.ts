@@ -80,7 +80,7 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
   const stages = new Stages(clock)
   const account = serverAccount(plan.place.targetDirectory)
   // Threads need a while to start; meanwhile the plan is confirmed.
-  const writeBack = new WriteBack(treesOf(plan))
+  await using writeBack = new WriteBack(treesOf(plan))
   // They get the keys once: those of epochs that were begun since the cluster was opened belong to them.
   await cluster.sealing.refresh?.()
   await using pool = plan.place.delta ? undefined : openPool(options, { plan, account, writeBack })

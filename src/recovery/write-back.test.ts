@@ -20,6 +20,18 @@ test('flushes are begun as bytes come in, and never two at a time', async () => 
   await writeBack.settle()
 })
 
+test('disposing waits for the flush that is running, and begins none', async () => {
+  let ended = false
+  {
+    await using writeBack = new WriteBack([], async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      ended = true
+    })
+    writeBack.wrote(128 * MIB)
+  }
+  assert.ok(ended)
+})
+
 test('a write that the disk refused is not forgotten: the barrier would not hear of it again', async () => {
   const writeBack = new WriteBack([], () => Promise.reject(new Error('EIO')))
   writeBack.wrote(128 * MIB)

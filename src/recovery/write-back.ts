@@ -7,7 +7,7 @@ import { syncTrees } from './durable-files.ts'
 /** Small enough that little is left at the end, large enough that the journal of the filesystem is not written all the time. */
 const FLUSH_BYTES = 128 * 1024 * 1024
 
-export class WriteBack {
+export class WriteBack implements AsyncDisposable {
   readonly #flush: () => Promise<unknown>
   #flushedBytes = 0
   #running: Promise<void> | undefined
@@ -42,5 +42,10 @@ export class WriteBack {
   async settle(): Promise<void> {
     await this.#running
     if (this.#failure) throw this.#failure.error
+  }
+
+  /** A restore that fails leaves no flush behind. What the flush says of the disk does not matter any more: nothing was finished. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#running
   }
 }
