@@ -2,6 +2,7 @@
 import { type Command, type Cost, measure } from '../test/support/measure.ts'
 import { bytesBelow, inside, type Lab, settle } from './lab.ts'
 import { type PgBackRest, pgBaseBackup } from './peers.ts'
+import type { Restic } from './restic.ts'
 import type { RetakeSetup } from './retake.ts'
 
 export interface Case {
@@ -63,23 +64,24 @@ export interface Tools {
   readonly pgBackRest: PgBackRest | undefined
   /** The same, prepared for increments. */
   readonly pgBackRestBlocks: PgBackRest | undefined
+  readonly restic: Restic | undefined
 }
 
 export function backupCases(lab: Lab, tools: Tools): Case[] {
-  const { level, pgBackRest } = tools
+  const { level, pgBackRest, restic } = tools
   const ours = (name: string, setup: RetakeSetup): Case => ({
     name,
     prepare: () => setup.reset(),
     commands: () => [setup.command(['backup', '--quiet'])],
     storedBytes: () => bytesBelow(setup.repo),
   })
-  const baseBackup = (name: string, compression?: string): Case => {
+  const baseBackup = (name: string, format?: readonly string[]): Case => {
     const to = lab.directory.join('basebackup')
     return {
       name,
       prepare: async () => void (await lab.fresh('basebackup')),
       // It fsyncs what it wrote, as the others do.
-      commands: () => [pgBaseBackup(lab, { to, ...(compression === undefined ? {} : { compression }) })],
+      commands: () => [pgBaseBackup(lab, { to, ...(format ? { format } : {}) })],
       storedBytes: () => bytesBelow(to),
     }
   }
@@ -95,10 +97,21 @@ export function backupCases(lab: Lab, tools: Tools): Case[] {
           },
         ]
       : []),
-    baseBackup(
-      `pg_basebackup, server-zstd ${level}, workers ${lab.cores}, no encryption`,
+    baseBackup(`pg_basebackup, server-zstd ${level}, workers ${lab.cores}, no encryption`, [
+      '-Ft',
+      '-Z',
       `server-zstd:level=${level},workers=${lab.cores}`,
-    ),
+    ]),
+    ...(restic
+      ? [
+          {
+            name: 'pg_basebackup into restic',
+            prepare: () => restic.reset(),
+            commands: () => [restic.backup()],
+            storedBytes: () => bytesBelow(restic.repo),
+          },
+        ]
+      : []),
     baseBackup('pg_basebackup, plain files'),
     ours('retake, default level, AES-256-GCM', tools.retakeDefault),
   ]
@@ -106,7 +119,7 @@ export function backupCases(lab: Lab, tools: Tools): Case[] {
 
 /** From the backup that the last round of {@link backupCases} left; the files are laid out and durable, nothing is started. */
 export function restoreCases(lab: Lab, tools: Tools): Case[] {
-  const { level, pgBackRest } = tools
+  const { level, pgBackRest, restic } = tools
   let count = 0
   let to = ''
   // A directory of its own for each: ext4 passes over inodes that were freed less than a minute ago, one by one.
@@ -119,6 +132,11 @@ export function restoreCases(lab: Lab, tools: Tools): Case[] {
     prepare,
     commands: () => [setup.command(['restore', 'apply', '--at', 'latest', '--to', to, '--no-start', '--quiet'])],
   })
+  // Some tools want the directory to exist.
+  const prepareEmpty = async () => {
+    await prepare()
+    await lab.fresh(`restored-${count}`)
+  }
   const plain = lab.directory.join('basebackup')
   return [
     ours(`retake, zstd ${level}, AES-256-GCM`, tools.retake),
@@ -126,13 +144,13 @@ export function restoreCases(lab: Lab, tools: Tools): Case[] {
       ? [
           {
             name: `pgBackRest, zstd ${level}, AES-256-CBC, process-max ${lab.cores}, bundle`,
-            prepare: async () => {
-              await prepare()
-              await lab.fresh(`restored-${count}`)
-            },
+            prepare: prepareEmpty,
             commands: () => [pgBackRest.restore(to)],
           },
         ]
+      : []),
+    ...(restic
+      ? [{ name: 'restic into tar, then sync', prepare: prepareEmpty, commands: () => [restic.restore(to)] }]
       : []),
     {
       name: 'cp of plain files, then sync',

@@ -8,11 +8,13 @@ import type { Case, Tools } from './cases.ts'
 import { bytesBelow, type Lab } from './lab.ts'
 
 const PAGE_BYTES = 8192
-const CHANGED_SHARE = 0.01
-/** Rows of single pages anywhere, or of many pages beside each other. */
+/**
+ * One row of single pages anywhere, or all rows of pages beside each other; `share` of the pages of the largest tables. Indexes
+ * and new versions of rows make it about 1 % of all pages: each row of a whole page goes to a place of its own in every index.
+ */
 const PATTERNS = [
-  { name: 'single pages anywhere', runPages: 1 },
-  { name: 'stretches of 64 pages', runPages: 64 },
+  { name: 'single pages anywhere', runPages: 1, share: 0.01 },
+  { name: 'stretches of 16 pages', runPages: 16, share: 0.001 },
 ] as const
 
 interface Changes {
@@ -32,9 +34,9 @@ export interface IncrementTable {
 export function incrementTables(lab: Lab, tools: Tools): IncrementTable[] {
   const { level, retake, pgBackRestBlocks } = tools
   const seeds = { next: 1 }
-  return PATTERNS.map(({ name, runPages }) => {
+  return PATTERNS.map(({ name, runPages, share }) => {
     const changes: Changes = { pages: 0, compressedBytes: 0 }
-    const shared = { seeds, runPages, changes, level }
+    const shared = { seeds, runPages, share, changes, level }
     const ours = (way: 'files' | 'replication') =>
       incrementCase(lab, {
         ...shared,
@@ -69,6 +71,7 @@ interface IncrementCaseOptions {
   readonly repo: string
   readonly level: number
   readonly runPages: number
+  readonly share: number
   readonly seeds: { next: number }
   readonly changes: Changes
   readonly reset: () => Promise<void>
@@ -76,7 +79,7 @@ interface IncrementCaseOptions {
 }
 
 function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
-  const { name, repo, reset, backup, runPages, seeds, changes, level } = options
+  const { name, repo, reset, backup, runPages, share, seeds, changes, level } = options
   let before = 0
   // The log is archived by the one, and not by the other.
   const backupBytes = () => bytesBelow(repo, ['--exclude=wal'])
@@ -86,7 +89,7 @@ function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
       await reset()
       await measure(backup())
       const [now] = await lab.server.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
-      await changeRows(lab, { runPages, seed: seeds.next++ })
+      await changeRows(lab, { runPages, share, seed: seeds.next++ })
       await lab.server.query('checkpoint')
       Object.assign(changes, measureChanges(lab.server.dataDir, { since: now?.lsn ?? '0/0', level }))
       before = await backupBytes()
@@ -97,7 +100,10 @@ function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
 }
 
 /** Writes new versions of rows that lie on so many pages of the largest tables; where, depends on the seed alone. */
-async function changeRows(lab: Lab, options: { readonly runPages: number; readonly seed: number }): Promise<void> {
+async function changeRows(
+  lab: Lab,
+  options: { readonly runPages: number; readonly share: number; readonly seed: number },
+): Promise<void> {
   const { server } = lab
   const random = new Random(options.seed)
   const tables = await server.query<{ name: string; pages: number; column: string }>(
@@ -109,8 +115,7 @@ async function changeRows(lab: Lab, options: { readonly runPages: number; readon
   )
   await server.query(`set session_replication_role = replica`)
   for (const { name, pages, column } of tables) {
-    // Indexes and new versions of rows change about as many pages again.
-    const runs = Math.ceil((pages * CHANGED_SHARE) / options.runPages)
+    const runs = Math.ceil((pages * options.share) / options.runPages)
     const places = Array.from({ length: runs }, () => random.between(0, Math.max(0, pages - options.runPages)))
     const where =
       options.runPages === 1

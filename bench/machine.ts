@@ -24,8 +24,8 @@ export function describeMachine(programs: Readonly<Record<string, string>>): Mac
 }
 
 function versionOf(program: string): string {
-  // pgBackRest knows the word only as a command.
-  const argument = program.endsWith('pgbackrest') ? 'version' : '--version'
+  // Both know the word only as a command.
+  const argument = /(pgbackrest|restic)$/.test(program) ? 'version' : '--version'
   return execFileSync(program, [argument], { encoding: 'utf8' }).trim().split('\n')[0] ?? ''
 }
 

@@ -19,6 +19,7 @@ export interface PgBackRest {
   readonly hasBlocks: boolean
   backup(type?: 'full' | 'incr'): Command
   restore(to: string, more?: readonly string[]): Command
+  verify(): Command
   /** For archive_command; pushes in the background, as its manual recommends. */
   readonly archiveCommand: string
   /** For restore_command of a directory restored by {@link restore}. */
@@ -51,6 +52,7 @@ export function setUpPgBackRest(
     hasBlocks,
     backup: (type = 'full') => command([`--type=${type}`, 'backup']),
     restore: (to, more = []) => command([`--pg1-path=${to}`, '--type=default', ...more, 'restore']),
+    verify: () => command(['verify']),
     archiveCommand: `${options.program} --config=${config} --stanza=main archive-push %p`,
     async reset() {
       for (const part of ['', '/repo', '/log', '/lock', '/spool']) await lab.fresh(`${name}${part}`)
@@ -95,8 +97,9 @@ function versionOf(program: string): number {
   return Number(/[0-9]+\.[0-9]+/.exec(execFileSync(program, ['version'], { encoding: 'utf8' }))?.[0] ?? 0)
 }
 
-export function pgBaseBackup(lab: Lab, options: { readonly to: string; readonly compression?: string }): Command {
-  const format = options.compression === undefined ? ['-Fp'] : ['-Ft', '-Z', options.compression]
+/** @param options `format`: flags; plain files unless given */
+export function pgBaseBackup(lab: Lab, options: { readonly to: string; readonly format?: readonly string[] }): Command {
+  const { format = ['-Fp'] } = options
   return {
     program: inside(lab.server.binDir, 'pg_basebackup'),
     args: ['-d', lab.server.url, '-D', options.to, '-X', 'none', '-c', 'fast', '--no-manifest', ...format],

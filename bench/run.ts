@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --no-increments --write --short]`: full backup, restore and WAL replay, side by
- * side with pg_basebackup and, where it is installed, pgBackRest. With `--write` the results go into `bench/README.md`.
+ * side with pg_basebackup and, where they are installed, pgBackRest and restic. With `--write` the results go into `bench/README.md`.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,9 @@ import { describeMachine } from './machine.ts'
 import { findProgram, setUpPgBackRest } from './peers.ts'
 import { prepareReplay, type ReplaySample } from './replay.ts'
 import { median, type Row, renderTable, summarise } from './report.ts'
+import { setUpRestic } from './restic.ts'
 import { buildProgram, setUpRetake } from './retake.ts'
+import { verifyCases } from './verify.ts'
 
 /** Here and not in the document, so that the numbers and how they came about never part. */
 const METHOD = `## Method
@@ -25,6 +27,7 @@ const METHOD = `## Method
 - Each restore goes into a directory of its own, and all are removed at the end: ext4 is slow to make files just after many were removed.
 - Delta restore: the directory was restored by the same tool just before, then 1 % of the pages of tables and indexes got another word in the middle; Retake with \`--no-undo\`, because pgBackRest keeps none. pgBackRest compares whole files by their checksum, Retake frames of 1 MiB.
 - Increment: each tool has just taken its parent, then SQL wrote new versions of rows on 1 % of the pages of the largest tables, and a checkpoint was made. Stored is what the repository grew by, manifest and all, without WAL. pgBackRest with block incremental where its version has it.
+- restic takes the stream of \`pg_basebackup\` as one file, at its default compression. \`retake verify --deep\` decrypts and unpacks every frame and checks page checksums and content hashes; \`retake verify\` proves that every object is there and authentic; restic decrypts and hashes.
 - pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
 - Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
 - Everything is local: no network between tool, server and repository.
@@ -51,9 +54,11 @@ const level = Number(values.level)
 const say = (line: string) => console.error(line)
 
 const pgBackRestProgram = findProgram('pgbackrest')
+const resticProgram = findProgram('restic')
 const machine = describeMachine({
   node: process.execPath,
   ...(pgBackRestProgram ? { pgbackrest: pgBackRestProgram } : {}),
+  ...(resticProgram ? { restic: resticProgram } : {}),
 })
 say(`filling a PostgreSQL ${values.major} with about ${dataMib} MiB`)
 await using lab = await openLab({ sizeBytes: dataMib * 2 ** 20, major: Number(values.major) })
@@ -66,11 +71,14 @@ const tools: Tools = {
   pgBackRestBlocks: pgBackRestProgram
     ? setUpPgBackRest(lab, { program: pgBackRestProgram, level, blocks: true })
     : undefined,
+  restic: resticProgram ? setUpRestic(lab, { program: resticProgram }) : undefined,
 }
 const backups = backupCases(lab, tools)
 const reference = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
 const backupRows = summarise(await runInterleaved(lab, backups, { repeat, say }), reference)
 const restoreRows = summarise(await runInterleaved(lab, restoreCases(lab, tools), { repeat, say }), reference)
+const verifyReference = tools.restic && 'restic check --read-data'
+const verifyRows = summarise(await runInterleaved(lab, verifyCases(tools), { repeat, say }), verifyReference)
 const deltaTexts: string[] = []
 for (const { title, cases } of deltaTables(lab, tools)) {
   const peer = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
@@ -85,7 +93,7 @@ for (const { title, cases, describe } of values['no-increments'] ? [] : incremen
   const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
   incrementTexts.push(`## ${title}`, renderTable(rows, peer), describe())
 }
-const text = await describeResults(lab, { backupRows, restoreRows, deltaTexts, incrementTexts, replay })
+const text = await describeResults(lab, { backupRows, restoreRows, verifyRows, deltaTexts, incrementTexts, replay })
 console.log(text)
 if (values.write) await writeFile(join(import.meta.dirname, 'README.md'), text)
 
@@ -107,6 +115,7 @@ async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number;
 interface Results {
   readonly backupRows: readonly Row[]
   readonly restoreRows: readonly Row[]
+  readonly verifyRows: readonly Row[]
   readonly deltaTexts: readonly string[]
   readonly incrementTexts: readonly string[]
   readonly replay: { readonly walBytes: number; readonly samples: readonly ReplaySample[] } | undefined
@@ -128,6 +137,8 @@ async function describeResults(on: Lab, results: Results): Promise<string> {
     renderTable([...results.backupRows], reference),
     '## Restore of all files, durable, server not started',
     renderTable([...results.restoreRows], reference),
+    '## Verify: everything stored is read back and proven',
+    renderTable([...results.verifyRows], verifyReference),
     ...results.deltaTexts,
     ...results.incrementTexts,
     ...(results.replay ? [describeReplay(results.replay)] : []),
