@@ -97,11 +97,15 @@ export function backupCases(lab: Lab, tools: Tools): Case[] {
           },
         ]
       : []),
-    baseBackup(`pg_basebackup, server-zstd ${level}, workers ${lab.cores}, no encryption`, [
-      '-Ft',
-      '-Z',
-      `server-zstd:level=${level},workers=${lab.cores}`,
-    ]),
+    ...(lab.hasBaseBackup
+      ? [
+          baseBackup(`pg_basebackup, server-zstd ${level}, workers ${lab.cores}, no encryption`, [
+            '-Ft',
+            '-Z',
+            `server-zstd:level=${level},workers=${lab.cores}`,
+          ]),
+        ]
+      : []),
     ...(restic
       ? [
           {
@@ -112,7 +116,7 @@ export function backupCases(lab: Lab, tools: Tools): Case[] {
           },
         ]
       : []),
-    baseBackup('pg_basebackup, plain files'),
+    ...(lab.hasBaseBackup ? [baseBackup('pg_basebackup, plain files')] : []),
     ours('retake, default level, AES-256-GCM', tools.retakeDefault),
   ]
 }
@@ -152,14 +156,18 @@ export function restoreCases(lab: Lab, tools: Tools): Case[] {
     ...(restic
       ? [{ name: 'restic into tar, then sync', prepare: prepareEmpty, commands: () => [restic.restore(to)] }]
       : []),
-    {
-      name: 'cp of plain files, then sync',
-      prepare,
-      commands: () => [
-        { program: 'cp', args: ['-a', plain, to] },
-        { program: 'sync', args: [] },
-      ],
-    },
+    ...(lab.hasBaseBackup
+      ? [
+          {
+            name: 'cp of plain files, then sync',
+            prepare,
+            commands: () => [
+              { program: 'cp', args: ['-a', plain, to] },
+              { program: 'sync', args: [] },
+            ],
+          },
+        ]
+      : []),
     ours('retake, default level, AES-256-GCM', tools.retakeDefault),
   ]
 }

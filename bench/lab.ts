@@ -1,5 +1,6 @@
 /** The server under test with its data, and the places where backups and restores go; all of it removed at the end. */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +20,8 @@ export interface Lab extends AsyncDisposable {
   readonly server: TestServer
   readonly directory: TempDirectory
   readonly cores: number
+  /** Whether `pg_basebackup` came with the server: it does not with an embedded one. */
+  readonly hasBaseBackup: boolean
   /** Of the files of PGDATA without pg_wal. */
   readonly dataBytes: number
   readonly rows: number
@@ -41,6 +44,8 @@ export async function openLab(options: { readonly sizeBytes: number; readonly ma
       checkpoint_timeout: '30min',
       autovacuum: 'off',
       archive_mode: 'on',
+      // What Retake recommends for increments.
+      ...(options.major >= 17 ? { summarize_wal: 'on' } : {}),
     },
   })
   const directory = makeTemp({ label: 'bench', owner: serverAccount() })
@@ -53,6 +58,7 @@ export async function openLab(options: { readonly sizeBytes: number; readonly ma
     server,
     directory,
     cores: availableParallelism(),
+    hasBaseBackup: existsSync(join(server.binDir, 'pg_basebackup')),
     dataBytes: await bytesBelow(server.dataDir, ['--exclude=pg_wal']),
     rows: [...counts.values()].reduce((sum, count) => sum + count, 0),
     scale,

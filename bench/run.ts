@@ -71,7 +71,7 @@ const tools: Tools = {
   pgBackRestBlocks: pgBackRestProgram
     ? setUpPgBackRest(lab, { program: pgBackRestProgram, level, blocks: true })
     : undefined,
-  restic: resticProgram ? setUpRestic(lab, { program: resticProgram }) : undefined,
+  restic: resticProgram && lab.hasBaseBackup ? setUpRestic(lab, { program: resticProgram }) : undefined,
 }
 const backups = backupCases(lab, tools)
 const reference = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
@@ -85,7 +85,7 @@ for (const { title, cases } of deltaTables(lab, tools)) {
   const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
   deltaTexts.push(`## ${title}`, renderTable(rows, peer))
 }
-const replay = values['no-replay'] ? undefined : await measureReplay(lab, tools)
+const replay = values['no-replay'] || !lab.hasBaseBackup ? undefined : await measureReplay(lab, tools)
 const incrementTexts: string[] = []
 // Last, because it begins with repositories of its own.
 for (const { title, cases, describe } of values['no-increments'] ? [] : incrementTables(lab, tools)) {
