@@ -42,7 +42,7 @@ export async function describeContent(repository: Repository, directory: string)
 async function describeCluster(cluster: ClusterRepository, directory: string): Promise<ClusterContent> {
   const backups: ClusterContent['backups'][number][] = []
   for (const { backupId, type, label, startLsn, stopLsn } of await listBackups(cluster)) {
-    const files = await restoredFiles(cluster, backupId, join(directory, backupId))
+    const files = await restoredFiles(cluster, { backupId, stopLsn }, join(directory, backupId))
     backups.push({ backupId, type, ...(label === undefined ? {} : { label }), startLsn, stopLsn, files })
   }
   const inventory = await readWalInventory(cluster)
@@ -68,12 +68,13 @@ async function describeCluster(cluster: ClusterRepository, directory: string): P
 /** Without what a restore writes by itself, which names this machine and may well change. */
 async function restoredFiles(
   cluster: ClusterRepository,
-  backupId: string,
+  { backupId, stopLsn }: { readonly backupId: string; readonly stopLsn: string },
   directory: string,
 ): Promise<Record<string, string>> {
   const plan = await planRestore({
     cluster,
-    target: parseTarget('latest'),
+    // Its own end: of the log after a backup that is held, pruning keeps nothing.
+    target: parseTarget(`lsn:${stopLsn}`),
     backupId,
     targetDirectory: directory,
     start: false,
