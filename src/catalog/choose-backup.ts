@@ -85,10 +85,13 @@ export function chooseBackup<B extends BackupFacts>(
 }
 
 export function newestFirst<B extends BackupFacts>(backups: readonly B[]): B[] {
-  return [...backups].sort((a, b) => {
-    const difference = parseLsn(b.stopLsn) - parseLsn(a.stopLsn)
-    return difference === 0n ? (a.backupId < b.backupId ? 1 : -1) : difference < 0n ? -1 : 1
-  })
+  return backups
+    .map((backup) => ({ backup, stop: parseLsn(backup.stopLsn) }))
+    .sort((a, b) => {
+      if (a.stop !== b.stop) return a.stop < b.stop ? 1 : -1
+      return a.backup.backupId < b.backup.backupId ? 1 : -1
+    })
+    .map(({ backup }) => backup)
 }
 
 /** The first hole that `wanted` meets; what is beyond all coverage counts as one. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Lsn } from '../postgres/lsn.ts'
+import { formatLsn, type Lsn } from '../postgres/lsn.ts'
+import type { SegmentStretch } from '../repository/wal-layout.ts'
 import { computeCoverage, coverageOfPath, type HeldPiece, mergeRanges } from './coverage.ts'
 import { buildTimelinePath, stepAt } from './timeline-path.ts'
 
@@ -15,6 +16,16 @@ const piece = fc.record({
   validBytes: fc.oneof(fc.constant(SIZE), fc.integer({ min: 0, max: SIZE })),
 })
 
+/** Finished segments, as archives list them. */
+const run = fc
+  .record({ timeline: piece.map(({ timeline }) => timeline), first: fc.bigInt(0n, 11n), length: fc.bigInt(0n, 5n) })
+  .map(({ timeline, first, length }) => ({ timeline, first, last: first + length }))
+
+function piecesOfRun({ timeline, first, last }: SegmentStretch): HeldPiece[] {
+  const count = Number(last - first) + 1
+  return Array.from({ length: count }, (_, index) => ({ timeline, segment: first + BigInt(index), validBytes: SIZE }))
+}
+
 function bytesOf(pieces: readonly HeldPiece[], timeline: number): Set<number> {
   const bytes = new Set<number>()
   for (const one of pieces) {
@@ -26,9 +37,10 @@ function bytesOf(pieces: readonly HeldPiece[], timeline: number): Set<number> {
 
 test('coverage holds exactly the bytes that exist, and gaps are exactly the bytes missing between them', () => {
   fc.assert(
-    fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
-      for (const one of computeCoverage({ pieces, ranges: [] }, SIZE)) {
-        const bytes = bytesOf(pieces, one.timeline)
+    fc.property(fc.array(piece, { maxLength: 20 }), fc.array(run, { maxLength: 3 }), (pieces, runs) => {
+      const all = [...pieces, ...runs.flatMap(piecesOfRun)]
+      for (const one of computeCoverage({ pieces, runs, ranges: [] }, SIZE)) {
+        const bytes = bytesOf(all, one.timeline)
         const covered = new Set<number>()
         for (const range of one.ranges)
           for (let at: bigint = range.beginLsn; at < range.endLsn; at += 1n) covered.add(Number(at))
@@ -41,6 +53,21 @@ test('coverage holds exactly the bytes that exist, and gaps are exactly the byte
         for (let at = low; at <= high; at += 1) assert.equal(missing.has(at), !bytes.has(at))
         assert.equal(missing.size + bytes.size, bytes.size === 0 ? 0 : high - low + 1)
       }
+    }),
+  )
+})
+
+test('a run of segments is the same as its segments, also where holding began inside one of them', () => {
+  const begin = fc.record({ timeline: fc.integer({ min: 1, max: 3 }), at: fc.bigInt(0n, 100n) })
+  fc.assert(
+    fc.property(fc.array(piece), fc.array(run), fc.array(begin, { maxLength: 3 }), (pieces, runs, begins) => {
+      const ranges = begins.map(({ timeline, at }) => ({
+        ...{ timeline, beginLsn: formatLsn(at), reason: 'gap' as const, at: '', explanation: '' },
+      }))
+      assert.deepEqual(
+        computeCoverage({ pieces, runs, ranges }, SIZE),
+        computeCoverage({ pieces: [...pieces, ...runs.flatMap(piecesOfRun)], ranges }, SIZE),
+      )
     }),
   )
 })

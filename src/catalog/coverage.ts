@@ -2,7 +2,10 @@
  * Which WAL is held, as ranges of positions. Coverage comes from the bytes that exist, never from what a record claims:
  * the recorded ranges only explain a hole that is there anyway (invariant F6 of the repository format).
  */
+import { partitionPoint } from '../base/partition-point.ts'
 import { formatLsn, type Lsn, parseLsn, segmentOf, segmentStart } from '../postgres/lsn.ts'
+import { SegmentSet } from '../repository/segment-set.ts'
+import type { SegmentStretch } from '../repository/wal-layout.ts'
 import type { TimelinePath } from './timeline-path.ts'
 
 /** `[beginLsn, endLsn)` */
@@ -11,7 +14,7 @@ export interface LsnRange {
   readonly endLsn: Lsn
 }
 
-/** A stretch of one segment that is held: a full segment, a partial one, or the joined parts of a tail. */
+/** A stretch of one segment that is held: a partial one, the joined parts of a tail, or all of it. */
 export interface HeldPiece {
   readonly timeline: number
   readonly segment: bigint
@@ -32,6 +35,8 @@ export interface RecordedRange {
 }
 
 export interface HeldWal {
+  /** Finished segments: a million of them are the rule and not the exception. */
+  readonly runs?: readonly SegmentStretch[] | undefined
   readonly pieces: readonly HeldPiece[]
   readonly ranges: readonly RecordedRange[]
   /** How far the archive said it was durable; less than this held is a loss. */
@@ -57,15 +62,22 @@ export interface TimelineCoverage {
 
 /** Per timeline, in ascending order of timelines, what is held and what is missing in between. */
 export function computeCoverage(held: HeldWal, segmentSizeBytes: number): TimelineCoverage[] {
-  const pieces = new Map<number, HeldPiece[]>()
-  for (const piece of held.pieces) {
-    if (!pieces.get(piece.timeline)?.push(piece)) pieces.set(piece.timeline, [piece])
-  }
-  const timelines = new Set([...pieces.keys(), ...held.ranges.map((range) => range.timeline)])
+  const pieces = groupByTimeline(held.pieces)
+  const runs = groupByTimeline(held.runs ?? [])
+  const timelines = new Set([...pieces.keys(), ...runs.keys(), ...held.ranges.map((range) => range.timeline)])
   if (held.position) timelines.add(held.position.timeline)
   return [...timelines]
     .sort((a, b) => a - b)
-    .map((timeline) => coverTimeline(held, { timeline, segmentSizeBytes, pieces: pieces.get(timeline) ?? [] }))
+    .map((timeline) => {
+      const own = { pieces: pieces.get(timeline) ?? [], runs: runs.get(timeline) ?? [] }
+      return coverTimeline(held, { timeline, segmentSizeBytes, ...own })
+    })
+}
+
+function groupByTimeline<T extends { readonly timeline: number }>(items: readonly T[]): Map<number, T[]> {
+  const groups = new Map<number, T[]>()
+  for (const item of items) if (!groups.get(item.timeline)?.push(item)) groups.set(item.timeline, [item])
+  return groups
 }
 
 /** The coverage along a path, as if the log were one: ranges may run across switches of timeline. */
@@ -90,9 +102,10 @@ export function coverageOfPath(
   return { ranges, gaps: holesOf(ranges, { path, known: gaps }) }
 }
 
-/** The range that holds every byte of `[beginLsn, endLsn)`, if one does. */
+/** The range that holds every byte of `[beginLsn, endLsn)`, if one does. @param ranges as coverage has them: ordered and apart */
 export function rangeHolding(ranges: readonly LsnRange[], wanted: LsnRange): LsnRange | undefined {
-  return ranges.find((range) => range.beginLsn <= wanted.beginLsn && wanted.endLsn <= range.endLsn)
+  const candidate = ranges[partitionPoint(ranges, ({ beginLsn }) => beginLsn <= wanted.beginLsn) - 1]
+  return candidate && wanted.endLsn <= candidate.endLsn ? candidate : undefined
 }
 
 /** Sorted union; ranges that overlap or adjoin become one, empty ones vanish. */
@@ -110,12 +123,20 @@ export function mergeRanges(ranges: readonly LsnRange[]): LsnRange[] {
 
 function coverTimeline(
   held: HeldWal,
-  options: { readonly timeline: number; readonly segmentSizeBytes: number; readonly pieces: readonly HeldPiece[] },
+  options: {
+    readonly timeline: number
+    readonly segmentSizeBytes: number
+    readonly runs: readonly SegmentStretch[]
+    readonly pieces: readonly HeldPiece[]
+  },
 ): TimelineCoverage {
-  const { timeline, segmentSizeBytes, pieces } = options
-  const recorded = held.ranges.filter((range) => range.timeline === timeline)
-  const begins = recorded.filter((range) => range.reason !== 'new-timeline').map((range) => parseLsn(range.beginLsn))
-  const ranges = mergeRanges(stretchesOf(pieces, { begins, segmentSizeBytes }))
+  const { timeline, segmentSizeBytes } = options
+  const recorded = held.ranges
+    .filter((range) => range.timeline === timeline)
+    .map((range) => ({ ...range, begin: parseLsn(range.beginLsn) }))
+    .sort((a, b) => compare(a.begin, b.begin))
+  const begins = recorded.filter((range) => range.reason !== 'new-timeline').map(({ begin }) => begin)
+  const ranges = mergeRanges(stretchesOf(options, begins))
   const gaps = ranges.slice(1).map((range, index) => {
     const beginLsn = ranges[index]?.endLsn ?? range.beginLsn
     return describeGap({ beginLsn, endLsn: range.beginLsn }, { timeline, recorded })
@@ -129,69 +150,66 @@ function coverTimeline(
   return { timeline, ranges, gaps }
 }
 
-/**
- * The pieces as ranges. A million segments are the rule and not the exception: full ones that follow each other, which is how they
- * are listed, are joined by their numbers alone.
- */
 function stretchesOf(
-  pieces: readonly HeldPiece[],
-  options: { readonly begins: readonly Lsn[]; readonly segmentSizeBytes: number },
+  held: {
+    readonly timeline: number
+    readonly segmentSizeBytes: number
+    readonly runs: readonly SegmentStretch[]
+    readonly pieces: readonly HeldPiece[]
+  },
+  begins: readonly Lsn[],
 ): LsnRange[] {
-  const { begins, segmentSizeBytes } = options
-  const special = new Set(begins.map((begin) => segmentOf(begin, segmentSizeBytes)))
-  // Only the segments before those where holding began matter.
-  const before = new Set([...special].map((segment) => segment - 1n))
-  const present = new Set<bigint>()
-  if (before.size > 0) for (const { segment } of pieces) if (before.has(segment)) present.add(segment)
-  const ranges: LsnRange[] = []
-  let run: { readonly first: bigint; next: bigint } | undefined
-  const close = () => {
-    if (run)
-      ranges.push({
-        beginLsn: segmentStart(run.first, segmentSizeBytes),
-        endLsn: segmentStart(run.next, segmentSizeBytes),
-      })
-    run = undefined
-  }
-  for (const piece of pieces) {
-    const { segment, beginBytes, validBytes } = piece
-    if (beginBytes || validBytes !== segmentSizeBytes || special.has(segment)) {
-      ranges.push(pieceRange(piece, { begins, segmentSizeBytes, present }))
-    } else if (run && segment === run.next) run.next = segment + 1n
-    else {
-      close()
-      run = { first: segment, next: segment + 1n }
-    }
-  }
-  close()
-  return ranges
+  const { timeline, segmentSizeBytes, runs, pieces } = held
+  const present = new SegmentSet([
+    ...runs,
+    ...pieces.map(({ segment }) => ({ timeline, first: segment, last: segment })),
+  ])
+  const options = { begins, segmentSizeBytes, present }
+  return [
+    // Within a run something is held before every segment but the first.
+    ...runs.map(({ first, last }): LsnRange => {
+      const { beginLsn } = pieceRange({ timeline, segment: first, validBytes: segmentSizeBytes }, options)
+      return { beginLsn, endLsn: segmentStart(last + 1n, segmentSizeBytes) }
+    }),
+    ...pieces.map((piece) => pieceRange(piece, options)),
+  ]
 }
 
 /** A piece counts from its segment's start, unless holding began inside the segment and nothing of it was held before. */
 function pieceRange(
   piece: HeldPiece,
   options: {
+    /** Ascending. */
     readonly begins: readonly Lsn[]
     readonly segmentSizeBytes: number
-    readonly present: ReadonlySet<bigint>
+    readonly present: SegmentSet
   },
 ): LsnRange {
   const start = segmentStart(piece.segment, options.segmentSizeBytes)
   const endLsn = (start + BigInt(piece.validBytes)) as Lsn
   if (piece.beginBytes) return { beginLsn: (start + BigInt(piece.beginBytes)) as Lsn, endLsn }
-  const inside = options.begins.find((begin) => start < begin && begin < endLsn)
-  const beginLsn = inside !== undefined && !options.present.has(piece.segment - 1n) ? inside : start
+  const inside = options.begins[partitionPoint(options.begins, (begin) => begin <= start)]
+  const beginLsn =
+    inside !== undefined && inside < endLsn && !options.present.has(piece.timeline, piece.segment - 1n) ? inside : start
   return { beginLsn, endLsn }
 }
 
+type SortedRange = RecordedRange & { readonly begin: Lsn }
+
+/** @param options.recorded in the order of where they begin */
 function describeGap(
   hole: LsnRange,
-  options: { readonly timeline: number; readonly recorded: readonly RecordedRange[] },
+  options: { readonly timeline: number; readonly recorded: readonly SortedRange[] },
 ): WalGap {
-  const record = options.recorded.find((range) => {
-    const begin = parseLsn(range.beginLsn)
-    return (range.reason === 'gap' || range.reason === 'pruned') && hole.beginLsn < begin && begin <= hole.endLsn
-  })
+  const { recorded } = options
+  let record: SortedRange | undefined
+  for (let at = partitionPoint(recorded, ({ begin }) => begin <= hole.beginLsn); at < recorded.length; at += 1) {
+    const range = recorded[at]
+    if (!range || range.begin > hole.endLsn) break
+    if (range.reason !== 'gap' && range.reason !== 'pruned') continue
+    record = range
+    break
+  }
   return {
     ...hole,
     timeline: options.timeline,
@@ -218,9 +236,17 @@ function holesOf(
   options: { readonly path: TimelinePath; readonly known: readonly WalGap[] },
 ): WalGap[] {
   const holes: WalGap[] = []
+  const open = [...options.known].sort((a, b) => compare(b.beginLsn, a.beginLsn))
+  // Gaps of several timelines may lie over each other; those behind us are behind every later hole, too.
+  let near: WalGap[] = []
   for (const [index, range] of ranges.slice(1).entries()) {
     const hole = { beginLsn: ranges[index]?.endLsn ?? range.beginLsn, endLsn: range.beginLsn }
-    const known = options.known.filter((gap) => gap.beginLsn < hole.endLsn && hole.beginLsn < gap.endLsn)
+    for (let next = open.at(-1); next && next.beginLsn < hole.endLsn; next = open.at(-1)) {
+      near.push(next)
+      open.pop()
+    }
+    near = near.filter((gap) => hole.beginLsn < gap.endLsn)
+    const known = near
     const step = options.path.findLast((one) => one.beginLsn <= hole.beginLsn)
     holes.push({
       ...hole,

@@ -1,8 +1,9 @@
 /** The recovery window: the stretches of the past that can be restored, branch by branch, with the holes between them. */
+import { partitionPoint } from '../base/partition-point.ts'
 import { type Lsn, parseLsn, ZERO_LSN } from '../postgres/lsn.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import { type BackupFacts, newestFirst, onPath } from './choose-backup.ts'
-import { coverageOfPath, rangeHolding, type TimelineCoverage, type WalGap } from './coverage.ts'
+import { coverageOfPath, type LsnRange, rangeHolding, type TimelineCoverage, type WalGap } from './coverage.ts'
 import { buildTimelinePath, reachesOnPath, type TimelinePath, targetTimeline } from './timeline-path.ts'
 
 export interface WindowEdge {
@@ -59,57 +60,67 @@ export function recoveryWindow(input: WindowInput): WindowReport {
     .filter((timeline) => timeline === 1 || known.has(timeline))
     .map((timeline) => buildTimelinePath(input.histories, timeline))
   const windows = paths.flatMap((path) => windowsOfPath(input, path))
-  return { windows: windows.filter((window) => !isContained(window, windows)), unknownTimelines }
+  const byTimeline = Map.groupBy(windows, ({ timeline }) => timeline)
+  return { windows: windows.filter((window) => !isContained(window, byTimeline)), unknownTimelines }
 }
 
 function windowsOfPath(input: WindowInput, path: TimelinePath): RecoveryWindow[] {
   const { ranges, gaps } = coverageOfPath(input.coverage, path, { segmentSizeBytes: input.segmentSizeBytes })
   const backups = newestFirst(input.backups.filter((backup) => onPath(backup, path))).reverse()
+  const inside = new Map<LsnRange | undefined, BackupFacts[]>()
+  for (const backup of backups) {
+    const range = rangeHolding(ranges, { beginLsn: parseLsn(backup.startLsn), endLsn: parseLsn(backup.stopLsn) })
+    if (!inside.get(range)?.push(backup)) inside.set(range, [backup])
+  }
+  // Every gap but those at the end lies between two ranges.
+  const holes = new Map<Lsn, WalGap>(gaps.map((gap) => [gap.beginLsn, gap]))
+  const timeAt = latestMoments(input, path)
   const windows: RecoveryWindow[] = []
   for (const [index, range] of ranges.entries()) {
-    const inside = backups.filter((backup) =>
-      rangeHolding([range], { beginLsn: parseLsn(backup.startLsn), endLsn: parseLsn(backup.stopLsn) }),
-    )
-    const first = inside[0]
-    if (!first) continue
-    const nextBegin = ranges[index + 1]?.beginLsn
+    const own = inside.get(range)
+    const [first] = own ?? []
+    if (!own || !first) continue
+    const hole = holes.get(range.endLsn)
+    const isLast = index === ranges.length - 1
     windows.push({
       timeline: targetTimeline(path),
       path,
       from: { lsn: parseLsn(first.stopLsn), at: first.stoppedAt },
-      to: { lsn: range.endLsn, at: latestMoment(input, { path, endLsn: range.endLsn }) },
-      backups: inside.map((backup) => backup.backupId),
-      gaps: gaps.filter((gap) => gap.beginLsn >= range.endLsn && (nextBegin === undefined || gap.endLsn <= nextBegin)),
+      to: { lsn: range.endLsn, at: timeAt(range.endLsn) },
+      backups: own.map((backup) => backup.backupId),
+      gaps: isLast ? gaps.filter((gap) => gap.beginLsn >= range.endLsn) : hole ? [hole] : [],
     })
   }
   return windows
 }
 
-/** The latest time that is known for a position inside the window. */
-function latestMoment(
-  input: WindowInput,
-  options: { readonly path: TimelinePath; readonly endLsn: Lsn },
-): string | undefined {
+/** The latest time that is known for a position up to one. */
+function latestMoments(input: WindowInput, path: TimelinePath): (endLsn: Lsn) => string | undefined {
   const stops = input.backups.map((one) => ({
     timeline: one.stopTimeline,
     lsn: parseLsn(one.stopLsn),
     at: one.stoppedAt,
   }))
-  let latest: string | undefined
-  for (const moment of [...input.moments, ...stops]) {
-    if (moment.lsn > options.endLsn || !reachesOnPath(options.path, moment.timeline, moment.lsn)) continue
-    if (latest === undefined || Date.parse(moment.at) > Date.parse(latest)) latest = moment.at
+  const moments = [...input.moments, ...stops]
+    .filter(({ timeline, lsn }) => reachesOnPath(path, timeline, lsn))
+    .sort((a, b) => (a.lsn < b.lsn ? -1 : a.lsn > b.lsn ? 1 : 0))
+  const latest: string[] = []
+  let latestMs = Number.NEGATIVE_INFINITY
+  for (const { at } of moments) {
+    const isLater = Date.parse(at) > latestMs
+    latest.push(isLater ? at : (latest.at(-1) ?? at))
+    if (isLater) latestMs = Date.parse(at)
   }
-  return latest
+  return (endLsn) => latest[partitionPoint(moments, ({ lsn }) => lsn <= endLsn) - 1]
 }
 
-/** Whether a newer branch shares the window's whole stretch, so that it would only be listed twice. */
-function isContained(window: RecoveryWindow, all: readonly RecoveryWindow[]): boolean {
-  return all.some((other) => {
-    if (other.timeline === window.timeline) return false
-    const step = other.path.find((one) => one.timeline === window.timeline)
-    if (!step) return false
-    const sharedEnd = step.endLsn ?? ZERO_LSN
-    return other.from.lsn <= window.from.lsn && window.to.lsn <= sharedEnd && window.to.lsn <= other.to.lsn
+/** Whether a newer branch shares the window's whole stretch, so that it would only be listed twice. @param windows of each branch, in order */
+function isContained(window: RecoveryWindow, windows: ReadonlyMap<number, readonly RecoveryWindow[]>): boolean {
+  return [...windows].some(([timeline, others]) => {
+    const step =
+      timeline === window.timeline ? undefined : others[0]?.path.find((one) => one.timeline === window.timeline)
+    if (!step || window.to.lsn > (step.endLsn ?? ZERO_LSN)) return false
+    const other = others[partitionPoint(others, ({ from }) => from.lsn <= window.from.lsn) - 1]
+    return other !== undefined && window.to.lsn <= other.to.lsn
   })
 }

@@ -54,7 +54,7 @@ export async function decideRetention(
     verified: facts.verified,
     now,
     shares: survey.users.shares((packId) => survey.packs.get(packId) ?? 0),
-    segments: facts.segments,
+    stored: facts.inventory,
   })
   const running = await runningBackup(cluster, retake)
   const walDoubts = [...doubts, ...facts.walDoubts, ...running]

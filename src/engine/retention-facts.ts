@@ -1,11 +1,10 @@
 /** Gathers what retention decides on; the decision itself is `catalog/retention`. */
 import type { HoldingsInput } from '../catalog/retention/holdings.ts'
-import type { StoredSegment } from '../catalog/retention/plan.ts'
 import { DEFAULT_RETENTION_DAYS, type RetentionPolicy } from '../catalog/retention/policy.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { readHolds, type StoredHold } from '../repository/holds.ts'
 import { readVerified } from '../repository/verified.ts'
-import { type DamagedWalObject, readWalInventory, type WalInventory } from '../repository/wal-archive.ts'
+import type { WalInventory } from '../repository/wal-archive.ts'
 import type { Config } from './config-options.ts'
 import type { Retake } from './open.ts'
 import { readHoldings } from './window.ts'
@@ -16,7 +15,6 @@ export interface RetentionFacts {
   /** The backups that a verification has passed. */
   readonly verified: ReadonlySet<string>
   readonly inventory: WalInventory
-  readonly segments: readonly StoredSegment[]
   /** Why no WAL may be given up: what cannot be read might be needed, or might need something. */
   readonly walDoubts: readonly string[]
 }
@@ -39,8 +37,7 @@ export function retentionPolicy(config: Config, changes: Partial<RetentionPolicy
 export async function gatherRetention(retake: Retake): Promise<RetentionFacts> {
   const cluster = await retake.cluster()
   const { damaged, archive, input } = await readHoldings(retake)
-  const damage: DamagedWalObject[] = []
-  const inventory = await readWalInventory(cluster, { onDamage: (one) => damage.push(one) })
+  const { inventory } = archive
   const verified = await verifiedBackups(cluster)
   return {
     input: {
@@ -52,13 +49,8 @@ export async function gatherRetention(retake: Retake): Promise<RetentionFacts> {
     holds: await readHolds(cluster),
     verified,
     inventory,
-    segments: inventory.segments,
     walDoubts: [
-      ...new Set([
-        ...damaged.map(({ error }) => error.message),
-        ...archive.damage.map(({ error }) => error.message),
-        ...damage.map(({ error }) => error.message),
-      ]),
+      ...new Set([...damaged.map(({ error }) => error.message), ...archive.damage.map(({ error }) => error.message)]),
     ],
   }
 }

@@ -4,6 +4,7 @@ import { parseInstant } from '../base/instant.ts'
 import type { RetentionPolicy } from '../catalog/retention/policy.ts'
 import { type SimulatedDay, simulateRetention } from '../catalog/retention/simulate.ts'
 import { isActive, placeHold, readHolds, releaseHolds, type StoredHold } from '../repository/holds.ts'
+import { storedBytesOf } from '../repository/segment-runs.ts'
 import { listClusterBackups } from './backups.ts'
 import type { Retake } from './open.ts'
 import { gatherRetention, retentionPolicy } from './retention-facts.ts'
@@ -86,7 +87,7 @@ const DAY_MS = 86_400_000
 export async function simulate(retake: Retake, options: SimulateRetentionOptions): Promise<RetentionSimulation> {
   const cluster = await retake.cluster()
   const { backups } = await listClusterBackups(cluster)
-  const { holds, verified, segments } = await gatherRetention(retake)
+  const { holds, verified, inventory } = await gatherRetention(retake)
   const now = retake.clock.now()
   const policy = retentionPolicy(retake.config, options.policy)
   const { days, backupEveryHours = 24 } = options
@@ -94,7 +95,7 @@ export async function simulate(retake: Retake, options: SimulateRetentionOptions
   const backupBytes = Math.round(sample.reduce((sum, one) => sum + one.storedBytes, 0) / Math.max(1, sample.length))
   const since = backups.length > 0 ? Math.min(...backups.map(({ startedAt }) => Date.parse(startedAt))) : now.getTime()
   const heldDays = Math.max(1 / 24, (now.getTime() - since) / DAY_MS)
-  const walBytesPerDay = Math.round(segments.reduce((sum, { storedBytes }) => sum + storedBytes, 0) / heldDays)
+  const walBytesPerDay = Math.round((storedBytesOf(inventory.runs) + storedBytesOf(inventory.partials)) / heldDays)
   const simulated = simulateRetention({
     ...{ policy, backups, holds, verified, now, days, backupBytes, walBytesPerDay },
     backupEveryMs: backupEveryHours * 3_600_000,

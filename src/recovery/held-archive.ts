@@ -5,7 +5,12 @@ import { segmentStart } from '../postgres/lsn.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import { readSettledTail } from '../repository/settled-tail.ts'
-import { type DamagedWalObject, rangesOfDamage, readWalInventory } from '../repository/wal-archive.ts'
+import {
+  type DamagedWalObject,
+  rangesOfDamage,
+  readWalInventory,
+  type WalInventory,
+} from '../repository/wal-archive.ts'
 import { type TailId, tailPrefix } from '../repository/wal-layout.ts'
 import type { WalPosition } from '../repository/wal-records.ts'
 
@@ -21,6 +26,8 @@ export interface ArchiveDamage {
 }
 
 export interface HeldArchive {
+  /** What all the rest was made from. */
+  readonly inventory: WalInventory
   readonly coverage: readonly TimelineCoverage[]
   readonly histories: readonly TimelineHistory[]
   readonly position: WalPosition | undefined
@@ -39,8 +46,7 @@ export async function readHeldArchive(cluster: ClusterRepository): Promise<HeldA
   const inventory = await readWalInventory(cluster, { onDamage: (one) => damagedObjects.push(one) })
   const { walSegmentSizeBytes } = cluster.facts
   const damage = damagedObjects.map(noteOf)
-  const pieces: HeldPiece[] = []
-  for (const { timeline, segment, validBytes } of inventory.segments) pieces.push({ timeline, segment, validBytes })
+  const pieces: HeldPiece[] = [...inventory.partials]
   const tails = new Map(
     inventory.tails.map(({ timeline, segment }) => [pieceKey(timeline, segment), { timeline, segment }]),
   )
@@ -49,8 +55,9 @@ export async function readHeldArchive(cluster: ClusterRepository): Promise<HeldA
     if (piece) pieces.push(piece)
   }
   const ranges = [...inventory.ranges, ...rangesOfDamage(damagedObjects)]
-  const coverage = computeCoverage({ pieces, ranges, position: inventory.position }, walSegmentSizeBytes)
+  const coverage = computeCoverage({ ...inventory, pieces, ranges }, walSegmentSizeBytes)
   return {
+    inventory,
     coverage,
     histories: inventory.histories,
     damage,

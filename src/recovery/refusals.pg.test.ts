@@ -12,7 +12,9 @@ import { isRetakeError } from '../base/errors.ts'
 import type { Progress } from '../base/progress.ts'
 import { segmentName } from '../postgres/lsn.ts'
 import { serverAccount } from '../postgres/server/account.ts'
+import { listSegments } from '../repository/testing/segments.ts'
 import { readWalInventory } from '../repository/wal-archive.ts'
+import { segmentName as archivedName } from '../repository/wal-layout.ts'
 import { applyRestore } from './apply.ts'
 import type { RestorePlan } from './plan-types.ts'
 import { MARKER } from './target-directory.ts'
@@ -137,19 +139,20 @@ test('files that are not started are called ready only when their WAL has proved
   const made = await plan(temp.join('data'), { start: false })
   const report = await applyRestore({ cluster: lab.cluster, plan: made })
   assert.ok(report.phases.some(({ name }) => name === 'wal'))
-  const { segments } = await readWalInventory(lab.cluster)
+  const segments = listSegments(await readWalInventory(lab.cluster))
   const size = lab.cluster.facts.walSegmentSizeBytes
   const first = segments.find((one) => !one.partial && segmentName(one, size) === made.wal.firstSegment)
   if (first === undefined) return assert.fail('no whole segment is held')
-  const bytes = Buffer.from((await lab.cluster.store.get(first.key)) ?? [])
+  const { key } = archivedName(lab.cluster.facts.name, first)
+  const bytes = Buffer.from((await lab.cluster.store.get(key)) ?? [])
   const harmed = Buffer.from(bytes)
   harmed[200] = (harmed[200] ?? 0) ^ 1
   const other = await plan(temp.join('other'), { start: false })
-  await lab.cluster.store.replace(first.key, harmed)
+  await lab.cluster.store.replace(key, harmed)
   try {
     await assert.rejects(applyRestore({ cluster: lab.cluster, plan: other }), { code: 'repo.damaged' })
     assert.equal(existsSync(temp.join('other')), false, 'nothing was laid out')
   } finally {
-    await lab.cluster.store.replace(first.key, bytes)
+    await lab.cluster.store.replace(key, bytes)
   }
 })

@@ -12,14 +12,8 @@ import type { ClusterRepository } from './cluster.ts'
 import { getSmall, putSmall } from './container.ts'
 import { condemnedPrefix, hex, isBackupId } from './layout.ts'
 import { decodeMeta } from './meta.ts'
-import { parseWalKey, segmentName, walPrefix } from './wal-layout.ts'
-
-/** Consecutive finished segments of one timeline, both ends included. */
-export interface SegmentStretch {
-  readonly timeline: number
-  readonly first: bigint
-  readonly last: bigint
-}
+import { SegmentSet } from './segment-set.ts'
+import { parseWalKey, type SegmentStretch, segmentName, walPrefix } from './wal-layout.ts'
 
 /** What one record gives up. */
 export interface Condemnation {
@@ -62,6 +56,8 @@ export interface Condemned {
   readonly packs: ReadonlySet<string>
   /** `backup id.revision` */
   readonly revisions: ReadonlySet<string>
+  /** The finished segments that are condemned. */
+  readonly segments: SegmentSet
   /** Whether an object of the WAL archive is condemned. */
   readonly holdsWal: (key: string) => boolean
 }
@@ -196,8 +192,8 @@ function decodeRecord(key: string, meta: unknown): CondemnedRecord {
 /** What several records say together. */
 export function combine(cluster: ClusterRepository, records: readonly CondemnedRecord[]): Condemned {
   const { name } = cluster.facts
-  const stretches = records.flatMap((record) => record.segments)
   const walKeys = new Set(records.flatMap((record) => record.walKeys))
+  const segments = new SegmentSet(records.flatMap((record) => record.segments))
   return {
     records,
     backups: new Set(records.flatMap((record) => record.backups)),
@@ -205,13 +201,12 @@ export function combine(cluster: ClusterRepository, records: readonly CondemnedR
     revisions: new Set(
       records.flatMap((record) => record.revisions.map(({ backupId, revision }) => `${backupId}.${revision}`)),
     ),
+    segments,
     holdsWal(key) {
-      if (stretches.length === 0 && walKeys.size === 0) return false
+      if (segments.isEmpty && walKeys.size === 0) return false
       if (walKeys.has(key)) return true
       const parsed = key.startsWith(walPrefix(name)) ? parseWalKey(name, key) : undefined
-      if (parsed?.type !== 'segment' || parsed.partial) return false
-      const { timeline, segment } = parsed
-      return stretches.some((one) => one.timeline === timeline && one.first <= segment && segment <= one.last)
+      return parsed?.type === 'segment' && !parsed.partial && segments.has(parsed.timeline, parsed.segment)
     },
   }
 }

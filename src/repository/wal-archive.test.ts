@@ -8,7 +8,9 @@ import { generateKey } from './keys/key-material.ts'
 import { createRepository } from './repository.ts'
 import { contentId } from './sealing.ts'
 import { createExampleRepository, EXAMPLE_SEGMENT_BYTES, exampleFacts } from './testing/example-repository.ts'
+import { listSegments } from './testing/segments.ts'
 import { readWalInventory } from './wal-archive.ts'
+import { segmentName } from './wal-layout.ts'
 import { putHistory, putPosition, putRange, readHistory, readPosition } from './wal-records.ts'
 import { putSegment, readSegment, readSegmentMeta } from './wal-segments.ts'
 
@@ -103,15 +105,20 @@ test('the position is replaced; a range is recorded once', async () => {
 test('the inventory lists everything in order', async () => {
   const { cluster } = await createExampleRepository(createMemoryStore())
   const inventory = await readWalInventory(cluster)
-  const names = inventory.segments.map(
+  const names = listSegments(inventory).map(
     ({ timeline, segment, partial }) => `${timeline}/${segment}${partial ? 'p' : ''}`,
   )
   assert.deepEqual(names, ['1/1', '1/2', '1/3', '1/4p', '2/4', '2/5'])
   assert.deepEqual(
-    inventory.segments.map(({ validBytes }) => validBytes === EXAMPLE_SEGMENT_BYTES),
-    [true, true, true, false, true, true],
+    inventory.runs.map(({ timeline, first, last }) => [timeline, first, last]),
+    [
+      [1, 1n, 3n],
+      [2, 4n, 5n],
+    ],
   )
-  assert.equal(inventory.segments[3]?.validBytes, 300_000)
+  for (const { storedBytes, ...id } of listSegments(inventory))
+    assert.equal((await cluster.store.head(segmentName('main', id).key))?.sizeBytes, storedBytes)
+  assert.equal(inventory.partials[0]?.validBytes, 300_000)
   assert.deepEqual(
     inventory.tails.map(({ timeline, segment, offsetBytes }) => [timeline, segment, offsetBytes]),
     [

@@ -5,14 +5,16 @@ import { parseTimelineHistory, type TimelineHistory } from '../postgres/timeline
 import type { ClusterRepository } from './cluster.ts'
 import { readCondemned } from './condemned.ts'
 import { damaged } from './container.ts'
-import { parseWalKey, positionKey, type SegmentId, type TailId, type WalKey, walPrefix } from './wal-layout.ts'
+import { runsOutside, type SegmentRun, SegmentRunBuilder } from './segment-runs.ts'
+import { parseWalKey, positionKey, type TailId, type WalKey, walPrefix } from './wal-layout.ts'
 import { readHistory, readPosition, readRange, type WalPosition, type WalRange } from './wal-records.ts'
 import { readSegmentMeta } from './wal-segments.ts'
 
-export interface HeldSegment extends SegmentId {
+/** The last, incomplete segment of a timeline that was left. */
+export interface HeldPartial extends TailId {
   readonly key: string
   readonly storedBytes: number
-  /** The size of a segment; of a partial one, how much of it is held. */
+  /** How much of it is held. */
   readonly validBytes: number
 }
 
@@ -22,8 +24,10 @@ export interface HeldTailPart extends TailId {
 }
 
 export interface WalInventory {
-  /** In the order of timeline and segment. */
-  readonly segments: readonly HeldSegment[]
+  /** The finished segments, in the order of timeline and segment. */
+  readonly runs: readonly SegmentRun[]
+  /** In the same order. There may be a whole segment of the same number. */
+  readonly partials: readonly HeldPartial[]
   readonly tails: readonly HeldTailPart[]
   readonly ranges: readonly WalRange[]
   readonly histories: readonly TimelineHistory[]
@@ -51,7 +55,7 @@ export async function readWalInventory(
   cluster: ClusterRepository,
   options: WalInventoryOptions = {},
 ): Promise<WalInventory> {
-  const { name, walSegmentSizeBytes } = cluster.facts
+  const { name } = cluster.facts
   const attempt = async <T>(
     object: Omit<DamagedWalObject, 'error'>,
     read: () => Promise<T>,
@@ -68,19 +72,22 @@ export async function readWalInventory(
   const condemned = await readCondemned(cluster, { onDamage: () => {} })
   const position = await attempt({ key: positionKey(name), what: { type: 'position' } }, () => readPosition(cluster))
   const tails = (await listTails(cluster)).filter(({ key }) => !condemned.holdsWal(key))
-  const segments: HeldSegment[] = []
+  const finished = new SegmentRunBuilder()
+  const partials: HeldPartial[] = []
   const ranges: WalRange[] = []
   const histories: TimelineHistory[] = []
   for await (const { key, sizeBytes } of cluster.store.list(walPrefix(name))) {
-    if (condemned.holdsWal(key)) continue
+    if (finished.addNext(key, sizeBytes)) continue
     const parsed = parseWalKey(name, key)
+    if (parsed?.type === 'segment' && !parsed.partial) {
+      finished.add(key, { ...parsed, storedBytes: sizeBytes })
+      continue
+    }
+    if (condemned.holdsWal(key)) continue
     if (parsed?.type === 'segment') {
-      const { timeline, segment, partial } = parsed
-      const validBytes = partial
-        ? await attempt({ key, what: parsed }, async () => (await readSegmentMeta(cluster, parsed))?.validBytes)
-        : walSegmentSizeBytes
-      if (validBytes !== undefined)
-        segments.push({ timeline, segment, partial, key, storedBytes: sizeBytes, validBytes })
+      const { timeline, segment } = parsed
+      const meta = await attempt({ key, what: parsed }, () => readSegmentMeta(cluster, parsed))
+      if (meta) partials.push({ timeline, segment, key, storedBytes: sizeBytes, validBytes: meta.validBytes })
     } else if (parsed?.type === 'range') {
       const range = await attempt({ key, what: parsed }, () => readRange(cluster, key))
       if (range) ranges.push(range)
@@ -90,7 +97,8 @@ export async function readWalInventory(
       if (history) histories.push(history)
     }
   }
-  return { segments, tails, ranges, histories, position }
+  const runs = runsOutside(finished.runs(), condemned.segments)
+  return { runs, partials, tails, ranges, histories, position }
 }
 
 /**

@@ -10,6 +10,13 @@ export interface SegmentId {
   readonly partial: boolean
 }
 
+/** Consecutive finished segments of one timeline, both ends included. */
+export interface SegmentStretch {
+  readonly timeline: number
+  readonly first: bigint
+  readonly last: bigint
+}
+
 export interface TailId {
   readonly timeline: number
   readonly segment: bigint
@@ -80,12 +87,49 @@ function parseSegment(name: string): WalKey | undefined {
   const partial = name.length === SEGMENT_NAME_LENGTH + PARTIAL.length && name.endsWith(PARTIAL)
   if ((name.length !== SEGMENT_NAME_LENGTH && !partial) || name[8] !== '/') return undefined
   for (let at = 0; at < SEGMENT_NAME_LENGTH; at += 1) {
-    const code = name.charCodeAt(at)
-    // 0 to 9 or A to F.
-    if (at !== 8 && (code < 48 || code > 57) && (code < 65 || code > 70)) return undefined
+    if (at !== 8 && !isUpperHexDigit(name.charCodeAt(at))) return undefined
   }
   const segment = hexBigInt(name.slice(9, SEGMENT_NAME_LENGTH))
   return { type: 'segment', timeline: hexNumber(name.slice(0, 8)), segment, partial }
+}
+
+/** How many of a segment's digits change while the rest of its key stays the same. */
+const COUNTING_DIGITS = 4
+
+/**
+ * Recognises the key of the segment that follows the last one, without taking it apart: a million of them are listed in their order,
+ * and of 65,536 neighbours only the last digits differ.
+ */
+export class SegmentSequence {
+  #stem = ''
+  #keyLength = -1
+  #nextDigits = 0
+
+  /** The key of a finished segment with which the sequence goes on. */
+  restart(key: string): void {
+    this.#keyLength = key.length
+    this.#stem = key.slice(0, -COUNTING_DIGITS)
+    this.#nextDigits = hexNumber(key.slice(-COUNTING_DIGITS)) + 1
+  }
+
+  /** True for the key of the next segment, which is the last one from then on. */
+  continuesWith(key: string): boolean {
+    if (key.length !== this.#keyLength || !key.startsWith(this.#stem)) return false
+    let digits = 0
+    for (let at = this.#stem.length; at < key.length; at += 1) {
+      const code = key.charCodeAt(at)
+      if (!isUpperHexDigit(code)) return false
+      digits = digits * 16 + code - (code < 65 ? 48 : 55)
+    }
+    if (digits !== this.#nextDigits) return false
+    this.#nextDigits += 1
+    return true
+  }
+}
+
+/** 0 to 9 or A to F. */
+function isUpperHexDigit(code: number): boolean {
+  return (code >= 48 && code <= 57) || (code >= 65 && code <= 70)
 }
 
 /** Numbers of segments are far below 2^53, and by way of a number it takes a third of the time. */

@@ -9,6 +9,7 @@ import { parseTarget } from '../../src/recovery/targets.ts'
 import type { ClusterRepository } from '../../src/repository/cluster.ts'
 import { listBackups } from '../../src/repository/manifest-store.ts'
 import type { Repository } from '../../src/repository/repository.ts'
+import { listSegments } from '../../src/repository/testing/segments.ts'
 import { readWalInventory } from '../../src/repository/wal-archive.ts'
 import { readHistory } from '../../src/repository/wal-records.ts'
 import { readTree } from '../support/file-tree.ts'
@@ -47,7 +48,7 @@ async function describeCluster(cluster: ClusterRepository, directory: string): P
   }
   const inventory = await readWalInventory(cluster)
   const places = new Map(
-    [...inventory.segments, ...inventory.tails].map(({ timeline, segment }) => [
+    [...listSegments(inventory), ...inventory.tails].map(({ timeline, segment }) => [
       `${timeline}/${segment}`,
       { timeline, segment },
     ]),

@@ -3,9 +3,10 @@
  * written within these days, the newest backup that is older than N days and all WAL from its start. Where the WAL has a gap, what
  * lies behind it stands on the first backup after the gap.
  */
+import { partitionPoint } from '../../base/partition-point.ts'
 import { type Lsn, segmentOf, segmentStart } from '../../postgres/lsn.ts'
 import type { LsnRange } from '../coverage.ts'
-import { type Branch, backupsInRange, type HeldBackup, type RetentionHoldings } from './holdings.ts'
+import { type Branch, backupsByRange, type HeldBackup, type RetentionHoldings } from './holdings.ts'
 
 export interface Anchor {
   readonly backup: HeldBackup
@@ -34,7 +35,7 @@ function promisedBranches(holdings: RetentionHoldings, cutoff: Date): Branch[] {
 function anchorsOf(holdings: RetentionHoldings, branch: Branch, cutoff: Date): Anchor[] {
   const { timeline } = branch
   const cutoffMs = cutoff.getTime()
-  const inside = branch.ranges.map((range) => backupsInRange(holdings, branch, range))
+  const inside = backupsByRange(holdings, branch)
   // Everything before the last stretch that began before the window ended before it, too.
   const first = inside.findLastIndex((backups) => backups.some(({ stoppedMs }) => stoppedMs <= cutoffMs))
   const anchors: Anchor[] = []
@@ -101,42 +102,65 @@ function forConsistency(backup: HeldBackup, segmentSizeBytes: number): WalNeed[]
     }))
 }
 
+export interface NeededStretch {
+  readonly first: bigint
+  readonly last: bigint | undefined
+  /** Of each need that is in it, once, in the order in which they were given. */
+  readonly why: readonly string[]
+}
+
 /** Needs as whole segments: sorted, neither overlapping nor adjoining; the last one may be open. */
 export function segmentsNeeded(
   needs: readonly WalNeed[],
   options: { readonly timeline: number; readonly segmentSizeBytes: number },
-): { readonly first: bigint; readonly last: bigint | undefined }[] {
+): NeededStretch[] {
   const { timeline, segmentSizeBytes: size } = options
   const stretches = needs
     .filter((need) => need.timeline === timeline)
-    .map(({ beginLsn, endLsn }) => ({
+    .map(({ beginLsn, endLsn, why }, order) => ({
       first: segmentOf(beginLsn, size),
       // A timeline that was left ends inside a segment, which is wanted whole.
       last: endLsn === undefined ? undefined : segmentOf(endLsn > 0n ? endLsn - 1n : 0n, size),
+      reason: { order, why },
     }))
     .sort((left, right) => (left.first < right.first ? -1 : left.first > right.first ? 1 : 0))
-  const joined: { first: bigint; last: bigint | undefined }[] = []
-  for (const { first, last } of stretches) {
+  const joined: { first: bigint; last: bigint | undefined; reasons: { order: number; why: string }[] }[] = []
+  for (const { first, last, reason } of stretches) {
     const open = joined.at(-1)
-    if (open === undefined || (open.last !== undefined && first > open.last + 1n)) joined.push({ first, last })
-    else if (open.last !== undefined) open.last = last === undefined || last > open.last ? last : open.last
+    if (open === undefined || (open.last !== undefined && first > open.last + 1n)) {
+      joined.push({ first, last, reasons: [reason] })
+      continue
+    }
+    open.reasons.push(reason)
+    if (open.last !== undefined) open.last = last === undefined || last > open.last ? last : open.last
   }
-  return joined
+  return joined.map(({ first, last, reasons }) => {
+    const ordered = reasons.sort((left, right) => left.order - right.order)
+    return { first, last, why: [...new Set(ordered.map(({ why }) => why))] }
+  })
 }
 
-/** What remains of coverage when only these segments stay. */
+/** What remains of coverage when only these segments stay. Both are in order, and apart. */
 export function clipCoverage(
   ranges: readonly LsnRange[],
   stretches: readonly { readonly first: bigint; readonly last: bigint | undefined }[],
   segmentSizeBytes: number,
 ): LsnRange[] {
-  return ranges.flatMap((range) =>
-    stretches.flatMap(({ first, last }) => {
-      const begin = segmentStart(first, segmentSizeBytes)
-      const end = last === undefined ? range.endLsn : segmentStart(last + 1n, segmentSizeBytes)
-      const beginLsn = begin > range.beginLsn ? begin : range.beginLsn
-      const endLsn = end < range.endLsn ? end : range.endLsn
-      return beginLsn < endLsn ? [{ beginLsn, endLsn }] : []
-    }),
-  )
+  const bounds = stretches.map(({ first, last }) => ({
+    beginLsn: segmentStart(first, segmentSizeBytes),
+    endLsn: last === undefined ? undefined : segmentStart(last + 1n, segmentSizeBytes),
+  }))
+  return ranges.flatMap((range) => {
+    const clipped: LsnRange[] = []
+    const from = partitionPoint(bounds, ({ endLsn }) => endLsn !== undefined && endLsn <= range.beginLsn)
+    for (let at = from; at < bounds.length; at += 1) {
+      const { beginLsn, endLsn } = bounds[at] ?? range
+      if (beginLsn >= range.endLsn) break
+      clipped.push({
+        beginLsn: beginLsn > range.beginLsn ? beginLsn : range.beginLsn,
+        endLsn: endLsn !== undefined && endLsn < range.endLsn ? endLsn : range.endLsn,
+      })
+    }
+    return clipped
+  })
 }

@@ -91,11 +91,11 @@ function holdBackup(backup: BackupFacts, branches: ReadonlyMap<number, Branch>):
   }
 }
 
-/** The restorable backups of a branch whose WAL lies in one of its ranges, oldest first. */
-export function backupsInRange(holdings: RetentionHoldings, branch: Branch, range: LsnRange): HeldBackup[] {
-  const inside = holdings.backups.filter(
-    (backup) =>
-      backup.restorable && range.beginLsn <= backup.start && backup.stop <= range.endLsn && onPath(backup, branch.path),
-  )
-  return newestFirst(inside).reverse()
+/** For each range of a branch, in their order, the restorable backups whose WAL lies in it, oldest first. */
+export function backupsByRange(holdings: RetentionHoldings, { path, ranges }: Branch): HeldBackup[][] {
+  const inside = new Map<LsnRange | undefined, HeldBackup[]>(ranges.map((range) => [range, []]))
+  const usable = holdings.backups.filter((backup) => backup.restorable && onPath(backup, path))
+  for (const backup of newestFirst(usable).reverse())
+    inside.get(rangeHolding(ranges, { beginLsn: backup.start, endLsn: backup.stop }))?.push(backup)
+  return ranges.map((range) => inside.get(range) ?? [])
 }

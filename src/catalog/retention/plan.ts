@@ -3,6 +3,9 @@
  * it out. What must hold of every plan is stated as properties in `plan.prop.test.ts`.
  */
 import { type Lsn, segmentStart } from '../../postgres/lsn.ts'
+import { runsWithin, storedBytesOf } from '../../repository/segment-runs.ts'
+import { LAST_SEGMENT, SegmentSet } from '../../repository/segment-set.ts'
+import type { WalInventory } from '../../repository/wal-archive.ts'
 import type { TimelineCoverage } from '../coverage.ts'
 import { type RecoveryWindow, recoveryWindow } from '../window.ts'
 import { clipCoverage, findWalNeeds, segmentsNeeded, type WalNeed } from './anchors.ts'
@@ -16,11 +19,7 @@ export interface StoredShare {
   readonly users: readonly string[]
 }
 
-export interface StoredSegment {
-  readonly timeline: number
-  readonly segment: bigint
-  readonly storedBytes: number
-}
+export type StoredWal = Pick<WalInventory, 'runs' | 'partials'>
 
 export interface RetentionInput extends HoldingsInput {
   readonly policy: RetentionPolicy
@@ -30,8 +29,8 @@ export interface RetentionInput extends HoldingsInput {
   readonly now: Date
   /** For the bytes; default: unknown, which counts as none. */
   readonly shares?: readonly StoredShare[] | undefined
-  /** For the bytes. In the order of timelines and segments. */
-  readonly segments?: readonly StoredSegment[] | undefined
+  /** For the bytes. */
+  readonly stored?: StoredWal | undefined
 }
 
 export interface BackupDecision {
@@ -141,18 +140,12 @@ function decideWal(
     if (holdings.unknownTimelines.has(timeline))
       return { timeline, keep: 'all', why: 'the history of this timeline is missing' }
     const own = needs.filter((need) => need.timeline === timeline)
-    const stretches = segmentsNeeded(own, { timeline, segmentSizeBytes }).map(({ first, last }) => {
-      const inside = own.filter(({ beginLsn }) => {
-        const segment = beginLsn / BigInt(segmentSizeBytes)
-        return segment >= first && (last === undefined || segment <= last)
-      })
-      return {
-        fromSegment: first,
-        ...(last === undefined ? {} : { toSegment: last }),
-        fromLsn: segmentStart(first, segmentSizeBytes),
-        why: [...new Set(inside.map(({ why }) => why))],
-      }
-    })
+    const stretches = segmentsNeeded(own, { timeline, segmentSizeBytes }).map(({ first, last, why }) => ({
+      fromSegment: first,
+      ...(last === undefined ? {} : { toSegment: last }),
+      fromLsn: segmentStart(first, segmentSizeBytes),
+      why,
+    }))
     const why = stretches.length > 0 ? (stretches.at(-1)?.why[0] ?? '') : 'no backup that is kept leads through it'
     return { timeline, keep: stretches, why }
   })
@@ -176,41 +169,38 @@ function afterwards(
   return { ...input, coverage, backups: input.backups.filter(({ backupId }) => keptIds.has(backupId)) }
 }
 
-/** Says of each segment of a timeline whether it stays. Quick, because there may be a million segments. */
-export function segmentFilter(decision: WalDecision | undefined): (segment: bigint) => boolean {
-  if (decision === undefined || decision.keep === 'all') return () => true
-  const firsts = decision.keep.map(({ fromSegment }) => Number(fromSegment))
-  const lasts = decision.keep.map(({ toSegment }) =>
-    toSegment === undefined ? Number.POSITIVE_INFINITY : Number(toSegment),
+/** The segments of a timeline that stay. */
+export function keptSegments(timeline: number, decision: WalDecision | undefined): SegmentSet {
+  if (decision === undefined || decision.keep === 'all')
+    return new SegmentSet([{ timeline, first: 0n, last: LAST_SEGMENT }])
+  return new SegmentSet(
+    decision.keep.map(({ fromSegment, toSegment = LAST_SEGMENT }) => {
+      return { timeline, first: fromSegment, last: toSegment }
+    }),
   )
-  return (segment) => {
-    const number = Number(segment)
-    // The last stretch that begins at or before it; they are in order.
-    let low = 0
-    let high = firsts.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((firsts[middle] ?? 0) <= number) low = middle + 1
-      else high = middle
-    }
-    return low > 0 && number <= (lasts[low - 1] ?? 0)
-  }
 }
 
 function countBytes(
   input: RetentionInput,
   { wal, keptIds }: { readonly wal: readonly WalDecision[]; readonly keptIds: ReadonlySet<string> },
 ): RetentionBytes {
-  const filters = new Map(wal.map((decision) => [decision.timeline, segmentFilter(decision)]))
   const bytes = { packsBefore: 0, packsAfter: 0, walBefore: 0, walAfter: 0 }
   for (const { bytes: size, users } of input.shares ?? []) {
     bytes.packsBefore += size
     // What another cluster uses is not ours to judge.
     if (users.some((user) => keptIds.has(user) || user.endsWith('/'))) bytes.packsAfter += size
   }
-  for (const { timeline, segment, storedBytes } of input.segments ?? []) {
-    bytes.walBefore += storedBytes
-    if (filters.get(timeline)?.(segment) ?? true) bytes.walAfter += storedBytes
+  const { runs = [], partials = [] } = input.stored ?? {}
+  for (const timeline of new Set([...runs, ...partials].map((one) => one.timeline))) {
+    const kept = keptSegments(
+      timeline,
+      wal.find((decision) => decision.timeline === timeline),
+    )
+    const own = runs.filter((run) => run.timeline === timeline)
+    const ends = partials.filter((partial) => partial.timeline === timeline)
+    bytes.walBefore += storedBytesOf(own) + storedBytesOf(ends)
+    bytes.walAfter += storedBytesOf(runsWithin(own, kept))
+    bytes.walAfter += storedBytesOf(ends.filter(({ segment }) => kept.has(timeline, segment)))
   }
   return bytes
 }

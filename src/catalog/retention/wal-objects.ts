@@ -3,14 +3,16 @@
  * before was given up on purpose. Without it the beginning would look like damage.
  */
 import { formatLsn, type Lsn, parseLsn, segmentOf, segmentStart } from '../../postgres/lsn.ts'
-import type { SegmentStretch } from '../../repository/condemned.ts'
-import type { HeldSegment, HeldTailPart } from '../../repository/wal-archive.ts'
-import { rangeKey } from '../../repository/wal-layout.ts'
+import { runsOutside, runsWithin, type SegmentRun, storedBytesOf } from '../../repository/segment-runs.ts'
+import { SegmentSet } from '../../repository/segment-set.ts'
+import type { HeldPartial, HeldTailPart } from '../../repository/wal-archive.ts'
+import { rangeKey, type SegmentStretch } from '../../repository/wal-layout.ts'
 import type { WalRange } from '../../repository/wal-records.ts'
-import { segmentFilter, type WalDecision } from './plan.ts'
+import { keptSegments, type WalDecision } from './plan.ts'
 
 export interface WalObjects {
-  readonly segments: readonly HeldSegment[]
+  readonly runs: readonly SegmentRun[]
+  readonly partials: readonly HeldPartial[]
   readonly tails: readonly HeldTailPart[]
   readonly ranges: readonly WalRange[]
 }
@@ -49,34 +51,44 @@ type TimelineOptions = WalSelectionOptions & { readonly decision: WalDecision }
 function selectTimeline(objects: WalObjects, options: TimelineOptions): WalSelection {
   const { decision } = options
   const { timeline } = decision
-  const stays = segmentFilter(decision)
-  const held: bigint[] = []
-  const gone: HeldSegment[] = []
-  for (const one of objects.segments) {
-    if (one.timeline !== timeline) continue
-    if (stays(one.segment)) held.push(one.segment)
-    else gone.push(one)
-  }
+  const kept = keptSegments(timeline, decision)
+  const stays = (segment: bigint) => kept.has(timeline, segment)
+  const runs = objects.runs.filter((run) => run.timeline === timeline)
+  const partials = objects.partials.filter((partial) => partial.timeline === timeline)
   const tails = objects.tails.filter((tail) => tail.timeline === timeline)
+  const goneRuns = runsOutside(runs, kept)
+  const gonePartials = partials.filter(({ segment }) => !stays(segment))
   const goneTails = tails.filter(({ segment }) => !stays(segment))
-  if (gone.length === 0 && goneTails.length === 0) return { newRanges: [], segments: [], walKeys: [], bytes: 0 }
+  if (goneRuns.length + gonePartials.length + goneTails.length === 0)
+    return { newRanges: [], segments: [], walKeys: [], bytes: 0 }
+  const held = segmentsOf(
+    runsWithin(runs, kept),
+    partials.filter(({ segment }) => stays(segment)),
+  )
   const ranges = objects.ranges.filter((range) => range.timeline === timeline)
-  const newRanges = recordBeginnings({ held, gone: gone.map(({ segment }) => segment), ranges }, options)
+  const newRanges = recordBeginnings({ held, gone: segmentsOf(goneRuns, gonePartials), ranges }, options)
   const heldTails = tails.filter(({ segment }) => stays(segment)).map(({ segment }) => segment)
-  const lastStaying = [held.at(-1), ...heldTails].reduce((a, b) =>
+  const lastStaying = [held.stretches(timeline).at(-1)?.last, ...heldTails].reduce((a, b) =>
     a === undefined || (b !== undefined && b > a) ? b : a,
   )
   const oldRanges = ranges.filter((range) => !stillSpeaks(range, { stays, lastStaying, options }))
   return {
     newRanges,
-    segments: stretchesOf(gone, timeline),
+    segments: goneRuns.map(({ first, last }) => ({ timeline, first, last })),
     walKeys: [
-      ...gone.filter(({ partial }) => partial).map(({ key }) => key),
+      ...gonePartials.map(({ key }) => key),
       ...goneTails.map(({ key }) => key),
       ...oldRanges.map((range) => rangeKey(options.cluster, { timeline, begin: parseLsn(range.beginLsn) })),
     ],
-    bytes: gone.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+    bytes: storedBytesOf(goneRuns) + storedBytesOf(gonePartials),
   }
+}
+
+function segmentsOf(runs: readonly SegmentRun[], partials: readonly HeldPartial[]): SegmentSet {
+  return new SegmentSet([
+    ...runs,
+    ...partials.map(({ timeline, segment }) => ({ timeline, first: segment, last: segment })),
+  ])
 }
 
 /** A range stays while it explains where something that stays begins, or ends. */
@@ -98,28 +110,27 @@ function stillSpeaks(
 }
 
 interface TimelinePieces {
-  /** Numbers of the segments that stay, ascending; a partial one may come beside a whole one. */
-  readonly held: readonly bigint[]
-  readonly gone: readonly bigint[]
+  /** Finished and partial segments alike. */
+  readonly held: SegmentSet
+  readonly gone: SegmentSet
   readonly ranges: readonly WalRange[]
 }
 
 function recordBeginnings(pieces: TimelinePieces, options: TimelineOptions): WalRange[] {
   const { segmentSizeBytes: size } = options
-  const { held, gone, ranges } = pieces
+  const { timeline } = options.decision
+  const { gone, ranges } = pieces
+  const held = pieces.held.stretches(timeline)
   const explained = new Set(ranges.map((range) => segmentOf(parseLsn(range.beginLsn), size)))
   const records: WalRange[] = []
-  let removed: ReadonlySet<bigint> | undefined
-  for (const [index, segment] of held.entries()) {
-    const before = held[index - 1]
-    if (before !== undefined && segment <= before + 1n) continue
-    removed ??= new Set(gone)
-    if (!removed.has(segment - 1n) || explained.has(segment)) continue
+  for (const [index, { first }] of held.entries()) {
+    if (!gone.has(timeline, first - 1n) || explained.has(first)) continue
+    const before = held[index - 1]?.last
     const until = before === undefined ? undefined : segmentStart(before + 1n, size)
-    records.push(record(options, { begin: segmentStart(segment, size), until }))
+    records.push(record(options, { begin: segmentStart(first, size), until }))
   }
-  const last = held.at(-1)
-  const lastGone = gone.at(-1)
+  const last = held.at(-1)?.last
+  const lastGone = gone.stretches(timeline).at(-1)?.last
   // The timeline was left behind what stays of it.
   if (last !== undefined && lastGone !== undefined && lastGone > last)
     records.push(record(options, { begin: segmentStart(lastGone + 1n, size), until: segmentStart(last + 1n, size) }))
@@ -135,15 +146,4 @@ function record(options: TimelineOptions, place: { readonly begin: Lsn; readonly
     at: options.at,
     explanation: 'The WAL before it was given up by the retention policy.',
   }
-}
-
-function stretchesOf(segments: readonly HeldSegment[], timeline: number): SegmentStretch[] {
-  const stretches: { timeline: number; first: bigint; last: bigint }[] = []
-  for (const { segment, partial } of segments) {
-    if (partial) continue
-    const open = stretches.at(-1)
-    if (open && segment === open.last + 1n) open.last = segment
-    else stretches.push({ timeline, first: segment, last: segment })
-  }
-  return stretches
 }

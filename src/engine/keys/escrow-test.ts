@@ -14,7 +14,7 @@ import { type KitProof, type ProvenCluster, putKitProof } from '../../repository
 import { listBackupIds } from '../../repository/manifest-store.ts'
 import { openRepository, type Repository } from '../../repository/repository.ts'
 import { readSettledTail } from '../../repository/settled-tail.ts'
-import { readWalInventory } from '../../repository/wal-archive.ts'
+import { readWalInventory, type WalInventory } from '../../repository/wal-archive.ts'
 import { segmentName } from '../../repository/wal-layout.ts'
 import { openSegment, readSegment } from '../../repository/wal-segments.ts'
 import { assembleRetake, type RetakeOptions, repositoryUrl, retakeSettings } from '../open.ts'
@@ -117,8 +117,9 @@ async function proveCluster(cluster: ClusterRepository, context: TestContext): P
 /** The newest finished segment and the open one behind it, every byte. Returns where that ends. */
 async function proveNewestWal(cluster: ClusterRepository, context: TestContext): Promise<string | undefined> {
   const { walSegmentSizeBytes } = cluster.facts
-  const { segments, tails } = await readWalInventory(cluster)
-  const segment = segments.at(-1)
+  const inventory = await readWalInventory(cluster)
+  const { tails } = inventory
+  const segment = newestSegment(inventory, walSegmentSizeBytes)
   const tail = tails.at(-1)
   let until: bigint | undefined
   if (segment) {
@@ -136,6 +137,15 @@ async function proveNewestWal(cluster: ClusterRepository, context: TestContext):
     if (until === undefined || end > until) until = end
   }
   return until === undefined ? undefined : formatLsn(until as Parameters<typeof formatLsn>[0])
+}
+
+/** The last one of the newest timeline; a partial one comes after the whole one of the same number. */
+function newestSegment({ runs, partials }: WalInventory, segmentSizeBytes: number) {
+  const run = runs.at(-1)
+  const partial = partials.at(-1)
+  if (partial && (!run || partial.timeline > run.timeline)) return { ...partial, partial: true }
+  if (partial && partial.timeline === run?.timeline && partial.segment >= run.last) return { ...partial, partial: true }
+  return run && { timeline: run.timeline, segment: run.last, partial: false, validBytes: segmentSizeBytes }
 }
 
 async function proveSegment(

@@ -6,7 +6,7 @@ import { packIdPrefix, parsePackKey } from '../layout.ts'
 import type { BackupSummary, PackEntry } from '../manifest.ts'
 import { listBackups, readEntries } from '../manifest-store.ts'
 import type { Repository } from '../repository.ts'
-import { parseWalKey, walPrefix } from '../wal-layout.ts'
+import { parseWalKey, SegmentSequence, walPrefix } from '../wal-layout.ts'
 import { FrameSet } from './frame-set.ts'
 
 export interface KindStats {
@@ -167,10 +167,16 @@ async function clusterStats(cluster: ClusterRepository, census: Census, options:
 /** By their names: the size of a segment for each that is finished; a partial one and the tail count as nothing. */
 async function heldWalBytes(cluster: ClusterRepository): Promise<number> {
   const { name, walSegmentSizeBytes } = cluster.facts
+  const sequence = new SegmentSequence()
   let segments = 0
   for await (const { key } of cluster.store.list(walPrefix(name))) {
-    const parsed = parseWalKey(name, key)
-    if (parsed?.type === 'segment' && !parsed.partial) segments += 1
+    if (sequence.continuesWith(key)) segments += 1
+    else {
+      const parsed = parseWalKey(name, key)
+      if (parsed?.type !== 'segment' || parsed.partial) continue
+      sequence.restart(key)
+      segments += 1
+    }
   }
   return segments * walSegmentSizeBytes
 }

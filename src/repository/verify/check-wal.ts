@@ -26,7 +26,7 @@ import type { VerifyContext } from './context.ts'
 import type { DeepTask } from './deep-check.ts'
 import type { DeepPool } from './deep-pool.ts'
 import type { WalSpan } from './findings.ts'
-import { findBackupGap, findWalProblems, type HeldStretch, type WalFacts, type WalProblem } from './wal-continuity.ts'
+import { findBackupGaps, findWalProblems, type HeldStretch, type WalFacts, type WalProblem } from './wal-continuity.ts'
 
 type SegmentTask = DeepTask & { readonly type: 'segment'; readonly id: SegmentId; readonly validBytes: number }
 
@@ -49,15 +49,13 @@ export async function checkWal(
     const object = objectOf(cluster, problem)
     if (!findings.has(object)) findings.add({ object, problem: problem.problem, cluster: name, wal: problem.span })
   }
-  for (const summary of options.summaries) {
-    const gap = findBackupGap(facts, summary)
-    if (gap === undefined) continue
+  for (const [backupId, gap] of findBackupGaps(facts, options.summaries)) {
     const problem = `WAL from ${gap.beginLsn} to ${gap.endLsn} is not held, and without it this backup cannot be restored`
     findings.add({
-      object: manifestKey(name, summary.backupId),
+      object: manifestKey(name, backupId),
       problem,
       cluster: name,
-      backups: [summary.backupId],
+      backups: [backupId],
       wal: gap,
     })
   }

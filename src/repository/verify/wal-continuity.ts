@@ -36,11 +36,18 @@ interface Interval {
   readonly end: Lsn
 }
 
-export function findWalProblems(facts: WalFacts): WalProblem[] {
-  const timelines = new Set([...facts.stretches, ...facts.ranges].map(({ timeline }) => timeline))
+/** The facts with what is held joined per timeline: once, because there may be a million stretches, and ten thousand backups. */
+type JoinedFacts = Omit<WalFacts, 'stretches'> & {
+  /** Sorted, neither overlapping nor adjoining. Of the timelines of which anything is held. */
+  readonly held: ReadonlyMap<number, readonly Interval[]>
+}
+
+export function findWalProblems(given: WalFacts): WalProblem[] {
+  const facts = joinFacts(given)
+  const timelines = new Set([...facts.held.keys(), ...facts.ranges.map(({ timeline }) => timeline)])
   const problems: WalProblem[] = []
   for (const timeline of [...timelines].sort((left, right) => left - right)) {
-    const held = heldIntervals(facts, timeline)
+    const held = facts.held.get(timeline) ?? []
     problems.push(...beginProblems(facts, { timeline, held }), ...endProblems(facts, { timeline, held }))
     const first = held[0]
     if (timeline > 1 && !facts.histories.some((history) => history.timeline === timeline)) {
@@ -52,39 +59,51 @@ export function findWalProblems(facts: WalFacts): WalProblem[] {
       })
     }
   }
-  if (facts.position === undefined && facts.stretches.length > 0) {
+  if (facts.position === undefined && facts.held.size > 0) {
     const newest = Math.max(...timelines)
-    const end = heldIntervals(facts, newest).at(-1)?.end ?? (0n as Lsn)
+    const end = facts.held.get(newest)?.at(-1)?.end ?? (0n as Lsn)
     const problem = 'it is missing, though WAL is held; whether the newest WAL is complete cannot be told'
     problems.push({ what: 'position', span: spanOf(newest, { begin: end, end }), problem })
   }
   return problems
 }
 
-/** Why a backup cannot be restored yet or any more: WAL between its start and its stop is not held. */
-export function findBackupGap(facts: WalFacts, backup: BackupSummary): WalSpan | undefined {
+/** The backups that cannot be restored yet or any more, with the WAL between their start and their stop that is not held. */
+export function findBackupGaps(given: WalFacts, backups: readonly BackupSummary[]): Map<string, WalSpan> {
+  const facts = joinFacts(given)
+  const gaps = new Map<string, WalSpan>()
+  for (const backup of backups) {
+    const gap = findBackupGap(facts, backup)
+    if (gap) gaps.set(backup.backupId, gap)
+  }
+  return gaps
+}
+
+function findBackupGap({ held }: JoinedFacts, backup: BackupSummary): WalSpan | undefined {
   const [start, stop] = [parseLsn(backup.startLsn), parseLsn(backup.stopLsn)]
-  const held = heldIntervals(facts, backup.stopTimeline)
   // A backup from a standby may end on a later timeline than it began on: both are needed, joined at the switch.
-  const earlier = backup.timeline === backup.stopTimeline ? [] : heldIntervals(facts, backup.timeline)
+  const timelines = new Set([backup.timeline, backup.stopTimeline])
+  const intervals = [...timelines].flatMap((timeline) => held.get(timeline) ?? [])
   let reached = start
-  for (const { begin, end } of [...earlier, ...held].sort((left, right) => (left.begin < right.begin ? -1 : 1))) {
+  for (const { begin, end } of intervals.sort((left, right) => (left.begin < right.begin ? -1 : 1))) {
     if (begin <= reached && end > reached) reached = end
   }
   return reached >= stop ? undefined : spanOf(backup.stopTimeline, { begin: reached, end: stop })
 }
 
-/** Sorted, neither overlapping nor adjoining. */
-function heldIntervals(facts: WalFacts, timeline: number): Interval[] {
-  const own = facts.stretches
-    .filter((stretch) => stretch.timeline === timeline)
-    .map(({ segment, beginBytes, endBytes }) => {
-      const start = segmentStart(segment, facts.segmentSizeBytes)
-      return { begin: (start + BigInt(beginBytes)) as Lsn, end: (start + BigInt(endBytes)) as Lsn }
-    })
-    .sort((left, right) => (left.begin < right.begin ? -1 : 1))
+function joinFacts({ stretches, ...facts }: WalFacts): JoinedFacts {
+  const own = new Map<number, Interval[]>()
+  for (const { timeline, segment, beginBytes, endBytes } of stretches) {
+    const start = segmentStart(segment, facts.segmentSizeBytes)
+    const interval = { begin: (start + BigInt(beginBytes)) as Lsn, end: (start + BigInt(endBytes)) as Lsn }
+    if (!own.get(timeline)?.push(interval)) own.set(timeline, [interval])
+  }
+  return { ...facts, held: new Map([...own].map(([timeline, intervals]) => [timeline, join(intervals)])) }
+}
+
+function join(intervals: Interval[]): Interval[] {
   const joined: { begin: Lsn; end: Lsn }[] = []
-  for (const { begin, end } of own) {
+  for (const { begin, end } of intervals.sort((left, right) => (left.begin < right.begin ? -1 : 1))) {
     const last = joined.at(-1)
     if (last && begin <= last.end) last.end = laterOf(end, last.end)
     else joined.push({ begin, end })
@@ -98,7 +117,7 @@ interface TimelineView {
 }
 
 /** Every interval begins where a range says so, and every range has its WAL. */
-function beginProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
+function beginProblems(facts: JoinedFacts, view: TimelineView): WalProblem[] {
   const { timeline, held } = view
   const size = facts.segmentSizeBytes
   const begins = facts.ranges.filter((range) => range.timeline === timeline).map((range) => parseLsn(range.beginLsn))
@@ -130,7 +149,7 @@ function beginProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
 }
 
 /** How far the WAL that a range begins must reach at least: something is held behind it, or was acknowledged. */
-function neededUntil(facts: WalFacts, place: { readonly timeline: number; readonly begin: Lsn }): Lsn {
+function neededUntil(facts: JoinedFacts, place: { readonly timeline: number; readonly begin: Lsn }): Lsn {
   const { position } = facts
   if (position?.timeline === place.timeline) return parseLsn(position.flushLsn)
   const left = switchPoint(facts, place.timeline)
@@ -138,7 +157,7 @@ function neededUntil(facts: WalFacts, place: { readonly timeline: number; readon
 }
 
 /** A timeline is held up to what was acknowledged; one that was left, up to where it was left. */
-function endProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
+function endProblems(facts: JoinedFacts, view: TimelineView): WalProblem[] {
   const { timeline, held } = view
   const end = held.at(-1)?.end
   if (end === undefined) return []
@@ -154,7 +173,7 @@ function endProblems(facts: WalFacts, view: TimelineView): WalProblem[] {
 }
 
 /** Whether a stretch was given up: ranges say from where to where, and may adjoin when that happened little by little. */
-function isPruned(facts: WalFacts, place: Interval & { readonly timeline: number }): boolean {
+function isPruned(facts: JoinedFacts, place: Interval & { readonly timeline: number }): boolean {
   const holes = facts.ranges
     .flatMap(({ timeline, reason, beginLsn, heldUntilLsn }) =>
       timeline === place.timeline && reason === 'pruned' && heldUntilLsn !== undefined
@@ -168,7 +187,7 @@ function isPruned(facts: WalFacts, place: Interval & { readonly timeline: number
 }
 
 /** Where a timeline was left for one whose beginning we hold; earlier when the record of the switch says that less was held. */
-function leftAt(facts: WalFacts, timeline: number): Lsn | undefined {
+function leftAt(facts: JoinedFacts, timeline: number): Lsn | undefined {
   const point = switchPoint(facts, timeline)
   if (point === undefined) return undefined
   const children = facts.histories.filter((history) => history.entries.at(-1)?.timeline === timeline)
@@ -178,11 +197,10 @@ function leftAt(facts: WalFacts, timeline: number): Lsn | undefined {
   return until.length > 0 && until.every((lsn) => lsn < point) ? until.reduce(laterOf) : point
 }
 
-function switchPoint(facts: WalFacts, timeline: number): Lsn | undefined {
-  const held = new Set(facts.stretches.map((stretch) => stretch.timeline))
+function switchPoint(facts: JoinedFacts, timeline: number): Lsn | undefined {
   for (const history of facts.histories) {
     const last = history.entries.at(-1)
-    if (last?.timeline === timeline && held.has(history.timeline)) return last.switchLsn
+    if (last?.timeline === timeline && facts.held.has(history.timeline)) return last.switchLsn
   }
   return undefined
 }

@@ -17,9 +17,7 @@ const range = (timeline: number, beginLsn: string, reason: WalRange['reason']): 
   explanation: '',
 })
 const ends = (pieces: ReturnType<typeof piece>[], ranges: WalRange[]) =>
-  heldTimelines(pieces, { inventory: { ranges }, walSegmentSizeBytes: SEGMENT }).map(
-    ({ timeline, endLsn }) => `${timeline}:${endLsn.toString(16)}`,
-  )
+  heldTimelines({ pieces, ranges }, SEGMENT).map(({ timeline, endLsn }) => `${timeline}:${endLsn.toString(16)}`)
 
 test('a timeline ends where its last range ends, and never behind a hole', () => {
   const first = range(1, '0/100000', 'first-contact')

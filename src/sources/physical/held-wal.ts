@@ -1,9 +1,10 @@
 /** What the archive holds, as the receiver sees it when it starts: how far each timeline reaches, and what is left to tidy up. */
 
 import { isRetakeError, type RetakeError } from '../../base/errors.ts'
-import { computeCoverage, type HeldPiece } from '../../catalog/coverage.ts'
+import { computeCoverage, type HeldPiece, type HeldWal as WalPieces } from '../../catalog/coverage.ts'
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
+import { SegmentSet } from '../../repository/segment-set.ts'
 import {
   type DamagedWalObject,
   rangesOfDamage,
@@ -48,17 +49,13 @@ export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> 
   const inventory = await readWalInventory(cluster, { onDamage: (one) => damagedObjects.push(one) })
   const ranges = [...inventory.ranges, ...rangesOfDamage(damagedObjects)]
   const { walSegmentSizeBytes } = cluster.facts
-  const complete = new Set<string>()
-  const pieces: HeldPiece[] = []
-  for (const { timeline, segment, partial, validBytes } of inventory.segments) {
-    if (!partial) complete.add(nameOf({ timeline, segment }))
-    pieces.push({ timeline, segment, validBytes })
-  }
+  const complete = new SegmentSet(inventory.runs)
+  const pieces: HeldPiece[] = [...inventory.partials]
   const tails: OpenTail[] = []
   const damagedTails: DamagedTail[] = []
   const obsoleteTails: { timeline: number; segment: bigint }[] = []
   for (const { timeline, segment } of uniqueTails(inventory)) {
-    if (complete.has(nameOf({ timeline, segment }))) {
+    if (complete.has(timeline, segment)) {
       obsoleteTails.push({ timeline, segment })
       continue
     }
@@ -74,7 +71,7 @@ export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> 
   }
   return {
     inventory,
-    timelines: heldTimelines(pieces, { inventory: { ranges }, walSegmentSizeBytes }),
+    timelines: heldTimelines({ runs: inventory.runs, pieces, ranges }, walSegmentSizeBytes),
     tails,
     damagedTails,
     damagedObjects,
@@ -86,12 +83,9 @@ export async function loadHeldWal(cluster: ClusterRepository): Promise<HeldWal> 
  * How far each timeline is held without a hole from where its last range begins. What lies behind a hole does not count:
  * the receiver asks for the hole first, and if the server no longer has it, the gap is recorded (R6).
  */
-export function heldTimelines(
-  pieces: readonly HeldPiece[],
-  options: { readonly inventory: Pick<WalInventory, 'ranges'>; readonly walSegmentSizeBytes: number },
-): HeldTimeline[] {
-  const { ranges } = options.inventory
-  const coverage = computeCoverage({ pieces, ranges }, options.walSegmentSizeBytes)
+export function heldTimelines(held: WalPieces, walSegmentSizeBytes: number): HeldTimeline[] {
+  const { ranges } = held
+  const coverage = computeCoverage(held, walSegmentSizeBytes)
   return coverage.flatMap(({ timeline, ranges: covered }) => {
     const begins = ranges.filter((range) => range.timeline === timeline).map((range) => parseLsn(range.beginLsn))
     const beginLsn = begins.length > 0 ? begins.reduce(later) : covered.at(-1)?.beginLsn

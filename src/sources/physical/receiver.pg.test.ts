@@ -8,6 +8,7 @@ import { postgresMajors, startTestServer, type TestServer } from '../../../test/
 import { isRetakeError } from '../../base/errors.ts'
 import { type Lsn, parseLsn, segmentName } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
+import { listSegments } from '../../repository/testing/segments.ts'
 import { readWalInventory } from '../../repository/wal-archive.ts'
 import { readSegmentMeta } from '../../repository/wal-segments.ts'
 import { ensureWal } from './ensure-wal.ts'
@@ -72,7 +73,7 @@ for (const major of postgresMajors()) {
     assert.deepEqual(new Set(inventory.tails.map(({ segment }) => segment)).size, 1, 'only the open segment is a tail')
     assert.equal(inventory.position?.flushLsn && parseLsn(inventory.position.flushLsn), received.flushLsn)
     assert.ok(inventory.position?.caughtUpAt)
-    const metas = await Promise.all(inventory.segments.map((segment) => readSegmentMeta(lab.cluster, segment)))
+    const metas = await Promise.all(listSegments(inventory).map((segment) => readSegmentMeta(lab.cluster, segment)))
     assert.deepEqual(
       metas.flatMap((meta) => meta?.restorePoints.map(({ name }) => name) ?? []),
       ['first point'],
@@ -141,7 +142,7 @@ test('a slot that the server has invalidated leaves a recorded gap, and the arch
   const log = keepLog()
   const after = await receiveWal({ ...options, until: { kind: 'caught-up' }, logger: log })
   assert.ok(after.flushLsn > before.flushLsn)
-  const { ranges, segments, tails } = await readWalInventory(lab.cluster)
+  const { ranges, partials, tails } = await readWalInventory(lab.cluster)
   assert.deepEqual(
     ranges.map(({ reason }) => reason),
     ['first-contact', 'gap'],
@@ -149,7 +150,7 @@ test('a slot that the server has invalidated leaves a recorded gap, and the arch
   assert.equal(parseLsn(ranges[1]?.heldUntilLsn ?? ''), before.flushLsn)
   assert.ok(parseLsn(ranges[1]?.beginLsn ?? '') > before.flushLsn)
   assert.ok(log.lines.some((line) => line.startsWith('error: ') && line.includes('WAL IS MISSING')))
-  assert.equal(segments.filter(({ partial }) => partial).length, before.flushLsn % BigInt(MIB) === 0n ? 0 : 1)
+  assert.equal(partials.length, before.flushLsn % BigInt(MIB) === 0n ? 0 : 1)
   assert.ok(tails.every(({ segment }) => segment === after.flushLsn / BigInt(MIB)))
   assert.equal((await readSlotStatus(server.target, lab.slot)).walStatus, 'reserved')
   await receiveWal({ ...options, until: { kind: 'caught-up' } })

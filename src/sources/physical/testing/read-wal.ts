@@ -2,6 +2,7 @@
 import { type Lsn, segmentStart } from '../../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../../repository/cluster.ts'
 import { readSettledTail } from '../../../repository/settled-tail.ts'
+import { listSegments } from '../../../repository/testing/segments.ts'
 import { readWalInventory } from '../../../repository/wal-archive.ts'
 import { readSegment } from '../../../repository/wal-segments.ts'
 
@@ -16,7 +17,7 @@ export interface ArchivedSegment {
 export async function readArchive(cluster: ClusterRepository): Promise<ArchivedSegment[]> {
   // Damage is for the test to judge; what can be read is read.
   const inventory = await readWalInventory(cluster, { onDamage: () => {} })
-  const stored = inventory.segments.map(({ timeline, segment, partial }) => ({ timeline, segment, partial }))
+  const stored = listSegments(inventory).map(({ timeline, segment, partial }) => ({ timeline, segment, partial }))
   const segments: ArchivedSegment[] = []
   const seen = new Set<string>()
   for (const place of inventory.tails.map(({ timeline, segment }) => ({ timeline, segment }))) {
