@@ -126,8 +126,10 @@ export const errorCodes = facts({
   'restore.mismatch': { exit: 30, retry: 'never' },
   /** Verification found damage. */
   'verify.damaged': { exit: 30, retry: 'never' },
-  /** `retake doctor` or `retake status` found something that endangers recovery. */
+  /** `retake doctor`, `retake status` or `retake health` found something that endangers recovery. */
   'health.failed': { exit: 40, retry: 'never' },
+  /** `retake health` could not find out whether something endangers recovery. */
+  'health.unknown': { exit: 41, retry: 'later' },
 })
 
 export type ErrorCode = keyof typeof errorCodes

@@ -241,6 +241,30 @@ export const commands: readonly CommandDeclaration[] = [
       { command: 'retake status || echo "look at the backups"', note: 'in a script' },
     ],
   },
+  {
+    path: ['health'],
+    summary: 'checks, and a score from 0 to 100 with the reason and the fix for each lost point',
+    details:
+      'Exit status 40 when a check failed that endangers recovery, or the score is below --fail-under; 41 when a check or the score is unknown. A check that does not answer in time is unknown, never passed.',
+    examples: [
+      { command: 'retake health', note: 'score, checks, objectives, and what to do first' },
+      { command: 'retake health --json > last.json', note: 'for machines, and to compare with' },
+      { command: 'retake health --earlier last.json', note: 'growth since then; exact while nobody works' },
+      { command: 'retake health --quiet --fail-under 70', note: 'from a timer; the exit status tells' },
+    ],
+    options: [
+      {
+        flags: '--timeout <seconds>',
+        description: 'time limit of each check (default 10; three times as much for those that list the repository)',
+      },
+      {
+        flags: '--earlier <file>',
+        description: 'the output of an earlier `retake health --json` to compare with',
+        completes: 'file',
+      },
+      { flags: '--fail-under <score>', description: 'also fail when the score is below this' },
+    ],
+  },
   ...repoCommands,
   ...keyCommands,
   {

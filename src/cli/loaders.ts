@@ -19,6 +19,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'restore plan': () => import('./commands/restore-plan.ts'),
   'restore apply': () => import('./commands/restore-apply.ts'),
   status: () => import('./commands/status.ts'),
+  health: () => import('./commands/health.ts'),
   'repo mirrors': () => import('./commands/repo-mirrors.ts'),
   'repo sync': () => import('./commands/repo-sync.ts'),
   'repo heal': () => import('./commands/repo-heal.ts'),

@@ -8,6 +8,7 @@ export type ValueRule =
   | { readonly kind: 'text'; readonly pattern?: RegExp; readonly patternText?: string }
   | { readonly kind: 'number'; readonly integer?: true; readonly min?: number; readonly max?: number }
   | { readonly kind: 'mirrors' }
+  | { readonly kind: 'tables' }
 
 /** One more place where the whole repository is kept. */
 export interface MirrorConfig {
@@ -18,6 +19,16 @@ export interface MirrorConfig {
   readonly place?: string | undefined
   /** Whether a disaster at the server spares it. Default: a bucket is, a directory is not. */
   readonly offsite?: boolean | undefined
+}
+
+/** How much the loss of a table would hurt. */
+export type Tier = 'high' | 'medium' | 'low'
+
+/** A table without which the application does not work. */
+export interface CriticalTable {
+  /** As the catalog writes it, with its schema: `public.users`. */
+  readonly table: string
+  readonly tier: Tier
 }
 
 export interface OptionDeclaration {
@@ -163,10 +174,11 @@ export const configOptions = declare({
     value: { kind: 'text' },
   },
   backupMaxAgeHours: {
-    description: '`retake status` reports danger when the last backup is older than this.',
+    description:
+      'A backup that is older than this is late: `retake status` and `retake health` report danger. A day, and an hour of grace.',
     env: 'RETAKE_BACKUP_MAX_AGE_HOURS',
-    defaultText: '26',
-    example: '26',
+    defaultText: '25',
+    example: '25',
     value: { kind: 'number', min: 1 },
   },
   retentionDays: {
@@ -222,11 +234,62 @@ export const configOptions = declare({
     value: { kind: 'number', min: 0, max: 87_600 },
   },
   rpoTargetSeconds: {
-    description: '`retake status` reports danger when the archive is further behind the server than this.',
+    description:
+      '`retake status` and `retake health` report danger when the archive is further behind the server than this. The default stands for "0 minutes": less than one.',
     env: 'RETAKE_RPO_TARGET_SECONDS',
     defaultText: '60',
     example: '60',
     value: { kind: 'number', min: 1 },
+  },
+  criticalTables: {
+    description:
+      'The tables that must exist, each with its `tier`: `high`, `medium` or `low`; they are looked for in the database that `databaseUrl` names. As a variable: `SCHEMA.TABLE=TIER`, several with blanks between. An empty list: there are none. When it is not set, the ten tables of CineTrack are expected of a database that has at least five of them.',
+    env: 'RETAKE_CRITICAL_TABLES',
+    example: 'public.users=high public.orders=high public.events=low',
+    value: { kind: 'tables' },
+  },
+  verifyMaxAgeDays: {
+    description: '`retake health` reports when the last verification is older than this.',
+    env: 'RETAKE_VERIFY_MAX_AGE_DAYS',
+    defaultText: '7',
+    example: '7',
+    value: { kind: 'number', min: 0.01 },
+  },
+  rtoCriticalHours: {
+    description:
+      'Objective: critical systems are back after so many hours. `retake health` compares it with what was measured.',
+    env: 'RETAKE_RTO_CRITICAL_HOURS',
+    defaultText: '4',
+    example: '4',
+    value: { kind: 'number', min: 0 },
+  },
+  rtoApplicationHours: {
+    description: 'Objective: the whole application is back after so many hours.',
+    env: 'RETAKE_RTO_APPLICATION_HOURS',
+    defaultText: '8',
+    example: '8',
+    value: { kind: 'number', min: 0 },
+  },
+  rtoDataHours: {
+    description: 'Objective: all data is back after so many hours.',
+    env: 'RETAKE_RTO_DATA_HOURS',
+    defaultText: '24',
+    example: '24',
+    value: { kind: 'number', min: 0 },
+  },
+  rpoBackupHours: {
+    description: 'Objective: with nothing but the last backup, at most so many hours of work are lost.',
+    env: 'RETAKE_RPO_BACKUP_HOURS',
+    defaultText: '24',
+    example: '24',
+    value: { kind: 'number', min: 0 },
+  },
+  rpoAcceptableMinutes: {
+    description: 'Objective: less than so many minutes of work may ever be lost.',
+    env: 'RETAKE_RPO_ACCEPTABLE_MINUTES',
+    defaultText: '60',
+    example: '60',
+    value: { kind: 'number', min: 0 },
   },
   keyRotationDays: {
     description:
@@ -240,11 +303,16 @@ export const configOptions = declare({
 export type ConfigOptionName = keyof typeof configOptions
 
 type Declared = typeof configOptions
-type ValueOf<Kind> = Kind extends 'text' ? string : Kind extends 'number' ? number : readonly MirrorConfig[]
+interface Values {
+  readonly text: string
+  readonly number: number
+  readonly mirrors: readonly MirrorConfig[]
+  readonly tables: readonly CriticalTable[]
+}
 
 /** What a configuration file, the environment and the flags come to; an option that nobody set is absent. */
 export type Config = {
-  readonly [K in ConfigOptionName]?: ValueOf<Declared[K]['value']['kind']> | undefined
+  readonly [K in ConfigOptionName]?: Values[Declared[K]['value']['kind']] | undefined
 }
 
 export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDeclaration])[] {
@@ -254,7 +322,7 @@ export function optionEntries(): readonly (readonly [ConfigOptionName, OptionDec
 export const DEFAULT_CLUSTER = 'main'
 /** What the copy is called that `repo` names. */
 export const ORIGIN = 'origin'
-export const DEFAULT_BACKUP_MAX_AGE_HOURS = 26
+export const DEFAULT_BACKUP_MAX_AGE_HOURS = 25
 export const DEFAULT_RPO_TARGET_SECONDS = 60
 export const DEFAULT_PRUNE_GRACE_HOURS = 24
 

@@ -67,8 +67,32 @@ function parseMirrors(text: string): unknown[] {
     })
 }
 
+const tableSchema = z.strictObject({
+  table: z.string().regex(/^[^.\s]+\..+$/, { error: 'a critical table is named with its schema, as in public.users' }),
+  tier: z.enum(['high', 'medium', 'low'], { error: 'a tier is high, medium or low' }),
+})
+
+const tablesSchema = z
+  .preprocess((value) => (typeof value === 'string' ? parseTables(value) : value), z.array(tableSchema))
+  .refine(
+    (tables) => new Set(tables.map(({ table }) => table)).size === tables.length,
+    'each critical table is named once',
+  )
+
+/** `public.users=high public.events=low` */
+function parseTables(text: string): unknown[] {
+  return text
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((one) => {
+      const at = one.lastIndexOf('=')
+      return at < 0 ? { table: one } : { table: one.slice(0, at), tier: one.slice(at + 1) }
+    })
+}
+
 function schemaOf(rule: ValueRule): z.ZodType {
   if (rule.kind === 'mirrors') return mirrorsSchema
+  if (rule.kind === 'tables') return tablesSchema
   if (rule.kind === 'text') {
     const text = z.string().min(1)
     return rule.pattern ? text.regex(rule.pattern, { error: rule.patternText ?? 'not in the expected form' }) : text

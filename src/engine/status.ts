@@ -1,23 +1,16 @@
 /** `retake status`: how much would be lost just now, and what endangers recovery. Facts first, then a pure judgement. */
 import { type RetakeError, toRetakeError } from '../base/errors.ts'
 import { openSql } from '../postgres/connection/sql.ts'
-import { formatLsn, parseLsn } from '../postgres/lsn.ts'
+import { formatLsn } from '../postgres/lsn.ts'
 import { querySlotStatus, type SlotStatus } from '../sources/physical/slot-status.ts'
 import { type MirrorsReport, readMirrors } from './mirrors/copies.ts'
 import { type BackupCopies, readBackupCopies } from './mirrors/three-two-one.ts'
 import type { Retake } from './open.ts'
 import type { OperationOptions } from './operation.ts'
 import { type ReceiverState, readReceiver } from './receiver-state.ts'
+import { queryServerView, type ServerView } from './server-view.ts'
 import { judgeRpo, judgeStatus, type Reason, type RpoView } from './status-judgement.ts'
 import { type DamageView, type GapView, readHoldings, viewGap, type WindowView } from './window.ts'
-
-export interface ServerView {
-  readonly timeline: number | undefined
-  readonly flushLsn: string
-  /** The server's clock, ISO 8601 UTC. */
-  readonly now: string
-  readonly inRecovery: boolean
-}
 
 export interface SlotView {
   readonly name: string
@@ -141,21 +134,6 @@ export async function readStatus(
   return { verdict, reasons, ...facts }
 }
 
-const SERVER_QUERY = `
-  select pg_is_in_recovery() as "inRecovery",
-         to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "now",
-         (case when pg_is_in_recovery() then coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
-               else pg_current_wal_flush_lsn() end)::text as "flushLsn",
-         case when pg_is_in_recovery() then null
-              else left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) end as "timeline"`
-
-interface ServerRow {
-  readonly inRecovery: boolean
-  readonly now: string
-  readonly flushLsn: string
-  readonly timeline: string | null
-}
-
 async function askServer(
   retake: Retake,
   options: { readonly slot: string; readonly signal: AbortSignal | undefined },
@@ -166,15 +144,7 @@ async function askServer(
       signal: options.signal,
       connectTimeoutMs: 10_000,
     })
-    const [row] = await sql.query<ServerRow>(SERVER_QUERY)
-    if (!row) throw new Error('assertion failed: the server answered without a row')
-    const server = {
-      inRecovery: row.inRecovery,
-      now: row.now,
-      flushLsn: formatLsn(parseLsn(row.flushLsn)),
-      timeline: row.timeline === null ? undefined : Number.parseInt(row.timeline, 16),
-    }
-    return { server, slot: await querySlotStatus(sql, options.slot) }
+    return { server: await queryServerView(sql), slot: await querySlotStatus(sql, options.slot) }
   } catch (error) {
     if (options.signal?.aborted) throw error
     return { error: toRetakeError(error) }

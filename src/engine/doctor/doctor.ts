@@ -2,7 +2,8 @@
  * `retake doctor`: facts are gathered step by step, each with its own time limit, then judged by small pure checks. A step that
  * fails makes the checks that need it `skipped` or `unknown`; it never hides the others.
  */
-import { RetakeError, toRetakeError } from '../../base/errors.ts'
+import { type Attempt, attempt } from '../../base/attempt.ts'
+import type { RetakeError } from '../../base/errors.ts'
 import { openSql } from '../../postgres/connection/sql.ts'
 import { openReplication } from '../../postgres/replication/connection.ts'
 import { defaultSlotName } from '../config-options.ts'
@@ -34,12 +35,12 @@ export interface DoctorReport {
 /** Runs every check. Wrong is what it reports, so it throws only when it is aborted or the configuration cannot be read. */
 export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
   const checks: CheckResult[] = []
-  const server = await attempt(context, 'asking the server', (signal) => askServer(context, signal))
+  const server = await attemptStep(context, 'asking the server', (signal) => askServer(context, signal))
   checks.push({ ...reachable(server), id: 'server.reachable', area: 'server', title: 'Server answers' })
   const facts = 'value' in server ? server.value : undefined
   checks.push(...judgeAll('server', serverChecks, facts, 'The server could not be asked.'))
 
-  const replication = await attempt(context, 'opening a replication connection', (signal) =>
+  const replication = await attemptStep(context, 'opening a replication connection', (signal) =>
     askReplication(context, signal),
   )
   const tried: ReplicationAttempt = 'value' in replication ? replication.value : { error: replication.error }
@@ -51,7 +52,7 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
     }),
   )
 
-  const repository = await attempt(context, 'reading the repository', (signal) =>
+  const repository = await attemptStep(context, 'reading the repository', (signal) =>
     gatherRepositoryFacts(context, {
       signal,
       server: facts,
@@ -70,32 +71,13 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
   return summarise(checks)
 }
 
-type Attempt<T> = { readonly value: T } | { readonly error: RetakeError }
-
-/** Runs a step until its time limit; only an abort from outside is thrown. */
-async function attempt<T>(
+function attemptStep<T>(
   context: DoctorContext,
   what: string,
   step: (signal: AbortSignal) => Promise<T>,
 ): Promise<Attempt<T>> {
-  const limit = AbortSignal.timeout(context.stepLimitMs)
-  const signal = context.signal ? AbortSignal.any([context.signal, limit]) : limit
-  const ended = Promise.withResolvers<never>()
-  const onAbort = () => ended.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return { value: await Promise.race([step(signal), ended.promise]) }
-  } catch (error) {
-    if (context.signal?.aborted) throw error
-    if (!limit.aborted) return { error: toRetakeError(error) }
-    return {
-      error: new RetakeError('timeout', `There was no answer within ${context.stepLimitMs / 1000} seconds (${what}).`, {
-        hint: 'Check network and firewall, or give it longer: retake doctor --timeout 60',
-      }),
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
+  const hint = 'Check network and firewall, or give it longer: retake doctor --timeout 60'
+  return attempt(step, { limitMs: context.stepLimitMs, what, hint, signal: context.signal })
 }
 
 async function askServer(context: DoctorContext, signal: AbortSignal): Promise<ServerFacts> {

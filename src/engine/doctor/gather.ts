@@ -1,18 +1,18 @@
 /** The facts of repository and machine for `doctor`: everything that can go wrong here becomes data. */
-import { stat, statfs } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { stat } from 'node:fs/promises'
 import { toRetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
 import { findPostgresBinaries } from '../../postgres/server/binaries.ts'
-import { readKitProofs } from '../../repository/keys/kit-proof.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { listBackups } from '../backups.ts'
 import { DEFAULT_BACKUP_MAX_AGE_HOURS } from '../config-options.ts'
+import { newestKitProof } from '../keys/newest-kit-proof.ts'
 import { openRetake, type Retake, type RetakeOptions, type RetakeSettings } from '../open.ts'
 import { readReceiver } from '../receiver-state.ts'
 import type { MachineFacts } from './machine-checks.ts'
 import type { RepositoryFacts } from './repository-checks.ts'
 import type { ServerFacts } from './server-facts.ts'
+import { directoryOf, freeSpace } from './space.ts'
 
 export interface DoctorContext {
   readonly options: RetakeOptions
@@ -67,19 +67,10 @@ export async function gatherRepositoryFacts(
     storage,
     space: directory === undefined ? undefined : await freeSpace(directory),
     holders: await opened.repository.listHolders(),
-    kitProvenAt: await newestKitProof(opened.repository),
+    kitProvenAt: (await newestKitProof(opened.repository))?.provenAt,
     sharesDiskWithData: await sharesDisk(directory, known.server?.settings.get('data_directory')),
     ...(await clusterFacts(opened)),
   }
-}
-
-async function newestKitProof(repository: Repository): Promise<string | undefined> {
-  const kits = (await repository.listHolders()).filter(({ kind }) => kind === 'recovery-kit')
-  const proofs = await readKitProofs(repository, { onDamage: () => {} })
-  return kits
-    .flatMap(({ holder }) => proofs.get(holder)?.provenAt ?? [])
-    .sort()
-    .at(-1)
 }
 
 async function clusterFacts(
@@ -109,11 +100,6 @@ async function tryStorage({ store }: Repository): Promise<Pick<RepositoryFacts, 
   }
 }
 
-async function freeSpace(directory: string): Promise<{ freeBytes: number; totalBytes: number }> {
-  const { bavail, blocks, bsize } = await statfs(directory)
-  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
-}
-
 async function sharesDisk(
   directory: string | undefined,
   dataDirectory: string | undefined,
@@ -124,11 +110,6 @@ async function sharesDisk(
     [directory, dataDirectory].map((path) => stat(path).catch(() => undefined)),
   )
   return repository && data ? repository.dev === data.dev : undefined
-}
-
-function directoryOf(url: string): string | undefined {
-  if (url.startsWith('/')) return url
-  return url.startsWith('file:') ? fileURLToPath(url) : undefined
 }
 
 export async function gatherMachineFacts(

@@ -4,7 +4,7 @@ import type { BackupSummary } from '../../repository/manifest.ts'
 import type { StorageProbe } from '../../storage/storage-probe.ts'
 import { whyUnsuitable } from '../../storage/suitability.ts'
 import { PROOF_MAX_AGE_DAYS } from '../keys/recommendations.ts'
-import { type Check, failed, formatGiB, passed, skipped, unknown, warning } from './check.ts'
+import { type Check, failed, formatGiB, passed, skipped, unknown, type Verdict, warning } from './check.ts'
 
 export interface RepositoryFacts {
   /** Undefined when it opened. */
@@ -81,24 +81,24 @@ const storage: Check<RepositoryFacts> = {
 const space: Check<RepositoryFacts> = {
   id: 'repository.space',
   title: 'Space for backups',
-  judge: (facts) =>
-    whenOpen(facts, () => {
-      if (!facts.space) return unknown('The free space of this kind of repository cannot be seen.')
-      const { freeBytes, totalBytes } = facts.space
-      // The next one may have to be a full one.
-      const last = facts.backups.findLast(({ type }) => type === 'full') ?? facts.backups.at(-1)
-      const next = last?.storedBytes ?? 0
-      const said = `${formatGiB(freeBytes)} of ${formatGiB(totalBytes)} are free`
-      if (freeBytes < next) {
-        return failed(
-          `${said}; the last full backup took ${formatGiB(next)}, so the next one does not fit.`,
-          `Give ${facts.url} more space.`,
-        )
-      }
-      if (freeBytes < 2 * next || freeBytes < totalBytes / 20)
-        return warning(`${said}.`, `Give ${facts.url} more space.`)
-      return passed(`${said}.`)
-    }),
+  judge: (facts) => whenOpen(facts, () => judgeSpace(facts)),
+}
+
+export function judgeSpace(facts: Pick<RepositoryFacts, 'space' | 'backups' | 'url'>): Verdict {
+  if (!facts.space) return unknown('The free space of this kind of repository cannot be seen.')
+  const { freeBytes, totalBytes } = facts.space
+  // The next one may have to be a full one.
+  const last = facts.backups.findLast(({ type }) => type === 'full') ?? facts.backups.at(-1)
+  const next = last?.storedBytes ?? 0
+  const said = `${formatGiB(freeBytes)} of ${formatGiB(totalBytes)} are free`
+  if (freeBytes < next) {
+    return failed(
+      `${said}; the last full backup took ${formatGiB(next)}, so the next one does not fit.`,
+      `Give ${facts.url} more space.`,
+    )
+  }
+  if (freeBytes < 2 * next || freeBytes < totalBytes / 20) return warning(`${said}.`, `Give ${facts.url} more space.`)
+  return passed(`${said}.`)
 }
 
 function judgeProof({ kitProvenAt, nowMs }: RepositoryFacts) {

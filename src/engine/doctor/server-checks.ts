@@ -296,7 +296,7 @@ const walDirectory: Check<ServerFacts> = {
   },
 }
 
-const clock: Check<ServerFacts> = {
+export const clockCheck: Check<ServerFacts> = {
   id: 'server.clock',
   title: 'Clocks of server and this machine',
   judge: ({ clockOffsetMs, clockUncertaintyMs }) => {
@@ -321,7 +321,7 @@ const FILE_SETTINGS = [
   'krb_server_keyfile',
 ]
 
-const outsideFiles: Check<ServerFacts> = {
+export const outsideFilesCheck: Check<ServerFacts> = {
   id: 'server.outside-files',
   title: 'Files outside the data directory',
   judge: (facts) => {
@@ -364,6 +364,6 @@ export const serverChecks: readonly Check<ServerFacts>[] = [
   summarize,
   senderTimeout,
   walDirectory,
-  clock,
-  outsideFiles,
+  clockCheck,
+  outsideFilesCheck,
 ]

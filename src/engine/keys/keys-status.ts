@@ -53,6 +53,12 @@ interface Policy {
   readonly now: Date
 }
 
+/** The keys that open the repository; quick, as nothing but their own small objects is read. */
+export async function readHolderViews(retake: Retake): Promise<HolderView[]> {
+  const policy = { days: retake.config.keyRotationDays, now: retake.clock.now() }
+  return viewHolders(retake, { policy, removed: await listRemovals(retake.repository) })
+}
+
 async function viewHolders(
   { repository }: Retake,
   options: { readonly policy: Policy; readonly removed: readonly HolderRemoval[] },

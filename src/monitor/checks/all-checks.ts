@@ -1,0 +1,31 @@
+import type { DrillRecord } from '../health/input.ts'
+import { backup } from './backup.ts'
+import { keys, retention } from './keeping.ts'
+import { drillCheck, verification } from './proof.ts'
+import { disk, mirrors, repository } from './repository.ts'
+import type { AnyHealthCheck } from './run-checks.ts'
+import { clock, configuration, connectivity } from './server.ts'
+import { slot } from './slot.ts'
+import { criticalTables } from './tables.ts'
+import { exposure, wal } from './wal.ts'
+
+/** In the order in which a person reads them: can we recover, is it fed, is it kept, is it proven. */
+export function allChecks(known: { readonly drill?: DrillRecord | undefined }): AnyHealthCheck[] {
+  return [
+    connectivity,
+    repository,
+    backup,
+    wal,
+    exposure,
+    slot,
+    criticalTables,
+    verification,
+    drillCheck(known.drill),
+    retention,
+    keys,
+    mirrors,
+    disk,
+    clock,
+    configuration,
+  ]
+}

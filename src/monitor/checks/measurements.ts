@@ -1,0 +1,154 @@
+/** What each check measures. Plain data: instants are ISO 8601 UTC, LSNs `X/Y`. */
+import type { CriticalTable, Tier } from '../../engine/config-options.ts'
+
+export interface ObservedTable extends CriticalTable {
+  readonly exists: boolean
+  /** The server's own estimate; no table is read. Undefined: it has none yet. */
+  readonly rows?: number | undefined
+  readonly bytes?: number | undefined
+  /** Since the earlier observation. */
+  readonly grownRows?: number | undefined
+}
+
+export interface Measurements {
+  readonly connectivity: {
+    readonly latencyMs: number
+    readonly connectMs: number
+    readonly serverVersionNum: number
+    readonly database: string
+    readonly inRecovery: boolean
+  }
+  readonly 'critical-tables': {
+    readonly database: string
+    /** `observed`: an earlier observation saw the tables of CineTrack here. */
+    readonly expectedBy: 'configuration' | 'cinetrack' | 'observed' | 'nobody'
+    readonly tables: readonly ObservedTable[]
+    readonly missing: readonly { readonly table: string; readonly tier: Tier }[]
+    /** Tables that have lost all or most of their rows since the earlier observation. */
+    readonly shrunk: readonly string[]
+  }
+  readonly backup: {
+    readonly count: number
+    /** Backups that no restore can begin with: their manifest or their WAL is missing. */
+    readonly unusable: readonly string[]
+    readonly usable: number
+    readonly last?:
+      | {
+          readonly backupId: string
+          readonly type: 'full' | 'incremental'
+          readonly startedAt: string
+          readonly stoppedAt: string
+          readonly durationMs: number
+          readonly storedBytes: number
+        }
+      | undefined
+    readonly ageMs?: number | undefined
+    readonly maxAgeMs: number
+    readonly lastRun: 'succeeded' | 'failed' | 'running' | 'none'
+    /** Runs that began and left no backup. */
+    readonly failedRuns: readonly string[]
+  }
+  readonly wal: {
+    readonly windows: number
+    readonly from?: string | undefined
+    readonly to?: string | undefined
+    /** Gaps that the moments of now lie behind, or that nobody recorded. */
+    readonly openGaps: number
+    /** Recorded gaps of the past, before the last backup. */
+    readonly pastGaps: number
+    readonly damagedObjects: number
+    /** Share of the observed minutes whose every moment can be restored. */
+    readonly recoverableShare?: number | undefined
+    readonly observedMs: number
+  }
+  readonly exposure: {
+    readonly state: 'caught-up' | 'idle' | 'behind'
+    /** At most so much work would be lost now. Undefined: for longer than anybody knows. */
+    readonly exposureMs?: number | undefined
+    readonly behindBytes?: number | undefined
+    readonly targetMs: number
+    readonly caughtUpAt?: string | undefined
+  }
+  readonly slot: {
+    readonly slot: string
+    readonly exists: boolean
+    readonly active: boolean
+    readonly walStatus?: string | undefined
+    /** WAL that the slot keeps on the server. */
+    readonly heldBytes?: number | undefined
+    /** What the server may still write before the slot can be lost. */
+    readonly safeBytes?: number | undefined
+    readonly walDirectoryBytes?: number | undefined
+    /** Free on the server's disk; known where it is this machine's. */
+    readonly serverFreeBytes?: number | undefined
+    readonly walBytesPerHour?: number | undefined
+    /** Until the slot is lost or the disk is full if nothing were received from now on. */
+    readonly hoursLeft?: number | undefined
+    /** Whether somebody holds the lease to receive; absent when the repository could not be asked. */
+    readonly receiver?: boolean | undefined
+  }
+  readonly repository: {
+    readonly url: string
+    readonly repositoryId: string
+    readonly openMs: number
+  }
+  readonly mirrors: {
+    readonly copies: readonly {
+      readonly name: string
+      readonly state: string
+      readonly missingObjects?: number | undefined
+      readonly lagMs?: number | undefined
+    }[]
+    /** What the last backup lacks for 3-2-1. */
+    readonly missing: readonly ('copies' | 'places' | 'offsite')[]
+  }
+  readonly verification: {
+    readonly lastAt?: string | undefined
+    readonly lastDeepAt?: string | undefined
+    readonly ageMs?: number | undefined
+    readonly deepAgeMs?: number | undefined
+    readonly maxAgeMs: number
+    readonly verifiedBackups: number
+    readonly lastBackupVerified: boolean
+  }
+  readonly drill: {
+    readonly lastAt: string
+    readonly lastOutcome: 'passed' | 'failed'
+    readonly passedAt?: string | undefined
+    readonly ageMs?: number | undefined
+    /** How deep the last one that passed went: 0 listed, 1 checksums, 2 restored, 3 SQL checks, 4 application, 5 by a person. */
+    readonly depth?: number | undefined
+    readonly rtoMs?: number | undefined
+    readonly intervalMs: number
+  }
+  readonly retention: {
+    readonly days: number
+    readonly walDays: number
+    readonly targetDays: number
+    /** The stretch of moments without a hole that reaches to now. */
+    readonly heldMs: number
+    /** False: less is held than is promised, although backups are old enough. */
+    readonly kept: boolean
+  }
+  readonly keys: {
+    readonly good: number
+    readonly broken: number
+    readonly kits: number
+    readonly due: number
+    readonly kitProvenAt?: string | undefined
+    readonly kitProofAgeMs?: number | undefined
+    readonly kitProofDepth?: 'sample' | 'full' | undefined
+  }
+  readonly clock: {
+    readonly offsetMs: number
+    readonly uncertaintyMs: number
+  }
+  readonly disk: {
+    readonly freeBytes: number
+    readonly totalBytes: number
+  }
+  readonly configuration: {
+    /** Files of the server outside its data directory, which no backup holds. */
+    readonly outside: boolean
+  }
+}

@@ -1,0 +1,25 @@
+/** What one round of checks saw of the server, for the next one: growth, rates and idleness are seen only between two. */
+import * as z from 'zod'
+
+const observationSchema = z.object({
+  /** The server's clock, ISO 8601 UTC. */
+  at: z.iso.datetime(),
+  database: z.string(),
+  timeline: z.int().positive().optional(),
+  /** Read before `insertLsn`: which transactions were over. */
+  nextXid: z.string(),
+  /** Whether a transaction that had written something was still open. */
+  transactionsOpen: z.boolean(),
+  flushLsn: z.string(),
+  /** Where the server wrote WAL; unknown of a standby. */
+  insertLsn: z.string().optional(),
+  tables: z.array(z.object({ table: z.string(), exists: z.boolean(), rows: z.number().optional() })),
+})
+
+export type Observation = z.infer<typeof observationSchema>
+
+/** The observation in the output of an earlier `retake health --json`; undefined: there is none. */
+export function readObservation(report: unknown): Observation | undefined {
+  const parsed = z.object({ observation: observationSchema }).safeParse(report)
+  return parsed.success ? parsed.data.observation : undefined
+}

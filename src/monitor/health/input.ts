@@ -1,0 +1,53 @@
+/** What the score is computed from. Plain data, so that whoever has it from elsewhere can ask for a score as well. */
+import type { HealthCheckResult } from '../checks/result.ts'
+
+/** The last drills, told by whoever makes them. */
+export interface DrillRecord {
+  /** ISO 8601 UTC. */
+  readonly lastAt: string
+  readonly lastOutcome: 'passed' | 'failed'
+  /** The last one that passed. */
+  readonly passed?:
+    | {
+        readonly at: string
+        /** 0 listed, 1 checksums, 2 restored, 3 SQL checks, 4 application, 5 by a person from the runbook. */
+        readonly depth: number
+        /** From the order to recover to green checks. */
+        readonly rtoMs: number
+      }
+    | undefined
+}
+
+/** What ended backups say about the schedule: the slots of the past, not the attempts. */
+export interface BackupHistory {
+  /** Slots that are over, of the observed time. */
+  readonly slots: number
+  /** Slots without a successful run, also after retries. */
+  readonly missed: number
+  /** ISO 8601 UTC: earlier runs are not known. */
+  readonly since: string
+  readonly observedMs: number
+}
+
+export interface HealthInput {
+  readonly checks: readonly HealthCheckResult[]
+  /** Undefined: not known. */
+  readonly history?: BackupHistory | undefined
+  /** When a notice last provably reached a person. */
+  readonly alertPath?: { readonly provenAt: string } | undefined
+  readonly targets: HealthTargets
+  readonly now: Date
+  /** How often the checks are made; results older than twice that are no results. */
+  readonly intervalMs: number
+}
+
+export interface HealthTargets {
+  /** The whole application is back. */
+  readonly rtoMs: number
+  /** A backup takes no longer. */
+  readonly completionMs: number
+  /** Share of runs, and of minutes, that must succeed. */
+  readonly successShare: number
+  /** How old a proven alert path may be. */
+  readonly alertPathMs: number
+}
