@@ -14,7 +14,7 @@ const examples: readonly (readonly [name: string, says: RegExp])[] = [
   ['protect', /backup \S+ can be restored: WAL is held up to \S+/],
   ['watch-progress', /copy: \d+ %[\s\S]*stored \d+ of \d+ bytes/],
   ['receive-wal', /held up to \S+ on timeline 1/],
-  ['look', /restorable from \S+ to \S+\nok; Everything the server has written is held\./],
+  ['look', /restorable from \S+ to \S+\nok; Everything the server has written is held\.\n[\s\S]*health \d+, at risk\n/],
   ['verify', /^everything is as it was written\n$/],
   ['prune', /^keep \S+: [\s\S]*held: before the upgrade[\s\S]*gave up 0 backups; \d records/],
   ['restore-to-a-second', /"outcome":"shut-down"/],

@@ -1,5 +1,5 @@
-/** What is there: backups, the moments that can be restored, and what endangers recovery. */
-import { diagnose, listBackups, openRetake, readStatus, readWindow } from '../src/index.ts'
+/** What is there: backups, the moments that can be restored, what endangers recovery, and how well all is protected. */
+import { diagnose, listBackups, openRetake, readHealth, readStatus, readWindow } from '../src/index.ts'
 import { settings } from './settings.ts'
 
 const options = await settings()
@@ -16,3 +16,7 @@ for (const { severity, message, fix } of reasons) console.log(`${severity}: ${me
 
 const { checks } = await diagnose(options)
 for (const { state, title, fix } of checks) if (state === 'failed') console.log(`failed: ${title}. Fix: ${fix}`)
+
+const { score, recommendations } = await readHealth(options)
+console.log(`health ${score.value ?? 'unknown'}, ${score.band}`)
+for (const { reason, fix } of recommendations.slice(0, 3)) console.log(`${reason} Fix: ${fix}`)

@@ -175,3 +175,24 @@ test('a mirror that could not be told from another, or says what nobody understa
   }
   assert('problem' in parseOptionValue('mirrorSync', 'some'))
 })
+
+test('critical tables are a list in the file, and one line in a variable', async (t) => {
+  const yaml = 'criticalTables:\n  - { table: public.users, tier: high }\n  - { table: public.Odd name, tier: low }\n'
+  const directory = await directoryWith(t, { 'retake.config.yaml': yaml })
+  const users = { table: 'public.users', tier: 'high' }
+  const fromFile = await resolveConfig({ directory })
+  assert.deepEqual(fromFile.config.criticalTables, [users, { table: 'public.Odd name', tier: 'low' }])
+  const env = { RETAKE_CRITICAL_TABLES: 'public.users=high  app.a=b=low' }
+  const fromEnv = await resolveConfig({ directory, env })
+  assert.deepEqual(fromEnv.config.criticalTables, [users, { table: 'app.a=b', tier: 'low' }])
+  assert.deepEqual(parseOptionValue('criticalTables', []), { value: [] })
+  for (const value of [
+    'users=high',
+    'public.users',
+    'public.users=huge',
+    'public.a=low public.a=high',
+    [{ table: 1 }],
+  ]) {
+    assert('problem' in parseOptionValue('criticalTables', value), JSON.stringify(value))
+  }
+})

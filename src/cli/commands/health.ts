@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { RetakeError, systemErrorCode } from '../../base/errors.ts'
+import type { RetakeOptions } from '../../engine/open.ts'
 import { type Observation, readObservation } from '../../monitor/checks/observation.ts'
 import type { HealthCheckResult } from '../../monitor/checks/result.ts'
 import type { Objective } from '../../monitor/health/objectives.ts'
@@ -18,12 +19,21 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   const failUnder = optionInteger(options.failUnder, { name: '--fail-under', min: 0, max: 100 })
   const file = optionText(options.earlier)
   const earlier = file === undefined ? undefined : await readEarlier(resolve(context.directory, file))
-  const report = await readHealth(await retakeOptions(context), {
+  const report = await readHealth(await withPassphrase(await retakeOptions(context)), {
     signal,
     limitMs: (seconds ?? 10) * 1000,
     earlier,
   })
   return { data: report, text: render(report, terminal), problem: problemOf(report, failUnder) }
+}
+
+/** Asked before the time limits begin: a person types slower than a repository opens. */
+async function withPassphrase(options: RetakeOptions): Promise<RetakeOptions> {
+  const { key, keyFile, keyCommand, kmsKey, passphrase, repo, askPassphrase } = options
+  const isGiven = [key, keyFile, keyCommand, kmsKey, passphrase].some((one) => one !== undefined)
+  if (isGiven || repo === undefined || !askPassphrase) return options
+  const text = await askPassphrase()
+  return { ...options, askPassphrase: undefined, ...(text === '' ? {} : { passphrase: text }) }
 }
 
 function problemOf({ verdict, score }: HealthReport, failUnder = 0): CommandOutcome['problem'] {

@@ -57,6 +57,13 @@ export function judgeMirrors(
     missing: held?.missing ?? (['copies', 'places', 'offsite'] as const),
   }
   if (!report) return skipped('The repository is in one place; no mirrors are configured.', { measured })
+  if (report.unknown.length > 0) {
+    return failed(`Copies are not configured here, so nothing can be written: ${report.unknown.join(', ')}.`, {
+      severity: 'danger',
+      fix: 'add them to mirrors in retake.config.yaml, or: retake repo mirrors --forget NAME',
+      measured,
+    })
+  }
   const away = report.copies.filter(({ state }) => ['unreachable', 'empty', 'foreign'].includes(state))
   if (away.length > 0) {
     const names = away.map(({ name, state }) => `"${name}" (${state})`).join(', ')

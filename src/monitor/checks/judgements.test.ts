@@ -1,0 +1,330 @@
+/** Every state of every check whose decision is pure. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { HolderView } from '../../engine/keys/keys-view.ts'
+import type { CopyView, MirrorsReport } from '../../engine/mirrors/copies.ts'
+import type { GapView, WindowView } from '../../engine/window.ts'
+import { parseLsn } from '../../postgres/lsn.ts'
+import type { BackupSummary } from '../../repository/manifest.ts'
+import { judgeBackup } from './backup.ts'
+import { judgeKeys, judgeRetention } from './keeping.ts'
+import { judgeDrill, judgeVerification } from './proof.ts'
+import { judgeMirrors } from './repository.ts'
+import type { Outcome } from './result.ts'
+import { judgeSlotGrowth, rateSince, type SlotFacts } from './slot.ts'
+import { endOfRecords } from './sources.ts'
+import { judgeTables } from './tables.ts'
+import { type ExposureFacts, judgeExposure, judgeWal } from './wal.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const now = new Date('2026-11-22T12:00:00.000Z')
+const ago = (ms: number) => new Date(now.getTime() - ms).toISOString()
+
+const said = ({ state, severity }: Outcome<unknown>) => (severity ? `${state} ${severity}` : state)
+
+/** A finding and, unless all is well, a fix. */
+function assertSays(outcome: Outcome<unknown>, expected: string, fix?: RegExp): void {
+  assert.equal(said(outcome), expected, outcome.finding)
+  assert.ok(outcome.finding.length > 0)
+  if (outcome.state === 'failed') assert.ok(outcome.fix)
+  if (fix) assert.match(outcome.fix ?? '', fix)
+}
+
+describe('backup', () => {
+  const summary = (backupId: string, agoMs: number) =>
+    ({ backupId, type: 'full', startedAt: ago(agoMs + 60_000), stoppedAt: ago(agoMs), storedBytes: 1 }) as BackupSummary
+  const first = '20261121T110000Z-00000001'
+  const second = '20261122T110000Z-00000002'
+  const none = { damaged: [], report: { strandedBackups: [] } as never }
+  const judge = (facts: {
+    backups?: readonly BackupSummary[]
+    stranded?: readonly string[]
+    unfinished?: readonly string[]
+    running?: boolean
+  }) =>
+    judgeBackup({
+      holdings: {
+        ...none,
+        backups: facts.backups ?? [summary(first, 25 * HOUR_MS), summary(second, HOUR_MS)],
+        report: { strandedBackups: facts.stranded ?? [] } as never,
+      },
+      runs: { unfinished: facts.unfinished ?? [], running: facts.running ?? false },
+      maxAgeMs: 25 * HOUR_MS,
+      now,
+    })
+
+  test('none, none that can be restored, late, failed, running, stranded, good', () => {
+    assertSays(judge({ backups: [] }), 'failed danger', /^retake backup/)
+    assertSays(judge({ stranded: [first, second] }), 'failed danger', /wal receive/)
+    assertSays(judge({ backups: [summary(first, 25 * HOUR_MS)] }), 'passed')
+    assertSays(judge({ backups: [summary(first, 25 * HOUR_MS + 1)] }), 'failed danger', /^retake backup$/)
+    assertSays(judge({ stranded: [first] }), 'failed warning', /verify/)
+    const failed = judge({ unfinished: ['20261122T113000Z-00000003'] })
+    assertSays(failed, 'failed warning', /^retake backup$/)
+    assert.deepEqual([failed.measured?.lastRun, failed.measured?.failedRuns.length], ['failed', 1])
+    const running = judge({ unfinished: ['20261122T113000Z-00000003'], running: true })
+    assert.deepEqual(
+      [said(running), running.measured?.lastRun, running.measured?.failedRuns],
+      ['passed', 'running', []],
+    )
+    const older = judge({ unfinished: ['20261122T020000Z-00000003'] })
+    assert.deepEqual([said(older), older.measured?.lastRun], ['passed', 'succeeded'], 'made up for')
+    assert.equal(judge({}).measured?.last?.durationMs, 60_000)
+  })
+})
+
+describe('WAL', () => {
+  const window = (fromMs: number, toMs: number): WindowView => ({
+    timeline: 1,
+    from: { lsn: '0/1', at: ago(fromMs) },
+    to: { lsn: '0/2', at: ago(toMs) },
+    backups: ['b'],
+    gaps: [],
+  })
+  const gap: GapView = { timeline: 1, beginLsn: '0/3000000', endLsn: '0/4000000', recorded: true, explanation: 'lost' }
+  const facts = {
+    windows: [window(2 * DAY_MS, 0)],
+    gaps: [] as GapView[],
+    damagedObjects: 0,
+    lastStartLsn: '0/5000000',
+    now,
+  }
+
+  test('gaps that are open and gaps of the past, damage, no window', () => {
+    assertSays(judgeWal(facts), 'passed')
+    assertSays(judgeWal({ ...facts, gaps: [gap] }), 'passed')
+    assert.equal(judgeWal({ ...facts, gaps: [gap] }).measured?.pastGaps, 1)
+    assertSays(judgeWal({ ...facts, gaps: [{ ...gap, recorded: false }] }), 'failed danger', /backup/)
+    assertSays(judgeWal({ ...facts, gaps: [{ ...gap, endLsn: '0/6000000' }] }), 'failed danger', /backup/)
+    assertSays(judgeWal({ ...facts, gaps: [{ ...gap, endLsn: '0/6000000', givenUp: true }] }), 'passed')
+    assertSays(judgeWal({ ...facts, damagedObjects: 2 }), 'failed danger', /verify --deep/)
+    assertSays(judgeWal({ ...facts, windows: [] }), 'failed danger')
+  })
+
+  test('the share of minutes: holes count, overlaps once, and only thirty days', () => {
+    const share = (windows: readonly WindowView[]) => judgeWal({ ...facts, windows }).measured
+    assert.equal(share([window(DAY_MS, 0)])?.recoverableShare, 1)
+    assert.equal(share([window(4 * HOUR_MS, 3 * HOUR_MS), window(2 * HOUR_MS, 0)])?.recoverableShare, 0.75)
+    assert.equal(share([window(4 * HOUR_MS, HOUR_MS), window(3 * HOUR_MS, 0)])?.recoverableShare, 1)
+    assert.equal(share([window(90 * DAY_MS, 40 * DAY_MS), window(DAY_MS, 0)])?.recoverableShare, 1)
+    assert.equal(share([window(60 * DAY_MS, 0)])?.observedMs, 30 * DAY_MS)
+    assert.deepEqual([share([])?.recoverableShare, share([])?.observedMs], [undefined, 0])
+  })
+
+  const server = {
+    timeline: 1,
+    flushLsn: '0/5000100',
+    insertLsn: '0/5000100',
+    now: now.toISOString(),
+    inRecovery: false,
+    database: 'postgres',
+    nextXid: '800',
+    transactionsOpen: false,
+  }
+  const position = { timeline: 1, flushLsn: '0/5000000', at: ago(0), serverTime: ago(0), caughtUpAt: ago(600_000) }
+  const earlier = { ...server, at: ago(900_000), flushLsn: '0/4000000', insertLsn: '0/5000000', tables: [] }
+  const exposed = (changes: Partial<ExposureFacts>) =>
+    judgeExposure({ server, position, earlier: undefined, targetMs: 60_000, ...changes })
+
+  test('exposure: caught up, behind, for nobody knows how long', () => {
+    assertSays(exposed({ position: { ...position, flushLsn: '0/5000100' } }), 'passed')
+    const behind = exposed({})
+    assertSays(behind, 'failed danger', /wal receive/)
+    assert.deepEqual([behind.measured?.exposureMs, behind.measured?.behindBytes], [600_000, 256])
+    assertSays(exposed({ targetMs: 600_000 }), 'passed')
+    const never = exposed({ position: undefined })
+    assert.deepEqual([said(never), never.measured?.exposureMs], ['failed danger', undefined])
+  })
+
+  test('exposure is exact while nobody works, and only then', () => {
+    const state = (changes: Partial<ExposureFacts>) => exposed({ earlier, ...changes }).measured?.state
+    assert.equal(state({}), 'idle')
+    assert.equal(exposed({ earlier }).measured?.exposureMs, 0)
+    assert.equal(state({ server: { ...server, nextXid: '801' } }), 'behind', 'a transaction ended')
+    assert.equal(
+      state({ earlier: { ...earlier, transactionsOpen: true } }),
+      'behind',
+      'one was open, and may have ended',
+    )
+    assert.equal(state({ earlier: { ...earlier, insertLsn: '0/5000001' } }), 'behind', 'not all of then is held')
+    assert.equal(state({ earlier: { ...earlier, timeline: 2 } }), 'behind', 'another branch')
+    const { insertLsn: _, ...standby } = earlier
+    assert.equal(state({ earlier: standby }), 'behind', 'a standby does not say')
+  })
+
+  test('headers of pages are no WAL', () => {
+    const sizes = { pageBytes: 8192, segmentBytes: 16 * 1024 ** 2 }
+    const end = (lsn: string) => endOfRecords(parseLsn(lsn), sizes)
+    assert.equal(end('0/5000028'), parseLsn('0/5000000'))
+    assert.equal(end('0/5002018'), parseLsn('0/5002000'))
+    assert.equal(end('0/5002028'), parseLsn('0/5002028'))
+    assert.equal(end('0/5000018'), parseLsn('0/5000018'))
+  })
+})
+
+describe('slot', () => {
+  const GIB = 1024 ** 3
+  const slot: SlotFacts = {
+    name: 'retake_main',
+    status: { exists: true, active: false, restartLsn: parseLsn('0/1000000'), lagBytes: 100, walStatus: 'reserved' },
+    receiver: true,
+    walDirectoryBytes: 1,
+    serverFreeBytes: undefined,
+    walBytesPerHour: undefined,
+  }
+
+  test('missing, lost, about to be, hours left', () => {
+    assertSays(judgeSlotGrowth(slot), 'passed')
+    assertSays(judgeSlotGrowth({ ...slot, status: { exists: false, active: false } }), 'failed danger', /retake init/)
+    assertSays(judgeSlotGrowth({ ...slot, status: { ...slot.status, walStatus: 'lost' } }), 'failed danger', /drop/)
+    assertSays(
+      judgeSlotGrowth({ ...slot, status: { ...slot.status, walStatus: 'unreserved' } }),
+      'failed danger',
+      /now/,
+    )
+    const growing = (freeGiB: number, active = false) =>
+      judgeSlotGrowth({
+        ...slot,
+        status: { ...slot.status, active, safeWalSizeBytes: 100 * GIB },
+        serverFreeBytes: freeGiB * GIB,
+        walBytesPerHour: GIB,
+      })
+    assertSays(growing(50), 'passed')
+    assert.equal(growing(50).measured?.hoursLeft, 50)
+    assertSays(growing(23), 'failed warning', /wal receive/)
+    assertSays(growing(3), 'failed danger', /wal receive/)
+    assertSays(growing(3, true), 'passed')
+    assert.equal(growing(500).measured?.hoursLeft, 100, 'the slot is lost before the disk is full')
+  })
+
+  test('the rate is that between two looks on one timeline, not too close together', () => {
+    const moment = { timeline: 1, flushLsn: '0/5000000', now: now.toISOString() }
+    const since = (lsn: string, ms: number, timeline = 1) => rateSince(moment, { timeline, lsn, at: ago(ms) })
+    assert.equal(since('0/4000000', HOUR_MS), 0x1000000)
+    assert.equal(since('0/4000000', HOUR_MS / 2), 0x2000000)
+    assert.deepEqual([since('0/4000000', 1000), since('0/4000000', HOUR_MS, 2)], [undefined, undefined])
+    assert.deepEqual([since('0/6000000', HOUR_MS), rateSince(moment, undefined)], [undefined, undefined])
+  })
+})
+
+test('critical tables: rows that vanish, and those of another database', () => {
+  const table = (rows?: number) => ({
+    table: 'public.t',
+    tier: 'low' as const,
+    exists: true,
+    ...(rows === undefined ? {} : { rows }),
+  })
+  const before = (rows: number, database = 'app') => ({
+    at: ago(HOUR_MS),
+    database,
+    tables: [{ table: 'public.t', exists: true, rows }],
+  })
+  const judge = (rows: number | undefined, earlier?: ReturnType<typeof before>) =>
+    judgeTables({ database: 'app', tables: [table(rows)], isConfigured: true, earlier })
+  assertSays(judge(0), 'passed')
+  assertSays(judge(0, before(100)), 'failed warning', new RegExp(`--at ${ago(HOUR_MS)} `))
+  assertSays(judge(49, before(100)), 'failed warning')
+  assertSays(judge(50, before(100)), 'passed')
+  assertSays(judge(0, before(19)), 'passed')
+  assertSays(judge(undefined, before(100)), 'passed')
+  assertSays(judge(0, before(100, 'other')), 'passed')
+  assert.equal(judge(150, before(100)).measured?.tables[0]?.grownRows, 50)
+})
+
+test('verification: none, old, damaged since, deep', () => {
+  const judge = (ages: readonly (readonly ['quick' | 'deep', number])[], lastBackupId: string | undefined = 'b') =>
+    judgeVerification({
+      records: ages.map(([depth, ms]) => ({ backupId: 'b', depth, at: ago(ms) })),
+      lastBackupId,
+      maxAgeMs: 7 * DAY_MS,
+      now,
+    })
+  assertSays(judge([]), 'failed warning', /verify --deep/)
+  assertSays(judge([['deep', 8 * DAY_MS]]), 'failed warning', /verify --deep/)
+  const good = judge([
+    ['deep', 8 * DAY_MS],
+    ['quick', DAY_MS],
+  ])
+  assertSays(good, 'passed')
+  assert.deepEqual([good.measured?.ageMs, good.measured?.deepAgeMs], [DAY_MS, 8 * DAY_MS])
+  const nothing = judgeVerification({ records: [], lastBackupId: undefined, maxAgeMs: 1, now })
+  assertSays(nothing, 'skipped', /^retake backup/)
+})
+
+test('drills: none, failed, overdue, passed', () => {
+  const passed = { at: ago(DAY_MS), depth: 3, rtoMs: 1000 }
+  assertSays(judgeDrill(undefined, now), 'skipped', /^retake restore apply/)
+  assertSays(judgeDrill({ lastAt: ago(1), lastOutcome: 'failed', passed }, now), 'failed danger')
+  assertSays(
+    judgeDrill({ lastAt: ago(1), lastOutcome: 'passed', passed: { ...passed, at: ago(37 * DAY_MS) } }, now),
+    'failed warning',
+  )
+  assertSays(judgeDrill({ lastAt: ago(1), lastOutcome: 'passed' }, now), 'failed warning')
+  assertSays(judgeDrill({ lastAt: ago(1), lastOutcome: 'passed', passed }, now), 'passed')
+})
+
+test('retention: too short, not kept, young', () => {
+  const judge = (days: number, oldestMs: number, heldMs = oldestMs) =>
+    judgeRetention({
+      policy: { days },
+      backups: [{ stoppedAt: ago(oldestMs) }],
+      windows: [{ timeline: 1, from: { lsn: '0/1', at: ago(heldMs) }, to: { lsn: '0/2' }, backups: [], gaps: [] }],
+      now,
+    })
+  assertSays(judge(6, 30 * DAY_MS), 'failed warning', /retentionDays: 7/)
+  assertSays(judge(7, 30 * DAY_MS), 'passed')
+  assertSays(judge(7, DAY_MS), 'passed')
+  assertSays(judge(7, 30 * DAY_MS, 7 * DAY_MS), 'passed')
+  assertSays(judge(7, 30 * DAY_MS, 6 * DAY_MS), 'failed warning', /retake window/)
+  assertSays(judgeRetention({ policy: { days: 7, walDays: 0 }, backups: [], windows: [], now }), 'failed warning')
+  assertSays(judgeRetention({ policy: { days: 7 }, backups: [], windows: [], now }), 'passed')
+})
+
+test('keys: broken, no kit, never tried, stale, due', () => {
+  type Holder = Pick<HolderView, 'state' | 'kind' | 'due' | 'holder' | 'label'>
+  const key: Holder = { holder: 'k', kind: 'key', label: 'main', state: 'good', due: false }
+  const kit: Holder = { ...key, holder: 'r', kind: 'recovery-kit' }
+  const judge = (holders: readonly Holder[], provenMs?: number) =>
+    judgeKeys({
+      holders,
+      proof: provenMs === undefined ? undefined : { provenAt: ago(provenMs), depth: 'sample' },
+      now,
+    })
+  assertSays(judge([key, kit], DAY_MS), 'passed')
+  assertSays(judge([key], DAY_MS), 'failed warning', /keys kit/)
+  assertSays(judge([key, kit]), 'failed warning', /escrow-test/)
+  assertSays(judge([key, kit], 181 * DAY_MS), 'failed warning', /escrow-test/)
+  assertSays(judge([{ ...key, state: 'damaged' }, kit], DAY_MS), 'failed warning', /keys status/)
+  assertSays(judge([{ ...key, due: true }, kit], DAY_MS), 'failed warning', /keys status/)
+})
+
+test('copies: none, current, behind, following, away', () => {
+  const copy = (state: CopyView['state'], more: Partial<CopyView> = {}): CopyView => ({
+    ...{ name: 'north', url: '/n', offsite: false, isPrimary: false, state },
+    ...more,
+  })
+  const judge = (view: CopyView) =>
+    judgeMirrors({ mirrorSync: 'available', generation: 1, copies: [view], unknown: [] } as MirrorsReport, undefined)
+  assertSays(judgeMirrors(undefined, undefined), 'skipped')
+  assert.equal(
+    judgeMirrors(undefined, undefined).measured?.missing.length,
+    3,
+    'without a backup, nothing of it is anywhere',
+  )
+  assertSays(judge(copy('current')), 'passed')
+  const recorded = {
+    mirrorSync: 'available',
+    generation: 1,
+    copies: [copy('current')],
+    unknown: ['south'],
+  } as MirrorsReport
+  assertSays(judgeMirrors(recorded, undefined), 'failed danger', /--forget/)
+  assertSays(judge(copy('behind')), 'failed warning', /repo sync/)
+  const lag = { missingObjects: 3 } as CopyView['lag']
+  assertSays(judge(copy('following', { lag, lagMs: HOUR_MS })), 'passed')
+  assertSays(judge(copy('following', { lag, lagMs: HOUR_MS + 1 })), 'failed warning', /repo sync/)
+  assertSays(judge(copy('following', { lag })), 'failed warning')
+  for (const state of ['unreachable', 'empty', 'foreign'] as const)
+    assertSays(judge(copy(state)), 'failed warning', /mirrors/)
+})
