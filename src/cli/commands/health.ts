@@ -155,9 +155,15 @@ function renderObjectives(objectives: readonly Objective[]): string {
 }
 
 function renderRecommendations({ recommendations }: HealthReport): string {
-  const lines = recommendations.map(({ points, liftsCap, reason, fix }) => {
+  const lines = recommendations.map(({ points, lost, liftsCap, reason, fix }) => {
     const wins =
-      liftsCap !== undefined ? `lifts the limit of ${liftsCap}` : points > 0 ? `+${points.toFixed(1)}` : 'no points'
+      liftsCap !== undefined
+        ? `lifts the limit of ${liftsCap}`
+        : points > 0
+          ? `+${points.toFixed(1)}`
+          : lost > 0
+            ? `${lost.toFixed(1)} lost`
+            : 'no points'
     return `  ${wins}: ${reason}\n      ${fix}`
   })
   return ['What to do, the most effective first', ...lines].join('\n')

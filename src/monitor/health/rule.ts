@@ -7,6 +7,8 @@ export interface Judged {
   readonly reason: string
   /** What wins them back. */
   readonly fix: string
+  /** The factor that the fix leads to, where that is less than 1. */
+  readonly reaches?: number | undefined
   /** It could not be found out, which counts as nothing. */
   readonly isUnknown?: true | undefined
 }

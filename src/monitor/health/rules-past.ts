@@ -13,21 +13,19 @@ const proof: ScoreRule = {
     const proofs = [drillProof(evidence), kitProof(evidence), verificationProof(evidence)]
     const factor = Math.max(0, ...proofs.map((one) => one ?? 0))
     const { state, fix = '' } = evidence.get('drill') ?? {}
+    if (state !== 'skipped') return { factor, ...evidence.why('drill') }
+    // Without drills each deeper proof is the next step; the deepest that can be had is not all.
     const [, kit = 0, verified = 0] = proofs
-    const best =
-      verified <= depthFactor(0)
-        ? { proven: 'and no verification of every byte is young', next: 'retake verify --deep' }
-        : kit === 0
-          ? {
-              proven: 'every byte was verified',
-              next: 'retake keys escrow-test --full   # restores every file with the kit alone',
-            }
-          : { proven: 'every file was restored with the kit', next: fix }
-    if (state === 'skipped' || state === undefined) {
-      const reason = `Nothing has rehearsed a whole recovery; ${best.proven}.`
-      return { factor, reason, fix: best.next || fix || 'retake verify --deep' }
+    const nobody = 'Nothing has rehearsed a whole recovery'
+    if (kit > depthFactor(1)) {
+      return { factor, reason: `${nobody}; every file was restored with the kit.`, fix, reaches: depthFactor(2) }
     }
-    return { factor, ...evidence.why('drill') }
+    if (verified <= depthFactor(0)) {
+      const reason = `${nobody}, and every byte was not verified lately.`
+      return { factor, reason, fix: 'retake verify --deep', reaches: depthFactor(1) }
+    }
+    const tryKit = 'retake keys escrow-test --full   # restores every file with the kit alone'
+    return { factor, reason: `${nobody}; every byte was verified.`, fix: tryKit, reaches: depthFactor(2) }
   },
 }
 
@@ -60,7 +58,8 @@ const rto: ScoreRule = {
   judge: ({ measured, why, targets }) => {
     const rtoMs = measured('drill')?.rtoMs
     if (rtoMs === undefined) {
-      return notKnown({ ...why('drill'), reason: 'How long a recovery takes was not measured: no drill has passed.' })
+      const reason = 'How long a recovery takes was not measured: no drill has passed.'
+      return { ...notKnown({ ...why('drill'), reason }), reaches: 0 }
     }
     const hours = (ms: number) => `${(ms / 3_600_000).toFixed(1)} h`
     return {
@@ -181,7 +180,10 @@ const alertPath: ScoreRule = {
   weight: 5,
   judge: ({ alertPath: path, now, targets }) => {
     const fix = 'run "retake health" from a timer, and have its exit status wake somebody'
-    if (!path) return notKnown({ reason: 'This version of Retake sends no notices, so none was seen to arrive.', fix })
+    if (!path) {
+      const reason = 'This version of Retake sends no notices, so none was seen to arrive.'
+      return { ...notKnown({ reason, fix }), reaches: 0 }
+    }
     const ageMs = Math.max(0, now.getTime() - Date.parse(path.provenAt))
     return {
       factor: upTo(ageMs, targets.alertPathMs),

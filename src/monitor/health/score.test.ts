@@ -87,7 +87,21 @@ test('recommendations: what binds first, each fix once, and what costs nothing l
   const found = recommend(scoreHealth({ ...input, checks }), checks)
   assert.equal(found[0]?.liftsCap, 60)
   assert.equal(new Set(found.map(({ fix }) => fix)).size, found.length)
-  assert.deepEqual(found.at(-1), { points: 0, reason: 'full', fix: 'more space' })
+  assert.deepEqual(found.at(-1), { points: 0, lost: 0, reason: 'full', fix: 'more space' })
+})
+
+test('a fix promises no more than it wins', () => {
+  const proofOf = (facts: Partial<Facts>) => {
+    const { lost, value } = scoreOf({ drill: undefined, ...facts })
+    const found = lost.find(({ item }) => item === 'proof')
+    return [found?.points, found?.winnable, found?.fix.split(' ', 4).join(' '), value]
+  }
+  assert.deepEqual(proofOf({ deepAgeMs: 20 * DAY_MS }), [27, 6, 'retake verify --deep', 60])
+  assert.deepEqual(proofOf({}), [21, 9, 'retake keys escrow-test --full', 60])
+  assert.deepEqual(proofOf({ kitDepth: 'full' }), [12, 0, 'fix drill', 60])
+  const { lost } = scoreOf({ drill: undefined, alertAgeMs: undefined })
+  for (const item of ['rto', 'alert-path']) assert.equal(lost.find((one) => one.item === item)?.winnable, 0)
+  for (const { points, winnable } of lost) assert.ok(winnable <= points)
 })
 
 test('objectives: met, missed, and unknown where nothing was measured', () => {

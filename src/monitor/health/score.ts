@@ -29,6 +29,8 @@ export interface LostPoints {
   readonly part: PartName
   readonly item: string
   readonly points: number
+  /** How many of them the fix wins back. */
+  readonly winnable: number
   readonly reason: string
   readonly fix: string
 }
@@ -85,7 +87,9 @@ export function scoreHealth(input: HealthInput): HealthScore {
     points: round(total),
     parts: scored,
     caps,
-    lost: lost.map((one) => ({ ...one, points: round(one.points) })).sort((left, right) => right.points - left.points),
+    lost: lost
+      .map((one) => ({ ...one, points: round(one.points), winnable: round(one.winnable) }))
+      .sort((left, right) => right.points - left.points),
   }
 }
 
@@ -100,9 +104,12 @@ function scoreItem(
   context: { readonly evidence: Evidence; readonly part: PartName; readonly lost: LostPoints[] },
 ): ScoreItem {
   const { name, title, weight } = rule
-  const { factor, reason, fix, isUnknown = false } = rule.judge(context.evidence)
+  const { factor, reason, fix, reaches = 1, isUnknown = false } = rule.judge(context.evidence)
   const points = weight * (isUnknown ? 0 : clamp(factor))
-  if (points < weight) context.lost.push({ part: context.part, item: name, points: weight - points, reason, fix })
+  if (points < weight) {
+    const winnable = Math.max(0, weight * reaches - points)
+    context.lost.push({ part: context.part, item: name, points: weight - points, winnable, reason, fix })
+  }
   return { name, title, weight, points, isUnknown }
 }
 
