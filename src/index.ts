@@ -85,16 +85,30 @@ export { readStatus, type SlotView, type StatusReport } from './engine/status.ts
 export type { Reason, RpoView } from './engine/status-judgement.ts'
 export { type ClusterDamage, type VerifyOptions, type VerifyResult, verify } from './engine/verify.ts'
 export { type GapView, readWindow, type WindowEdgeView, type WindowReport, type WindowView } from './engine/window.ts'
-export type { Measurements, ObservedTable } from './monitor/checks/measurements.ts'
-export { type Observation, readObservation } from './monitor/checks/observation.ts'
-export type { HealthCheckName, HealthCheckResult, HealthCheckState, Severity } from './monitor/checks/result.ts'
-export type { Cap } from './monitor/health/caps.ts'
-export type { Headline } from './monitor/health/headline.ts'
+export type { Measurements as HealthMeasurements, ObservedTable } from './monitor/checks/measurements.ts'
+export {
+  type Observation as HealthObservation,
+  readObservation as readHealthObservation,
+} from './monitor/checks/observation.ts'
+export type {
+  HealthCheckName,
+  HealthCheckResult,
+  HealthCheckState,
+  Severity as HealthSeverity,
+} from './monitor/checks/result.ts'
+export type { Cap as HealthCap } from './monitor/health/caps.ts'
+export type { Headline as HealthHeadline } from './monitor/health/headline.ts'
 export { backupHistory } from './monitor/health/history.ts'
 export type { BackupHistory, DrillRecord, HealthInput, HealthTargets } from './monitor/health/input.ts'
-export type { Objective } from './monitor/health/objectives.ts'
-export type { Recommendation } from './monitor/health/recommend.ts'
-export { type Band, type HealthScore, type LostPoints, type ScorePart, scoreHealth } from './monitor/health/score.ts'
+export type { Objective as HealthObjective } from './monitor/health/objectives.ts'
+export type { Recommendation as HealthRecommendation } from './monitor/health/recommend.ts'
+export {
+  type Band as HealthBand,
+  type HealthScore,
+  type LostPoints,
+  type ScorePart,
+  scoreHealth,
+} from './monitor/health/score.ts'
 export { type HealthReport, type ReadHealthOptions, readHealth } from './monitor/read-health.ts'
 export { formatLsn, type Lsn, parseLsn } from './postgres/lsn.ts'
 export type { DeltaRequest } from './recovery/delta/plan-delta.ts'

@@ -36,7 +36,8 @@ describe('health, day by day', () => {
   let healthy: HealthReport
 
   before(async () => {
-    server = await startTestServer({ settings: { max_slot_wal_keep_size: '1GB' } })
+    // Its own work would be transactions like any other.
+    server = await startTestServer({ settings: { max_slot_wal_keep_size: '1GB', autovacuum: 'off' } })
     temp = makeTemp({ label: 'health', owner: serverAccount() })
     const key = formatKeyText(generateKey().bytes)
     options = { repo: temp.join('repo'), key, databaseUrl: server.url, postgresBinDirectory: server.binDir }
@@ -238,6 +239,23 @@ describe('health, day by day', () => {
     const nobody = await look()
     assertCheck(nobody, 'critical-tables', { state: 'skipped' }, /criticalTables/)
     assert.equal(items(nobody)['critical-tables'], 0)
+  })
+
+  test('a repository in two places, one of which goes away', async () => {
+    const mirrors = [{ name: 'north', url: temp.join('north'), place: 'north', offsite: true }]
+    const two = { ...options, cluster: 'two', repo: temp.join('two'), place: 'here', mirrors }
+    await initialise(two)
+    await using opened = await openRetake(two)
+    await backUp(opened).result
+    const both = await readHealth(opened)
+    assertCheck(both, 'mirrors', { state: 'passed' })
+    assert.equal(items(both).copies, 4)
+    await rename(temp.join('north'), temp.join('away'))
+    const one = await readHealth(two)
+    assertCheck(one, 'mirrors', { state: 'failed', severity: 'warning' }, /^retake repo mirrors$/)
+    assertCheck(one, 'repository', { state: 'passed' })
+    assert.equal(items(one).copies, 0)
+    assert.ok(one.score.lost.some(({ item, reason }) => item === 'copies' && reason.includes('a copy off-site')))
   })
 
   test('nobody receives: exact while nobody works, and behind as soon as somebody does', async () => {
