@@ -32,11 +32,18 @@ export function backupHistory(
   const sinceMs = ended.some((ms) => ms <= earliestMs) ? earliestMs : inside[0]
   if (sinceMs === undefined || sinceMs > nowMs) return undefined
   const points = [sinceMs, ...inside, nowMs]
-  const missed = points.slice(1).reduce((sum, ms, index) => {
+  const missedBefore = points.slice(1).map((ms, index) => {
     const silenceMs = ms - (points[index] ?? sinceMs)
-    return sum + Math.max(0, Math.ceil((silenceMs - intervalMs - graceMs) / intervalMs))
-  }, 0)
+    return Math.max(0, Math.ceil((silenceMs - intervalMs - graceMs) / intervalMs))
+  })
+  const missed = missedBefore.reduce((sum, count) => sum + count, 0)
   const observedMs = nowMs - sinceMs
   const slots = Math.floor(observedMs / intervalMs) + 1
-  return { slots, missed: Math.min(missed, slots), since: new Date(sinceMs).toISOString(), observedMs }
+  return {
+    slots,
+    missed: Math.min(missed, slots),
+    isLate: (missedBefore.at(-1) ?? 0) > 0,
+    since: new Date(sinceMs).toISOString(),
+    observedMs,
+  }
 }

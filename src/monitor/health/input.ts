@@ -24,6 +24,8 @@ export interface BackupHistory {
   readonly slots: number
   /** Slots without a successful run, also after retries. */
   readonly missed: number
+  /** The time since the last backup is among the missed ones already. */
+  readonly isLate: boolean
   /** ISO 8601 UTC: earlier runs are not known. */
   readonly since: string
   readonly observedMs: number

@@ -80,8 +80,8 @@ const successRate: ScoreRule = {
     const backup = measured('backup')
     if (!backup) return notKnown(why('backup'))
     if (!history) return notKnown({ reason: 'There is no history of backups yet.', fix: 'retake backup' })
-    // The slot of a run that failed is not over, and not succeeded either.
-    const isOpenFailure = backup.lastRun === 'failed' && (backup.ageMs ?? 0) <= backup.maxAgeMs
+    // The slot of a run that failed is not over, and not succeeded either; once it is over it is among the missed ones.
+    const isOpenFailure = backup.lastRun === 'failed' && !history.isLate
     const missed = history.missed + (isOpenFailure ? 1 : 0)
     const failedNow = isOpenFailure ? ' The last run failed.' : ''
     return {

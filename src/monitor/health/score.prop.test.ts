@@ -53,6 +53,7 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   copiesFailed: fc.boolean(),
   outside: fc.boolean(),
   slots: fc.integer({ min: 1, max: 5000 }),
+  isLate: fc.boolean(),
   missed: fc.integer({ min: 0, max: 5 }),
   alertAgeMs: fc.option(ms(20 * DAY_MS), { nil: undefined }),
   unknown: fc.oneof(
@@ -73,6 +74,11 @@ const worse: readonly (readonly [what: string, change: (facts: Facts, by: number
   ['a slower backup', (f, by) => ({ ...f, durationMs: f.durationMs + by })],
   ['no backup can be restored', (f) => ({ ...f, usable: 0 })],
   ['a missed backup', (f) => ({ ...f, missed: f.missed + 1 })],
+  ['a failed run', (f) => ({ ...f, lastRun: 'failed' })],
+  [
+    'a failed run that was not made up for in time',
+    (f) => ({ ...f, lastRun: 'failed', missed: f.missed + 1, isLate: true }),
+  ],
   ['fewer minutes', (f, by) => ({ ...f, recoverableShare: f.recoverableShare * (1 - by / 1e12) })],
   ['a gap', (f) => ({ ...f, openGaps: f.openGaps + 1 })],
   ['the slot lost', (f) => ({ ...f, walStatus: 'lost' })],

@@ -37,6 +37,7 @@ export interface Facts {
   readonly copiesFailed: boolean
   readonly outside: boolean
   readonly slots: number
+  readonly isLate: boolean
   readonly missed: number
   readonly alertAgeMs: number | undefined
   /** Checks that did not come to an end. */
@@ -71,6 +72,7 @@ export const perfect: Facts = {
   copiesFailed: false,
   outside: false,
   slots: 7,
+  isLate: false,
   missed: 0,
   alertAgeMs: HOUR_MS,
   unknown: [],
@@ -102,7 +104,13 @@ export function inputOf(facts: Facts): HealthInput {
   addKept(facts, add)
   return {
     checks,
-    history: { slots: facts.slots, missed: facts.missed, since: ago(7 * DAY_MS), observedMs: 7 * DAY_MS },
+    history: {
+      slots: facts.slots,
+      missed: facts.missed,
+      isLate: facts.missed > 0 && facts.isLate,
+      since: ago(7 * DAY_MS),
+      observedMs: 7 * DAY_MS,
+    },
     alertPath: facts.alertAgeMs === undefined ? undefined : { provenAt: ago(facts.alertAgeMs) },
     targets: {
       rtoMs: 8 * HOUR_MS,
