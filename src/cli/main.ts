@@ -11,12 +11,14 @@ import { commandLoaders } from './loaders.ts'
 import { parseCommandLine } from './program.ts'
 import { renderError } from './render-error.ts'
 import { installSignalHandlers } from './signals.ts'
+import { keepHeapSmall } from './small-heap.ts'
 import { Terminal } from './terminal.ts'
 
 /** The shape of every `--json` object; it grows with a change that a reader could misunderstand. */
 export const SCHEMA_VERSION = 1
 
 export async function main(argv: readonly string[]): Promise<void> {
+  keepHeapSmall()
   // Until the command has ended well, ending in any other way is a failure, and for a restore_command not the end of the archive.
   process.exitCode = exitStatusOf(new RetakeError('internal', ''), argv)
   for (const stream of [process.stdout, process.stderr]) {

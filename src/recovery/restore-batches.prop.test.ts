@@ -100,3 +100,22 @@ test('groups hold every frame once, in order, and are no longer than asked', () 
     }),
   )
 })
+
+test('of a hundred thousand equal files, which lie in one frame, no batch holds more than some', () => {
+  const builder = new BatchBuilder()
+  builder.addPack({ type: 'pack', packId: 'p', salt: 's', epoch: 1 })
+  const frame = { pack: 0, index: 0, offsetBytes: 64, storedBytes: 9, plainBytes: 8192, codec: 'raw' as const }
+  const runs = [{ offsetBytes: 0, lengthBytes: 8192, frameOffsetBytes: 0, frame: { ...frame, contentId: 'x' } }]
+  const batches: RestoreBatch[] = []
+  for (let number = 0; number < 100_000; number += 1) {
+    const file = { type: 'file' as const, path: `f${number}`, sizeBytes: 8192, mode: 0o600, modifiedMs: 0, runs }
+    batches.push(...builder.addFile(file, shapeOf(file)))
+  }
+  batches.push(...builder.flush())
+  const counts = batches.map(({ frames }) => frames.reduce((sum, { writes }) => sum + writes.length, 0))
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    100_000,
+  )
+  assert.ok(counts.every((count) => count <= 8192))
+})

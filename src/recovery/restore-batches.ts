@@ -45,17 +45,21 @@ export interface RestoredBytes {
 const BATCH_BYTES = 4 * 1024 * 1024
 /** So many frames of packs that were begun and not handed out are kept; bounds memory when packs are much interleaved. */
 const MAX_PENDING_FRAMES = 4096
+/** And so many places where they go: of a hundred thousand equal files there is one frame. */
+const MAX_PENDING_WRITES = 8192
 
 interface Pending {
   readonly pack: PackEntry
   readonly frames: Map<number, FrameRead>
   storedBytes: number
+  writeCount: number
 }
 
 export class BatchBuilder {
   readonly #packs: PackEntry[] = []
   readonly #pending = new Map<number, Pending>()
   #pendingFrames = 0
+  #pendingWrites = 0
 
   addPack(entry: PackEntry): void {
     this.#packs.push(entry)
@@ -68,7 +72,8 @@ export class BatchBuilder {
       const { frame, frameOffsetBytes, lengthBytes } = run
       const pending = this.#add(frame, { shape, fileOffsetBytes: run.offsetBytes, frameOffsetBytes, lengthBytes })
       if (pending.storedBytes >= BATCH_BYTES) yield this.#take(frame.pack, pending)
-      else if (this.#pendingFrames >= MAX_PENDING_FRAMES) yield* this.flush()
+      else if (this.#pendingFrames >= MAX_PENDING_FRAMES || this.#pendingWrites >= MAX_PENDING_WRITES)
+        yield* this.flush()
     }
   }
 
@@ -80,8 +85,10 @@ export class BatchBuilder {
   #add({ pack: number, ...frame }: FrameRef, write: FrameWrite): Pending {
     const pack = this.#packs[number]
     if (!pack) throw new Error(`assertion failed: the manifest declares pack ${number} before it is referred to`)
-    const pending = this.#pending.get(number) ?? { pack, frames: new Map(), storedBytes: 0 }
+    const pending = this.#pending.get(number) ?? { pack, frames: new Map(), storedBytes: 0, writeCount: 0 }
     this.#pending.set(number, pending)
+    pending.writeCount += 1
+    this.#pendingWrites += 1
     const known = pending.frames.get(frame.index)
     if (known) {
       known.writes.push(write)
@@ -96,6 +103,7 @@ export class BatchBuilder {
   #take(number: number, pending: Pending): RestoreBatch {
     this.#pending.delete(number)
     this.#pendingFrames -= pending.frames.size
+    this.#pendingWrites -= pending.writeCount
     const frames = [...pending.frames.values()].sort((a, b) => a.offsetBytes - b.offsetBytes)
     const plainBytes = frames.reduce(
       (sum, frame) => sum + frame.writes.reduce((all, one) => all + one.lengthBytes, 0),

@@ -1,6 +1,7 @@
 /** Done-when 7: a cluster with 100,000 relation files is backed up, restored and put right in place with bounded memory. */
 import { chownSync, closeSync, mkdirSync, openSync, readdirSync, readSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { pageChecksum } from '../../src/postgres/page.ts'
 import { serverAccount } from '../../src/postgres/server/account.ts'
 import { generateKey } from '../../src/repository/keys/key-material.ts'
 import { formatKeyText } from '../../src/repository/keys/key-text.ts'
@@ -49,27 +50,37 @@ export async function measureManyFiles(options: ManyFilesOptions): Promise<strin
 }
 
 /**
- * Files of tables that no catalog names, each of one page of a real one (a page's checksum depends on its place in the file, which is
- * the first). Making so many tables through SQL would take most of the time and prove nothing more about copying them.
+ * Files of tables that no catalog names, each of one page of a real one: every other file with something of its own in the hole of the
+ * page, and the rest all alike. Making so many tables through SQL would take most of the time and prove nothing more about copying them.
  */
-async function addRelationFiles(server: TestServer, count: number): Promise<void> {
+export async function addRelationFiles(server: TestServer, count: number): Promise<void> {
   await server.query('checkpoint')
   const [row] = await server.query<{ oid: number; path: string }>(
     `select oid::int, pg_relation_filepath('pg_class') as path from pg_database where datname = current_database()`,
   )
   if (!row) throw new Error('the server did not name its database')
-  const page = Buffer.alloc(8192)
+  const page = Buffer.from(new ArrayBuffer(8192))
   const descriptor = openSync(join(server.dataDir, row.path), 'r')
   readSync(descriptor, page, 0, page.length, 0)
   closeSync(descriptor)
+  const alike = Buffer.from(page)
   const account = serverAccount()
   const directory = join(server.dataDir, 'base', String(row.oid))
   mkdirSync(directory, { recursive: true })
   for (let index = 0; index < count; index += 1) {
     const file = join(directory, String(FIRST_FILE_NODE + index))
-    writeFileSync(file, page)
+    if (index % 2 === 0) stamp(page, index)
+    writeFileSync(file, index % 2 === 0 ? page : alike)
     if (account) chownSync(file, account.uid, account.gid)
   }
   const found = readdirSync(directory).length
   if (found < count || statSync(directory).size === 0) throw new Error(`only ${found} files were made`)
+}
+
+/** Writes a number between the pointers and the tuples of a page, as the first of its relation. */
+function stamp(page: Buffer<ArrayBuffer>, number: number): void {
+  const holeBegin = page.readUInt16LE(12)
+  if (holeBegin + 8 > page.readUInt16LE(14)) throw new Error('the page has no hole')
+  page.writeUInt32LE(number, holeBegin)
+  page.writeUInt16LE(pageChecksum(new Int32Array(page.buffer), 0), 8)
 }

@@ -54,3 +54,22 @@ test('each run is in exactly one task, under its file and with its own pack, and
     assert.ok(files.flatMap((file) => file.runs).reduce((sum, run) => sum + run.lengthBytes, 0) <= 16 * MIB)
   }
 })
+
+test('of a hundred thousand equal files, which lie in one frame, no task holds more than some', () => {
+  const tasks = new DeltaTasks()
+  tasks.addPack(pack('a'))
+  const [run] = fileOf('', 1, 0).runs
+  const found: DeltaTask[] = []
+  for (let number = 0; number < 100_000; number += 1) {
+    const entry = { ...fileOf(`f${number}`, 1, 0), runs: run ? [run] : [] }
+    const shape = { file: entry.path, sizeBytes: entry.sizeBytes, mode: entry.mode }
+    found.push(...tasks.addFile(entry, { shape, presentBytes: 0 }))
+  }
+  found.push(...tasks.flush())
+  const counts = found.map(({ files }) => files.reduce((sum, file) => sum + file.runs.length, 0))
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    100_000,
+  )
+  assert.ok(counts.every((count) => count <= 8192))
+})

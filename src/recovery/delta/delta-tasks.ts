@@ -18,6 +18,8 @@ export interface DeltaTask {
 
 const TASK_BYTES = 16 * 1024 * 1024
 const TASK_RUNS = 2048
+/** Beyond this a task ends also inside of a frame, which then is fetched twice: of a hundred thousand equal files there is one frame. */
+const MOST_TASK_RUNS = 4 * TASK_RUNS
 
 export class DeltaTasks {
   readonly #packs: PackEntry[] = []
@@ -40,7 +42,8 @@ export class DeltaTasks {
     this.#files.push({ ...present, runs })
     for (const run of entry.runs) {
       const frame = run.frame ? `${run.frame.pack}/${run.frame.index}` : ''
-      if (this.#isFull() && (frame === '' || frame !== this.#lastFrame)) {
+      const mayEnd = frame === '' || frame !== this.#lastFrame || this.#runs >= MOST_TASK_RUNS
+      if (this.#isFull() && mayEnd) {
         yield this.#take()
         runs = []
         this.#files.push({ ...present, runs })
