@@ -85,6 +85,7 @@ describe('pruning', () => {
     assert.deepEqual(await assertInvariants(stage.retake, series.backups), all.slice(5))
     await assertNothingLeft(stage.retake)
     assert.deepEqual(due.plan.bytes.packsBefore, due.plan.bytes.packsAfter)
+    assert.deepEqual(due.doubts, [], 'what it has just deleted is nothing that it could not read')
   })
 
   test('packs of which little is needed are rewritten, and the backups are what they were', async () => {

@@ -86,18 +86,20 @@ export async function findUnusedPacks(
   let unknown = 0
   for (const [packId, sizeBytes] of survey.packs) {
     if (survey.users.has(packId) || condemned.has(packId) || survey.busyPrefixes.has(packId.slice(0, 8))) continue
-    if (await isOwn(cluster, packId)) packs.set(packId, sizeBytes)
-    else unknown += 1
+    const owner = await ownerOf(cluster, packId)
+    if (owner === 'own') packs.set(packId, sizeBytes)
+    else if (owner === 'unknown') unknown += 1
   }
   return { packs, unknown }
 }
 
-async function isOwn(cluster: ClusterRepository, packId: string): Promise<boolean> {
+/** `gone`: deleted since the survey, by the first half of the same pruning for example. */
+async function ownerOf(cluster: ClusterRepository, packId: string): Promise<'own' | 'unknown' | 'gone'> {
   try {
     const name = { key: packKey(packId), kind: 'pack' } as const
-    return (await openContainer(cluster.store, cluster.sealing, name)) !== undefined
+    return (await openContainer(cluster.store, cluster.sealing, name)) ? 'own' : 'gone'
   } catch (error) {
-    if (isRetakeError(error, 'repo.damaged')) return false
+    if (isRetakeError(error, 'repo.damaged')) return 'unknown'
     throw error
   }
 }
