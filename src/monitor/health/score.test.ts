@@ -138,6 +138,8 @@ test('history: slots, not attempts; pruned backups are no missed ones', () => {
     const found = backupHistory(daily(days), { now: NOW, heldDays })
     return found && [found.slots, found.missed]
   }
+  const isLate = (days: readonly number[]) => backupHistory(daily(days), { now: NOW, heldDays: 7 })?.isLate
+  assert.deepEqual([isLate([3.5, 2.5, 0.5]), isLate([1.1])], [false, true])
   assert.deepEqual(of([]), undefined)
   assert.deepEqual(of([0.01]), [1, 0])
   assert.deepEqual(of([6.5, 5.5, 4.5, 3.5, 2.5, 1.5, 0.5]), [7, 0])
