@@ -22,6 +22,9 @@ const ENTRIES = {
   'deep-worker': 'src/repository/verify/deep-worker.ts',
 }
 
+/** What runs where there is no Node, or an older one: nothing of the engine, no package, no module of Node but in the test server. */
+const LIGHT_ENTRIES = { supabase: 'src/supabase.ts', testing: 'src/testing.ts' }
+
 rmSync(out, { recursive: true, force: true })
 const types = spawnSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', 'tsconfig.build.json'], {
   cwd: root,
@@ -47,6 +50,19 @@ const { metafile } = await build({
   banner: {
     js: "import { createRequire as createRequireOfBundle } from 'node:module'\nconst require = createRequireOfBundle(import.meta.url)",
   },
+})
+await build({
+  absWorkingDir: root,
+  entryPoints: LIGHT_ENTRIES,
+  outdir: `${out}/light`,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: ['es2022', 'node20'],
+  minifySyntax: true,
+  legalComments: 'none',
+  external: ['node:*'],
 })
 writeFileSync(`${out}/config.schema.json`, renderConfigSchema())
 mkdirSync(`${out}/licenses`)

@@ -31,6 +31,8 @@ try {
   step('types', checkTypes)
   step('command', checkCommand)
   step('old Node', checkOldNode)
+  step('light entries', () => checkLightEntries(tarball))
+  step('light types', checkLightTypes)
   console.log('The package is as it should be.')
 } finally {
   rmSync(box, { recursive: true, force: true })
@@ -52,7 +54,7 @@ function pack(): string {
     .map(({ path }) => path)
     .filter(
       (path) =>
-        !/^(bin\/retake\.js|dist\/lib\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|README\.md|LICENSE|package\.json)$/.test(
+        !/^(bin\/retake\.js|dist\/(?:lib|light)\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|README\.md|LICENSE|package\.json)$/.test(
           path,
         ),
     )
@@ -144,6 +146,55 @@ function checkOldNode(): void {
     126,
     'PostgreSQL would take this for the end of the WAL',
   )
+}
+
+/** The two light entries from the tarball alone, without any of its dependencies, on the oldest Node that is here. */
+function checkLightEntries(tarball: string): void {
+  const place = join(box, 'light')
+  const installed = join(place, `node_modules/${manifest.name}`)
+  mkdirSync(installed, { recursive: true })
+  run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'], { cwd: place })
+  writeFileSync(
+    join(place, 'use.mjs'),
+    `import { BackupMonitor, DatabaseBackupManager } from '${manifest.name}/supabase'
+import { startManagementServer } from '${manifest.name}/testing'
+const ref = 'abcdefghijklmnopqrst'
+const server = await startManagementServer({ projects: [{ ref }] })
+const settings = { managementToken: server.token, managementUrl: server.url }
+const manager = new DatabaseBackupManager(server.url, 'a-key', ref, settings)
+console.log(BackupMonitor.formatReport(await manager.generateBackupReport()))
+await server.close()
+`,
+  )
+  const asked = run(findOldNode() ?? process.execPath, ['use.mjs'], { cwd: place })
+  assert.match(asked.stdout, /^Backup report for cinetrack \(abcdefghijklmnopqrst\), us-east-1/)
+  assert.equal(asked.stderr, '')
+}
+
+/** For a page or an edge runtime: with the browser's types and without Node's. */
+function checkLightTypes(): void {
+  writeFileSync(
+    join(consumer, 'light.ts'),
+    `import { BackupMonitor, DatabaseBackupManager, RecoveryProcedures } from '${manifest.name}/supabase'
+const manager = new DatabaseBackupManager('https://abcdefghijklmnopqrst.supabase.co', 'key', 'abcdefghijklmnopqrst')
+export const text: Promise<string> = manager.generateBackupReport().then((report) => BackupMonitor.formatReport(report))
+export const steps: number = RecoveryProcedures.getRecoveryInstructions().length
+// @ts-expect-error what may be unknown is no number
+export const days: Promise<number> = manager.generateBackupReport().then((report) => report.backupRetentionDays)
+`,
+  )
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2022',
+    lib: ['es2022', 'dom', 'esnext.disposable'],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    types: [],
+    rootDir: '.',
+  }
+  writeFileSync(join(consumer, 'light.json'), JSON.stringify({ compilerOptions, files: ['light.ts'] }))
+  run(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', 'light.json'], { cwd: consumer })
 }
 
 function findOldNode(): string | undefined {

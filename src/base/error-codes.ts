@@ -126,6 +126,22 @@ export const errorCodes = facts({
   'restore.mismatch': { exit: 30, retry: 'never' },
   /** Verification found damage. */
   'verify.damaged': { exit: 30, retry: 'never' },
+  /** A Supabase project, its Management API or the address of Retake's status could not be reached: network, name, port, proxy. Nothing was changed. */
+  'supabase.unreachable': { exit: 1, retry: 'later' },
+  /** Supabase did not accept the key or token, or it does not allow this. The message names the call. */
+  'supabase.denied': { exit: 12, retry: 'never' },
+  /** The plan of the Supabase organization does not include what was asked for. */
+  'supabase.plan': { exit: 22, retry: 'never' },
+  /** Supabase knows no such project or thing, or the token may not see it. */
+  'supabase.missing': { exit: 10, retry: 'never' },
+  /** Supabase understood the call and refused it; the message carries its sentence. */
+  'supabase.refused': { exit: 22, retry: 'never' },
+  /** Supabase wants fewer requests; waiting for as long as it said was longer than allowed. */
+  'supabase.rate-limited': { exit: 1, retry: 'later' },
+  /** Supabase failed on its own side. Whether a call that changes something was carried out is not known: look before repeating it. */
+  'supabase.failed': { exit: 1, retry: 'later' },
+  /** An answer is not what the API describes: something in between answered, or the API changed. */
+  'supabase.protocol': { exit: 1, retry: 'never' },
   /** `retake doctor`, `retake status` or `retake health` found something that endangers recovery. */
   'health.failed': { exit: 40, retry: 'never' },
   /** `retake health` could not find out whether something endangers recovery. */
