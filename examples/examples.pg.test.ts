@@ -7,7 +7,9 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { serverAccount } from '../src/postgres/server/account.ts'
 import { findFreePort } from '../src/postgres/server/free-port.ts'
+import { startManagementServer } from '../src/supabase/test-server/server.ts'
 import { startTestServer } from '../test/support/postgres.ts'
+import { keyOf, startPostgrest } from '../test/support/postgrest.ts'
 import { makeTemp } from '../test/support/temp.ts'
 
 const examples: readonly (readonly [name: string, says: RegExp])[] = [
@@ -17,6 +19,7 @@ const examples: readonly (readonly [name: string, says: RegExp])[] = [
   ['look', /restorable from \S+ to \S+\nok; Everything the server has written is held\.\n[\s\S]*health \d+, at risk\n/],
   ['verify', /^everything is as it was written\n$/],
   ['prune', /^keep \S+: [\s\S]*held: before the upgrade[\s\S]*gave up 0 backups; \d records/],
+  ['supabase-report', /Health score: 0 of 100[\s\S]*Critical tables: NO[\s\S]*Assess the situation/],
   ['restore-to-a-second', /"outcome":"shut-down"/],
 ]
 
@@ -30,6 +33,9 @@ test('every example is run here', () => {
 test('the examples do what they say', async (t) => {
   await using server = await startTestServer()
   await using temp = makeTemp({ label: 'examples', owner: serverAccount() })
+  await server.query('create role anon')
+  await using rest = await startPostgrest(server.target)
+  await using supabase = await startManagementServer({ projects: [{ ref: 'abcdefghijklmnopqrst' }] })
   const env = {
     PATH: process.env.PATH,
     HOME: '/nonexistent',
@@ -37,6 +43,11 @@ test('the examples do what they say', async (t) => {
     RETAKE_PASSPHRASE: 'only for this test',
     RETAKE_DATABASE_URL: server.url,
     RETAKE_POSTGRES_BIN_DIR: server.binDir,
+    SUPABASE_URL: rest.url,
+    SUPABASE_ANON_KEY: keyOf('anon'),
+    SUPABASE_PROJECT_ID: 'abcdefghijklmnopqrst',
+    SUPABASE_ACCESS_TOKEN: supabase.token,
+    SUPABASE_MANAGEMENT_URL: supabase.url,
   }
   for (const [name, says] of examples) {
     await t.test(name, async () => {
