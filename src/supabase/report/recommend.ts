@@ -15,7 +15,11 @@ export function recommend(
   const lost = report.health.parts.flatMap(({ points, weight, reason, fix }) =>
     fix === undefined
       ? []
-      : [points === 'unknown' ? `Not known: ${reason} ${fix}` : `${reason} ${fix} (${weight - points} points)`],
+      : [
+          points === 'unknown'
+            ? `Not known: ${reason} ${fix}`
+            : `${reason} ${fix} (${Math.round((weight - points) * 10) / 10} points)`,
+        ],
   )
   const capped = report.health.caps.map(
     ({ atMost, reason, fix }) => `${reason} ${fix} (the score stays at most ${atMost})`,
