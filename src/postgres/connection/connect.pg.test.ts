@@ -4,11 +4,13 @@ import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:f
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { anyMajor, startTestServer, type TestServer } from '../../../test/support/postgres.ts'
 import { isRetakeError } from '../../base/errors.ts'
 import { openReplication } from '../replication/connection.ts'
 import { resolveConnection } from './config.ts'
+import { connect } from './connect.ts'
 import { openSql } from './sql.ts'
 
 const SECRET = 'correct horse: battery'
@@ -283,6 +285,25 @@ describe('TLS', {
 
   test('channel binding', async () => {
     assert.match(String(await protocolOf('verify-full', `sslrootcert=${files.ca} channel_binding=require`)), /^TLSv1/)
+  })
+
+  test('a request to cancel takes the same way as the connection: TLS, plain, or a local socket', async () => {
+    const plain = `port=${server.server.port} user=postgres dbname=postgres sslmode=disable`
+    const ways = [
+      target('verify-full', `sslrootcert=${files.ca} hostaddr=127.0.0.1`),
+      resolveConnection(`host=127.0.0.1 ${plain}`, { HOME: '/nonexistent' }),
+      resolveConnection(`host=${server.server.socketDir} ${plain}`, { HOME: '/nonexistent' }),
+    ]
+    for (const way of ways) {
+      const { client, cancel } = await connect(way)
+      const sleeping = client.query('select pg_sleep(600)')
+      sleeping.catch(() => {})
+      const asleep = "select 1 from pg_stat_activity where query like 'select pg_sleep%' and wait_event = 'PgSleep'"
+      while ((await server.query(asleep)).length === 0) await wait(20)
+      await cancel()
+      await assert.rejects(sleeping, { code: '57014' })
+      await client.end()
+    }
   })
 
   test('a replication connection', async () => {

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import pg from 'pg'
 import { throwIfAborted } from '../../base/abort.ts'
 import { abortedError, isRetakeError, RetakeError } from '../../base/errors.ts'
+import { requestCancel } from './cancel.ts'
 import type { ConnectionSettings, ConnectionTarget, HostTarget, SessionAttributes } from './config.ts'
 import {
   type ConnectionContext,
@@ -29,6 +30,8 @@ export interface ConnectOptions {
 
 export interface ConnectedClient {
   readonly client: pg.Client
+  /** Asks the server to cancel the running command; see {@link requestCancel}. */
+  readonly cancel: () => Promise<void>
   readonly context: ConnectionContext
   /** What the server reported about itself at login, such as `server_version` and `in_hot_standby`. */
   readonly parameters: ReadonlyMap<string, string>
@@ -122,7 +125,7 @@ async function connectOnce(target: ConnectionTarget, { host, way, options }: Att
     await client.end()
     throw channelBindingError(contextOf(target, host))
   }
-  return { client, parameters, context: contextOf(target, host) }
+  return { client, cancel: () => requestCancel(client, config), parameters, context: contextOf(target, host) }
 }
 
 async function untilConnected(client: pg.Client, signal: AbortSignal | undefined): Promise<void> {

@@ -144,6 +144,34 @@ for (const major of postgresMajors()) {
         0,
       )
     })
+
+    test('an abort while the server waits for a spread checkpoint frees it at once', async () => {
+      await using waiting = await openReplication(server.target)
+      await server.query('create table changed as select i, md5(i::text) from generate_series(1, 50000) i')
+      const controller = new AbortController()
+      const backup = runBaseBackup(
+        waiting,
+        { ...options, fastCheckpoint: false, signal: controller.signal },
+        sinkOf(() => assert.fail('the checkpoint takes minutes')),
+      )
+      backup.catch(() => {})
+      const state = async () => {
+        const [row] = await server.query<{ waits: number; all: number }>(
+          `select count(*) filter (where wait_event like 'Checkpoint%')::int as waits, count(*)::int as all
+             from pg_stat_activity where backend_type = 'walsender' and query like 'BASE_BACKUP%'`,
+        )
+        return row ?? { waits: 0, all: 0 }
+      }
+      while ((await state()).waits === 0) await wait(20)
+      controller.abort()
+      await assert.rejects(backup, (error) => isRetakeError(error, 'aborted'))
+      // Half a minute is a small part of what the checkpoint takes.
+      for (let tries = 0; (await state()).all > 0; tries++) {
+        assert.ok(tries < 300, 'the walsender is still there')
+        await wait(100)
+      }
+      await server.query('drop table changed')
+    })
   })
 }
 

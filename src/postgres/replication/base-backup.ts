@@ -41,7 +41,7 @@ export interface BaseBackupOptions {
   readonly incremental?: boolean | undefined
   /** Between 32 and 1048576. Default: as fast as the receiver takes it. */
   readonly maxRateKiB?: number | undefined
-  /** Breaks the connection; the server drops its backup. */
+  /** Cancels the command and breaks the connection; the server drops its backup. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -69,7 +69,8 @@ export async function runBaseBackup(
   const warnings: string[] = []
   const checksums = new ChecksumNotices()
   using _busy = wire.occupy('BASE_BACKUP')
-  using _breaker = wire.breakOn(options.signal)
+  // Until the first byte the server waits for a checkpoint, for minutes if it is spread, and does not look at the connection.
+  using _breaker = wire.breakOn(options.signal, { cancel: true })
   wire.onNotice = (notice) => {
     checksums.note(notice)
     if (notice.severity === 'WARNING' && warnings.length < MAX_WARNINGS) warnings.push(notice.message)

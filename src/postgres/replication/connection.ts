@@ -59,7 +59,7 @@ export async function openReplication(
 ): Promise<ReplicationConnection> {
   const { mode, connected } = await connectWalsender(target, options)
   const serverVersionNum = versionNumber(connected.parameters.get('server_version'))
-  const wire = new WireSession(connected.client, connected.context)
+  const wire = new WireSession(connected)
   if (serverVersionNum >= OLDEST_VERSION_NUM) return new WalsenderConnection(wire, { mode, serverVersionNum })
   await wire[Symbol.asyncDispose]()
   throw new RetakeError(

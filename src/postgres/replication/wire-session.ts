@@ -8,7 +8,7 @@
 import type { Socket } from 'node:net'
 import type pg from 'pg'
 import { abortedError, isRetakeError, RetakeError } from '../../base/errors.ts'
-import { socketOf } from '../connection/connect.ts'
+import { type ConnectedClient, socketOf } from '../connection/connect.ts'
 import { type ConnectionContext, networkError, type ServerMessage, serverError } from '../connection/errors.ts'
 import { endClient } from '../connection/sql.ts'
 import { type BackendPiece, MessageReader, type WholeMessage } from './message-reader.ts'
@@ -34,6 +34,8 @@ export class WireSession implements AsyncDisposable {
   /** Called when the connection is lost, given up or closed, also while nobody reads. */
   onFailure: (() => void) | undefined
   readonly #client: pg.Client
+  readonly #cancel: () => Promise<void>
+  #cancelling: Promise<void> | undefined
   readonly #socket: Socket
   readonly #reader = new MessageReader()
   readonly #queue: Buffer[] = []
@@ -47,8 +49,9 @@ export class WireSession implements AsyncDisposable {
   #lastHeardMs = performance.now()
 
   /** Takes the socket over; the client must be idle, and must not be used afterwards. */
-  constructor(client: pg.Client, context: ConnectionContext) {
+  constructor({ client, context, cancel }: Omit<ConnectedClient, 'parameters'>) {
     this.#client = client
+    this.#cancel = cancel
     this.context = context
     this.#socket = socketOf(client)
     this.#socket.removeAllListeners('data')
@@ -187,9 +190,15 @@ export class WireSession implements AsyncDisposable {
     }
   }
 
-  /** From now on the signal breaks the connection: a command that streams cannot be taken back in another way. */
-  breakOn(signal: AbortSignal | undefined): Disposable {
-    const onAbort = () => this.break(isRetakeError(signal?.reason) ? signal.reason : abortedError(signal?.reason))
+  /**
+   * From now on the signal breaks the connection: a command that streams cannot be taken back in another way.
+   * @param options `cancel`: the command may be waiting for something that keeps the server from noticing, so it is told
+   */
+  breakOn(signal: AbortSignal | undefined, { cancel = false }: { readonly cancel?: boolean } = {}): Disposable {
+    const onAbort = () => {
+      if (cancel) this.#cancelling ??= this.#cancel()
+      this.break(isRetakeError(signal?.reason) ? signal.reason : abortedError(signal?.reason))
+    }
     if (signal?.aborted) onAbort()
     else signal?.addEventListener('abort', onAbort, { once: true })
     return { [Symbol.dispose]: () => signal?.removeEventListener('abort', onAbort) }
@@ -214,6 +223,7 @@ export class WireSession implements AsyncDisposable {
     if (this.#busyWith) this.#socket.destroy()
     this.#socket.resume()
     await endClient(this.#client)
+    await this.#cancelling
   }
 
   #receive(chunk: Buffer): void {
