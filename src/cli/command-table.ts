@@ -162,7 +162,7 @@ export const commands: readonly CommandDeclaration[] = [
     path: ['wal', 'receive'],
     summary: 'receive WAL continuously; what is acknowledged is durable',
     details:
-      'Runs until it is stopped (Ctrl-C or SIGTERM: exit status 0) or has reached what --until-… says. Reconnects by itself.',
+      'Runs until it is stopped (Ctrl-C or SIGTERM: exit status 0) or has reached what --until-… says. Reconnects by itself. With --acknowledge local the server forgets WAL before the bucket has it: if this machine or its spool is lost, up to 17 MiB of acknowledged WAL are lost with it.',
     examples: [
       { command: 'retake wal receive', note: 'run this as a service' },
       {
@@ -170,9 +170,24 @@ export const commands: readonly CommandDeclaration[] = [
         note: 'as a synchronous standby: no committed transaction is ever lost',
       },
       { command: 'retake wal receive --until-caught-up', note: 'fetch what there is, then end' },
+      {
+        command: 'retake wal receive --acknowledge local --spool /var/lib/retake/spool',
+        note: 'into a bucket, without waiting for it',
+      },
     ],
     options: [
       { flags: '--synchronous', description: 'acknowledge each write at once, to serve in synchronous_standby_names' },
+      {
+        flags: '--acknowledge <when>',
+        description:
+          'when WAL counts as safe: the repository holds it (upload, the default), or the spool does (local)',
+        choices: ['upload', 'local'],
+      },
+      {
+        flags: '--spool <directory>',
+        description: 'with --acknowledge local: where WAL is kept until it is uploaded; the same one at every start',
+        completes: 'directory',
+      },
       { flags: '--until-caught-up', description: 'end when everything the server had at the start is held' },
       { flags: '--until-lsn <lsn>', description: 'end when this position is held' },
     ],

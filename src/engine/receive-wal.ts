@@ -8,6 +8,11 @@ import { type Operation, type OperationOptions, startOperation } from './operati
 export interface ReceiveWalOptions extends OperationOptions {
   /** Acknowledge each write at once, to serve in `synchronous_standby_names` (as `retake`). Default false. */
   readonly synchronous?: boolean | undefined
+  /**
+   * Acknowledge what is durable in this directory of this machine, and upload it within a second: for a repository in a bucket, where
+   * commits must not wait for it. If the machine is lost, so is what was not uploaded yet. Default: acknowledge what the repository holds.
+   */
+  readonly spoolDirectory?: string | undefined
   /** Default: until aborted. */
   readonly until?: { readonly kind: 'caught-up' } | { readonly kind: 'lsn'; readonly lsn: Lsn } | undefined
 }
@@ -40,6 +45,7 @@ export function receiveWal(retake: Retake, options: ReceiveWalOptions = {}): Ope
       target: retake.target(),
       slot: cluster.facts.slot,
       synchronous: options.synchronous,
+      spoolDirectory: options.spoolDirectory,
       until,
       logger: retake.logger,
       clock: retake.clock,

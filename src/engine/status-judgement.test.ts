@@ -54,6 +54,23 @@ const cases: readonly (readonly [what: string, facts: StatusFacts, expected: rea
   ],
   ['a backup that cannot be read', { ...healthy, damagedBackups: ['x'] }, ['danger backup.damaged']],
   ['no server', { ...healthy, server: undefined, slot: undefined }, ['danger server.unreachable']],
+  [
+    'what only the spool of a machine holds',
+    {
+      ...healthy,
+      receiver: undefined,
+      archive: { timeline: 1, flushLsn: '0/5000000', spool: { host: 'db1', acknowledgedLsn: '0/5000100' } },
+    },
+    ['danger wal.spooled', 'warning receiver.none'],
+  ],
+  [
+    'a spool on its way',
+    {
+      ...healthy,
+      archive: { timeline: 1, flushLsn: '0/5000000', spool: { host: 'db1', acknowledgedLsn: '0/5000100' } },
+    },
+    [],
+  ],
   ['no slot', { ...healthy, slot: { name: 's', exists: false } }, ['danger slot.missing']],
   ['a lost slot', { ...healthy, slot: { name: 's', exists: true, walStatus: 'lost' } }, ['danger slot.lost']],
   [

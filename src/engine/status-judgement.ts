@@ -16,6 +16,7 @@ export interface Reason {
     | 'slot.lost'
     | 'slot.unreserved'
     | 'receiver.none'
+    | 'wal.spooled'
     | 'rpo.exceeded'
     | 'wal.gap'
     | 'wal.damaged'
@@ -88,6 +89,13 @@ export interface StatusFacts {
   readonly windows: readonly WindowView[]
   readonly rpo: RpoView
   readonly receiver: object | undefined
+  readonly archive?:
+    | {
+        readonly timeline: number
+        readonly flushLsn: string
+        readonly spool?: { readonly host: string; readonly acknowledgedLsn: string } | undefined
+      }
+    | undefined
   readonly server: object | undefined
   readonly serverError?: { readonly message: string } | undefined
   readonly slot:
@@ -102,7 +110,7 @@ export interface StatusFacts {
 
 /** The reasons to worry, the worst first. */
 export function judgeStatus(facts: StatusFacts): Reason[] {
-  const reasons = [...judgeBackups(facts), ...judgeServer(facts), ...judgeWal(facts), ...judgeMirrors(facts)]
+  const reasons = [judgeBackups, judgeServer, judgeWal, judgeSpool, judgeMirrors].flatMap((judge) => judge(facts))
   return [
     ...reasons.filter(({ severity }) => severity === 'danger'),
     ...reasons.filter(({ severity }) => severity === 'warning'),
@@ -192,6 +200,19 @@ function judgeServer({ server, serverError, slot }: StatusFacts): Reason[] {
     ]
   }
   return []
+}
+
+/** While a receiver runs, its spool is on its way. */
+function judgeSpool({ archive, receiver }: StatusFacts): Reason[] {
+  const { spool } = archive ?? {}
+  if (receiver || !archive || !spool || parseLsn(spool.acknowledgedLsn) <= parseLsn(archive.flushLsn)) return []
+  return [
+    danger(
+      'wal.spooled',
+      `WAL up to ${spool.acknowledgedLsn} of timeline ${archive.timeline} was acknowledged into the spool on ${spool.host}; the repository holds it up to ${archive.flushLsn}.`,
+      `on ${spool.host}: retake wal receive --acknowledge local --spool DIR`,
+    ),
+  ]
 }
 
 function judgeWal({ rpo, rpoTargetSeconds, receiver, gaps, damage, lastBackup }: StatusFacts): Reason[] {

@@ -47,6 +47,8 @@ export interface StatusReport {
         readonly flushLsn: string
         readonly at: string
         readonly caughtUpAt?: string | undefined
+        /** The receiver acknowledges from a spool on its machine: up to here when it last said so. */
+        readonly spool?: { readonly host: string; readonly acknowledgedLsn: string } | undefined
       }
     | undefined
   readonly rpo: RpoView
@@ -111,6 +113,7 @@ export async function readStatus(
             flushLsn: archive.position.flushLsn,
             at: archive.position.at,
             caughtUpAt: archive.position.caughtUpAt,
+            ...(archive.position.spool ? { spool: archive.position.spool } : {}),
           },
         }
       : {}),

@@ -34,6 +34,8 @@ export interface WalPosition {
   /** The server's clock: at this instant everything it had was held. */
   readonly caughtUpAt?: string | undefined
   readonly slot?: string | undefined
+  /** The receiver acknowledges what is in a spool on its machine: up to where it had by then, `X/Y`. */
+  readonly spool?: { readonly host: string; readonly acknowledgedLsn: string } | undefined
 }
 
 const lsnText = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
@@ -53,6 +55,7 @@ const positionSchema = z.object({
   serverTime: z.string(),
   caughtUpAt: z.string().optional(),
   slot: z.string().optional(),
+  spool: z.object({ host: z.string(), acknowledgedLsn: lsnText }).optional(),
 })
 const historySchema = z.object({ timeline, content: z.string() })
 

@@ -32,6 +32,14 @@ function render(report: StatusReport, { now, terminal }: { readonly now: Date; r
         ? `${archive.flushLsn} on timeline ${archive.timeline}, ${formatAgo(new Date(archive.at), now)}`
         : 'empty',
     ],
+    ...(archive?.spool
+      ? [
+          ['acknowledged', `${archive.spool.acknowledgedLsn}, from the spool on ${archive.spool.host}`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     ['lost if the server vanished now', renderRpo(report)],
     ['receiver', receiver ? `${receiver.holder}, since ${receiver.since}` : 'none'],
     [

@@ -2,22 +2,43 @@ import { RetakeError } from '../../base/errors.ts'
 import { receiveWal } from '../../engine/receive-wal.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
 import type { CommandContext, CommandOutcome, OptionValues } from '../command.ts'
+import { requireOption } from '../options.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { signal, terminal } = context
   const until = goalOf(context.options)
+  const spoolDirectory = spoolOf(context.options)
   await using retake = await context.open()
   // This command speaks of what happens to it: it runs for months, and its messages are what a service's log holds.
   const logger = { ...terminal.logger, info: (message: string) => terminal.info(message) }
   const run = receiveWal(
     { ...retake, logger },
-    { signal, onProgress: terminal.onLineProgress, synchronous: context.options.synchronous === true, until },
+    {
+      signal,
+      onProgress: terminal.onLineProgress,
+      synchronous: context.options.synchronous === true,
+      spoolDirectory,
+      until,
+    },
   )
   const { timeline, flushLsn } = await run.result
   return {
     data: { cluster: retake.clusterName, timeline, flushLsn, stopped: signal.aborted },
     text: `Held up to ${flushLsn} on timeline ${timeline}.`,
   }
+}
+
+function spoolOf({ acknowledge, spool }: OptionValues): string | undefined {
+  if (acknowledge === 'local') {
+    return requireOption(spool, {
+      name: '--spool',
+      hint: 'With --acknowledge local, name a directory on a disk of this machine that survives a reboot: --spool DIR.',
+    })
+  }
+  if (spool === undefined) return undefined
+  throw new RetakeError('config.invalid', '--spool is used only with --acknowledge local.', {
+    hint: 'Add --acknowledge local, or leave out --spool.',
+  })
 }
 
 function goalOf(options: OptionValues) {

@@ -11,14 +11,18 @@ import { putRange, type WalRange } from '../../repository/wal-records.ts'
 import { readSegment, readSegmentMeta } from '../../repository/wal-segments.ts'
 import { deleteTail, listTailParts, readTail, TailWriter } from '../../repository/wal-tail.ts'
 import { type DamagedTail, type HeldWal, loadHeldWal, type OpenTail } from './held-wal.ts'
+import { LocalSpool } from './local-spool.ts'
 import { livesInThisProcess } from './process-local.ts'
 import type { HeldTimeline } from './resume.ts'
 import { openSegmentSealer, type SegmentSealer, type SegmentSealerOptions } from './segment-sealer.ts'
+import { missingSpoolWarning, uploadSpool } from './upload-spool.ts'
 import { BUCKET_PACE, DISK_PACE, type TailPart, WalTail } from './wal-tail.ts'
 
 export interface ArchiveEndOptions {
   readonly cluster: ClusterRepository
   readonly synchronous: boolean
+  /** Where bytes are made durable and acknowledged before the repository has them. Default: only the repository counts. */
+  readonly spoolDirectory?: string | undefined
   /** Seal in a thread of its own. */
   readonly thread: boolean
   /** Writing or sealing failed; nothing more is taken. */
@@ -38,13 +42,18 @@ export class ArchiveEnd implements AsyncDisposable {
   onFlushed: (() => void) | undefined
   readonly #options: ArchiveEndOptions
   readonly #sealer: SegmentSealer
+  readonly #spool: LocalSpool | undefined
   readonly #held = new Map<number, HeldTimeline>()
   #leftovers: OpenTail[]
   #damaged: DamagedTail[]
   #open: { readonly timeline: number; readonly tail: WalTail } | undefined
 
-  private constructor(options: ArchiveEndOptions, held: HeldWal) {
+  private constructor(
+    options: ArchiveEndOptions,
+    { held, spool }: { readonly held: HeldWal; readonly spool: LocalSpool | undefined },
+  ) {
     this.#options = options
+    this.#spool = spool
     this.#leftovers = [...held.tails]
     this.#damaged = [...held.damagedTails]
     for (const timeline of held.timelines) this.#held.set(timeline.timeline, timeline)
@@ -64,7 +73,18 @@ export class ArchiveEnd implements AsyncDisposable {
     for (const { error } of held.damagedTails) {
       options.logger.error(`${error.message} The server is asked for this segment once more.`, { ...error.details })
     }
-    return new ArchiveEnd(options, held)
+    const { spoolDirectory, cluster, logger } = options
+    const spool = spoolDirectory === undefined ? undefined : await LocalSpool.open(spoolDirectory, cluster)
+    const archive = new ArchiveEnd(options, { held, spool })
+    try {
+      if (spool) await uploadSpool(spool, { archive, logger })
+    } catch (error) {
+      await archive[Symbol.asyncDispose]()
+      throw error
+    }
+    const warning = missingSpoolWarning(held.inventory.position, archive.timelines)
+    if (warning !== undefined) logger.error(warning)
+    return archive
   }
 
   /** How far each timeline is durable. */
@@ -74,9 +94,16 @@ export class ArchiveEnd implements AsyncDisposable {
     )
   }
 
-  /** Where the open tail is durable. */
+  /** Where the open tail is durable in the repository. */
   get flushed(): { readonly timeline: number; readonly flushLsn: Lsn } | undefined {
     return this.#open && { timeline: this.#open.timeline, flushLsn: this.#open.tail.flushedLsn }
+  }
+
+  /** Up to where the server may be told that its bytes are safe: with a spool this can be more than the repository holds. */
+  get acknowledged(): { readonly timeline: number; readonly flushLsn: Lsn } | undefined {
+    const { flushed } = this
+    const spooled = this.#spool?.flushed
+    return spooled && spooled.timeline === flushed?.timeline && spooled.flushLsn > flushed.flushLsn ? spooled : flushed
   }
 
   /** From here on WAL is held, and why not before. Durable before the first byte that follows. */
@@ -88,6 +115,16 @@ export class ArchiveEnd implements AsyncDisposable {
 
   /** Makes ready to write from a place: leaves what was open before, and takes up the tail that ends there. */
   async continueAt(place: ArchivePlace): Promise<void> {
+    await this.resumeAt(place)
+    await this.#spool?.begin(place, {
+      synchronous: this.#options.synchronous,
+      flushed: () => this.onFlushed?.(),
+      failed: this.#options.failed,
+    })
+  }
+
+  /** The same, for what needs no spool because it comes from there. */
+  async resumeAt(place: ArchivePlace): Promise<void> {
     if (this.#open?.timeline === place.timeline && this.#open.tail.flushedLsn === place.startLsn) {
       // Nothing that was received beyond what is durable is waiting: the last connection's end was settled.
       return
@@ -102,12 +139,16 @@ export class ArchiveEnd implements AsyncDisposable {
       timeline: place.timeline,
       startLsn: place.startLsn,
       segmentSizeBytes: walSegmentSizeBytes,
-      synchronous,
+      // With a spool nobody waits for the repository.
+      synchronous: synchronous && this.#spool === undefined,
       pace: cluster.store.openAppender ? DISK_PACE : BUCKET_PACE,
       part: restored,
       openPart: (segment, offsetBytes) => TailWriter.open(cluster, { timeline: place.timeline, segment, offsetBytes }),
       flushed: () => this.onFlushed?.(),
-      segmentComplete: (segment) => this.#sealer.enqueue({ timeline: place.timeline, segment, partial: false }),
+      segmentComplete: async (segment) => {
+        await this.#spool?.uploaded({ timeline: place.timeline, segment })
+        await this.#sealer.enqueue({ timeline: place.timeline, segment, partial: false })
+      },
       failed: this.#options.failed,
     })
     this.#open = { timeline: place.timeline, tail }
@@ -131,11 +172,17 @@ export class ArchiveEnd implements AsyncDisposable {
 
   /** @throws RetakeError `postgres.protocol`, or what failed before */
   write(startLsn: Lsn, bytes: Uint8Array): void | Promise<void> {
-    return this.#open?.tail.write(startLsn, bytes)
+    const spooled = this.#spool?.write(startLsn, bytes)
+    // Whether it fails is heard of below, or by `failed`.
+    spooled?.catch(() => {})
+    const taken = this.#open?.tail.write(startLsn, bytes)
+    if (spooled === undefined) return taken
+    return Promise.all([spooled, taken]).then(() => {})
   }
 
-  /** Resolves when everything that was written is durable. */
+  /** Resolves when everything that was written is durable in the repository. */
   async settle(): Promise<void> {
+    await this.#spool?.settle()
     await this.#open?.tail.settle()
   }
 
@@ -146,6 +193,7 @@ export class ArchiveEnd implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await using _sealer = this.#sealer
+    await using _spool = this.#spool
     await this.#open?.tail[Symbol.asyncDispose]()
   }
 

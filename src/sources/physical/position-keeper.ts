@@ -20,6 +20,8 @@ export interface PositionKeeperOptions {
   readonly cluster: ClusterRepository
   readonly slot: string
   readonly clock?: Clock | undefined
+  /** The machine whose spool holds what is acknowledged before it is in the repository. */
+  readonly spoolHost?: string | undefined
   readonly failed: (error: unknown) => void
 }
 
@@ -27,6 +29,7 @@ export class PositionKeeper implements AsyncDisposable {
   readonly #options: PositionKeeperOptions
   readonly #clock: Clock
   #flushed: { readonly timeline: number; readonly flushLsn: Lsn } | undefined
+  #acknowledgedLsn: Lsn | undefined
   #heard: ServerWord | undefined
   #serverTime: InstantMicros | undefined
   /** The end of the log that the server has named on this connection: a keepalive says only what was sent, which may be less. */
@@ -58,6 +61,12 @@ export class PositionKeeper implements AsyncDisposable {
   flushed(timeline: number, flushLsn: Lsn): void {
     this.#flushed = { timeline, flushLsn }
     this.#judge()
+    this.#schedule()
+  }
+
+  /** How far the server was told that its bytes are safe. */
+  acknowledged(lsn: Lsn | undefined): void {
+    this.#acknowledgedLsn = lsn
     this.#schedule()
   }
 
@@ -133,6 +142,12 @@ export class PositionKeeper implements AsyncDisposable {
     this.#written = text
   }
 
+  #spool(): Pick<WalPosition, 'spool'> {
+    const { spoolHost: host } = this.#options
+    if (host === undefined || this.#acknowledgedLsn === undefined) return {}
+    return { spool: { host, acknowledgedLsn: formatLsn(this.#acknowledgedLsn) } }
+  }
+
   #position(): WalPosition | undefined {
     if (this.#flushed === undefined || this.#serverTime === undefined) return undefined
     return {
@@ -142,6 +157,7 @@ export class PositionKeeper implements AsyncDisposable {
       serverTime: formatInstant(this.#serverTime),
       ...(this.#caughtUpAt === undefined ? {} : { caughtUpAt: formatInstant(this.#caughtUpAt) }),
       slot: this.#options.slot,
+      ...this.#spool(),
     }
   }
 }

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import '../../../test/support/leaks.ts'
 import { type Protection, protect } from '../../../test/support/lab.ts'
 import { startTestServer, type TestServer } from '../../../test/support/postgres.ts'
+import { startLoad } from '../../../test/support/wal-load.ts'
+import { assertWholeLog } from '../../../test/support/whole-log.ts'
 import { sleep } from '../../base/abort.ts'
 import { RetakeError } from '../../base/errors.ts'
-import { parseLsn, segmentName } from '../../postgres/lsn.ts'
-import { readWalInventory } from '../../repository/wal-archive.ts'
+import { parseLsn } from '../../postgres/lsn.ts'
 import { readPosition } from '../../repository/wal-records.ts'
 import { receiveWal } from './receiver.ts'
 import { keyText, spawnChild } from './testing/child.ts'
@@ -23,21 +22,6 @@ async function startServer(): Promise<TestServer> {
   return await startTestServer({ walSegmentSizeMb: 1, settings: { wal_keep_size: '1GB' } })
 }
 
-function startLoad(server: TestServer): AsyncDisposable {
-  let running = true
-  const work = (async () => {
-    await server.query('create table if not exists load (body text)')
-    while (running)
-      await server.query('insert into load select repeat(md5(g::text), 10) from generate_series(1, 200) g')
-  })()
-  return {
-    async [Symbol.asyncDispose]() {
-      running = false
-      await work
-    },
-  }
-}
-
 /** What the server was told (its slot moved there) and what the archive says of itself can be read back. */
 async function assertAcknowledgedIsHeld(lab: Protection): Promise<void> {
   const [slot] = await lab.server.query<{ lsn: string | null }>(
@@ -48,22 +32,6 @@ async function assertAcknowledgedIsHeld(lab: Protection): Promise<void> {
   const end = archiveEnd(await readArchive(lab.cluster), { timeline: 1, segmentSizeBytes: SEGMENT_BYTES })
   if (end > 0n) assert.ok(end >= parseLsn(slot?.lsn ?? '0/0'), 'acknowledged is held')
   if (position) assert.ok(end >= parseLsn(position.flushLsn), 'the position never says too much')
-}
-
-/** No hole, and every byte the server's own. */
-async function assertWholeLog(lab: Protection): Promise<void> {
-  const archived = await readArchive(lab.cluster)
-  assert.ok(archived.length > 2)
-  for (const [index, { segment, timeline, bytes, form }] of archived.entries()) {
-    assert.equal(segment, (archived[0]?.segment ?? 0n) + BigInt(index), 'segments follow each other')
-    assert.equal(form, index === archived.length - 1 && bytes.length < SEGMENT_BYTES ? 'tail' : 'full')
-    const file = join(lab.server.dataDir, 'pg_wal', segmentName({ timeline, segment }, SEGMENT_BYTES))
-    assert.ok(readFileSync(file).subarray(0, bytes.length).equals(bytes), "every byte is the server's")
-  }
-  assert.deepEqual(
-    (await readWalInventory(lab.cluster)).ranges.map(({ reason }) => reason),
-    ['first-contact'],
-  )
 }
 
 test('a receiver that is killed at any moment loses no acknowledged byte and goes on without a hole', async () => {

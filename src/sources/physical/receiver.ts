@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto'
 import { sleep, throwIfAborted } from '../../base/abort.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isRetakeError, RetakeError, toRetakeError } from '../../base/errors.ts'
+import { currentProcess } from '../../base/process-identity.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
 import { formatLsn, type Lsn, segmentName } from '../../postgres/lsn.ts'
@@ -29,6 +30,11 @@ export interface ReceiveWalOptions {
   readonly slot: string
   /** Commit and report at once, because transactions on the server wait for it. Costs a disk barrier for each. Default false. */
   readonly synchronous?: boolean | undefined
+  /**
+   * Acknowledge what is durable in this directory, which is uploaded within a second; for a repository in a bucket. If the machine is
+   * lost, so is what was not uploaded yet: at most 17 MiB. Default: acknowledge what the repository holds.
+   */
+  readonly spoolDirectory?: string | undefined
   /** Default: until stopped. */
   readonly until?: WalGoal | undefined
   /** Ends the run in order: what was received is made durable, reported and written down. */
@@ -63,6 +69,7 @@ const GARBLED_ATTEMPTS = 5
 export async function receiveWal(options: ReceiveWalOptions): Promise<ReceivedWal> {
   const { cluster, clock = systemClock, logger = silentLogger } = options
   throwIfAborted(options.signal)
+  if (options.spoolDirectory !== undefined && cluster.store.openAppender) throw needlessSpoolError(cluster.store.url)
   await using lease = await acquireLease(cluster, { role: 'wal', holder: 'retake wal receive', clock, logger })
   const receiver = new Receiver(options, lease)
   return await receiver.run()
@@ -111,6 +118,7 @@ class Receiver {
     await using archive = await ArchiveEnd.open({
       cluster,
       synchronous: this.#options.synchronous ?? false,
+      spoolDirectory: this.#options.spoolDirectory,
       thread: this.#options.thread ?? true,
       failed,
       logger: this.#logger,
@@ -122,7 +130,8 @@ class Receiver {
         this.#options.onProgress?.({ phase: 'receive', done: this.#sealedSegments, unit: 'segments' })
       },
     })
-    await using position = new PositionKeeper({ cluster, slot, clock: this.#clock, failed })
+    const spoolHost = this.#options.spoolDirectory === undefined ? undefined : currentProcess().host
+    await using position = new PositionKeeper({ cluster, slot, clock: this.#clock, spoolHost, failed })
     const signal = AbortSignal.any([giveUp.signal, this.#lease.signal])
     while (!(await this.#connections(archive, { position, giveUp: signal })));
     await archive.drain()
@@ -207,6 +216,13 @@ class Receiver {
     this.#logger[level](message)
     this.#options.onProgress?.({ phase: 'receive', done: this.#sealedSegments, unit: 'segments', message })
   }
+}
+
+/** A directory acknowledges from a local disk as it is, and a second one would only add to the work. */
+function needlessSpoolError(url: string): RetakeError {
+  return new RetakeError('config.invalid', `${url} makes WAL durable as soon as a spool would.`, {
+    hint: 'Leave out --acknowledge local; a spool is for a repository in a bucket.',
+  })
 }
 
 /** What `ensureWal` says when the WAL does not come. */

@@ -174,11 +174,11 @@ class LiveStream implements Disposable {
     if (rest && rest.bytes.length > 0) return archive.write(rest.startLsn, rest.bytes)
   }
 
-  /** Tells the server what is durable. */
+  /** Tells the server what is durable, in the repository or in the spool. */
   report(options: { readonly requestReply?: boolean }): void {
-    const flushed = this.#options.archive.flushed
-    if (flushed === undefined) return
-    const { flushLsn } = flushed
+    const { acknowledged } = this.#options.archive
+    if (acknowledged === undefined) return
+    const { flushLsn } = acknowledged
     this.#wal.report({ writeLsn: flushLsn, flushLsn }, { now: true, ...options })
   }
 
@@ -197,6 +197,7 @@ class LiveStream implements Disposable {
     const flushed = archive.flushed
     if (flushed === undefined) return
     position.flushed(flushed.timeline, flushed.flushLsn)
+    position.acknowledged(archive.acknowledged?.flushLsn)
     this.report({})
     this.#approach()
   }

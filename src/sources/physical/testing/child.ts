@@ -3,12 +3,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { sleep } from '../../../base/abort.ts'
 import { assert } from '../../../base/errors.ts'
 import type { KeyMaterial } from '../../../repository/keys/key-material.ts'
 import { formatKeyText, parseKeyText } from '../../../repository/keys/key-text.ts'
 import { openRepository } from '../../../repository/repository.ts'
 import { backUp } from '../backup.ts'
-import { receiveWal } from '../receiver.ts'
+import { type ReceiveWalOptions, receiveWal } from '../receiver.ts'
+import { bucketLike } from './bucket-like.ts'
 
 export interface ChildTask {
   readonly url: string
@@ -17,6 +19,8 @@ export interface ChildTask {
   readonly cluster: string
   readonly slot: string
   readonly port: number
+  /** Acknowledge from this spool; a repository in a directory then behaves as a slow bucket. */
+  readonly spool?: string | undefined
 }
 
 export function keyText(repository: { readonly key: KeyMaterial }): string {
@@ -36,7 +40,20 @@ async function work(mode: string, task: ChildTask): Promise<void> {
   const config = { host: '127.0.0.1', port: task.port, user: 'postgres', database: 'postgres' }
   const target = { config, display: `postgres://postgres@127.0.0.1:${task.port}/postgres` }
   if (mode === 'backup') await backUp({ cluster, target, workers: 1 })
-  else await receiveWal({ cluster, target, slot: task.slot, retryDelayMs: () => 20 })
+  else await receive({ cluster, target }, task)
+}
+
+/** So slow that most of what is acknowledged is not uploaded yet. */
+const UPLOAD_MS = 250
+
+async function receive(
+  { cluster, target }: Pick<ReceiveWalOptions, 'cluster' | 'target'>,
+  { slot, spool }: ChildTask,
+): Promise<void> {
+  const isSlow = spool !== undefined && cluster.store.openAppender !== undefined
+  const store = isSlow ? bucketLike(cluster.store, () => sleep(UPLOAD_MS)) : cluster.store
+  const facts = { slot, spoolDirectory: spool, thread: !isSlow, retryDelayMs: () => 20 }
+  await receiveWal({ cluster: { ...cluster, store }, target, ...facts })
 }
 
 const [, script, mode, task] = process.argv
