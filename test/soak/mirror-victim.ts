@@ -1,8 +1,4 @@
-/**
- * A process that brings a mirror up to date, and is killed: at a moment that its parent chooses, or by itself at one change of one of the
- * places. Says `begun` when everything is loaded and open, so that kills fall into the work.
- */
-
+/** A process that brings a mirror up to date, and is killed. Arguments: the two places, the one whose changes count, and its death. */
 import { parseKeyText } from '../../src/repository/keys/key-text.ts'
 import { REFERRING_KEYS } from '../../src/repository/layout.ts'
 import { syncRepository } from '../../src/repository/mirrors/sync.ts'
@@ -11,11 +7,10 @@ import { openMirrored } from '../../src/storage/mirrored/mirrored-store.ts'
 import { createSharedView } from '../../src/storage/mirrored/shared-view.ts'
 import { openStore } from '../../src/storage/open.ts'
 import { DEFAULT_TIME_LIMITS } from '../../src/storage/store-address.ts'
-import { MortalStore } from '../../src/storage/testing/mortal-store.ts'
+import { deathOf, mortal, sayBegun } from './mortal-victim.ts'
 
-const [origin = '', north = '', mortal = '', dieAt, afterwards] = process.argv.slice(2)
-const die = () => void process.kill(process.pid, 'SIGKILL')
-const death = dieAt === undefined ? undefined : { at: Number(dieAt), afterwards: afterwards === 'true', die }
+const [origin = '', north = '', counting = '', dieAt, afterwards] = process.argv.slice(2)
+const death = deathOf(dieAt, afterwards)
 const address = {
   copies: [
     { name: 'origin', url: origin },
@@ -29,11 +24,11 @@ const address = {
 const store = await openMirrored(address, {
   open: async (url) => {
     const place = await openStore(url)
-    return death && url === mortal ? new MortalStore(place, death) : place
+    return url === counting ? mortal(place, death) : place
   },
 })
 await using repository = await openRepository(store, parseKeyText(process.env.SOAK_KEY ?? ''))
-process.stdout.write('begun\n')
+sayBegun()
 const reports = await syncRepository({ repository, setUp: true })
 // Unlike a kill, a failure that is reported is one of the soak's own making.
 if (reports.some(({ outcome }) => outcome !== 'current')) {

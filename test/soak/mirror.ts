@@ -3,14 +3,9 @@
  * the time somebody writes beside it. After each kill each copy by itself refers to nothing that it lacks (M1, M6); now and then a run to the end
  * leaves both equal, byte by byte (M4, M9), and nothing that was ever committed is lost (M3).
  */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { sleep } from '../../src/base/abort.ts'
 import { Random } from '../../src/demo/cinetrack/random.ts'
 import { generateKey, type KeyMaterial } from '../../src/repository/keys/key-material.ts'
-import { formatKeyText } from '../../src/repository/keys/key-text.ts'
 import { listBackupIds } from '../../src/repository/manifest-store.ts'
 import { createRepository, openRepository } from '../../src/repository/repository.ts'
 import {
@@ -24,26 +19,13 @@ import { putSegment } from '../../src/repository/wal-segments.ts'
 import { deleteTail, TailWriter } from '../../src/repository/wal-tail.ts'
 import { openStore } from '../../src/storage/open.ts'
 import { makeTemp } from '../support/temp.ts'
-
-export interface MirrorSoakOptions {
-  readonly kills: number
-  readonly seed: number
-  readonly say: (line: string) => void
-}
-
-export interface MirrorSoakOutcome {
-  readonly kills: { atChange: number; atRandom: number }
-  /** Runs that ended before they could be killed. */
-  readonly survived: number
-  readonly backups: number
-  readonly problems: readonly string[]
-}
+import { type Death, killInTurn, runVictim, type VictimSoakOptions, type VictimSoakOutcome } from './victims.ts'
 
 const ROUNDS_BETWEEN_FULL_RUNS = 6
 
 interface Stage {
   readonly places: readonly [origin: string, north: string]
-  readonly key: KeyMaterial
+  readonly key: KeyMaterial & { readonly kind: 'key' }
   readonly random: Random
   /** Ever committed, in whichever place. */
   readonly backups: Set<string>
@@ -51,35 +33,25 @@ interface Stage {
   segment: bigint
 }
 
-export async function runMirrorSoak(options: MirrorSoakOptions): Promise<MirrorSoakOutcome> {
+export async function runMirrorSoak(options: VictimSoakOptions): Promise<VictimSoakOutcome> {
   const random = new Random(options.seed, 0x6d697272)
   await using temp = makeTemp({ label: 'mirror' })
   const key = generateKey()
   const places = [temp.join('origin'), temp.join('north')] as const
   const stage: Stage = { places, key, random, backups: new Set(), segment: 1n }
   await begin(stage)
-  const kills = { atChange: 0, atRandom: 0 }
-  const problems: string[] = []
-  let survived = 0
-  let change = 0
-  for (let round = 1; kills.atChange + kills.atRandom < options.kills; round++) {
-    await goSeparateWays(stage)
-    const atChange = round % 2 === 1
-    const killed = await replicate(stage, atChange ? { change, afterwards: random.chance(0.5) } : { random: true })
-    if (!killed) survived += 1
-    else if (atChange) kills.atChange += 1
-    else kills.atRandom += 1
-    if (atChange) change = killed ? change + 1 : 0
-    const found = await check(stage)
-    if (round % ROUNDS_BETWEEN_FULL_RUNS === 0) found.push(...(await finish(stage)))
-    problems.push(...found.map((problem) => `round ${round}: ${problem}`))
-    const how = atChange ? `at change ${change}` : 'at random'
-    options.say(
-      `${kills.atChange + kills.atRandom}: ${killed ? `killed ${how}` : 'ended'}; ${found.join('; ') || 'in order'}`,
-    )
-  }
-  problems.push(...(await finish(stage)))
-  return { kills, survived, backups: stage.backups.size, problems }
+  const outcome = await killInTurn(
+    { ...options, random, pick: () => 'sync', fine: 'in order' },
+    async (death, _, round) => {
+      await goSeparateWays(stage)
+      const killed = await replicate(stage, death)
+      const found = await check(stage)
+      if (round % ROUNDS_BETWEEN_FULL_RUNS === 0) found.push(...(await finish(stage)))
+      return { killed, found }
+    },
+  )
+  const problems = [...outcome.problems, ...(await finish(stage))]
+  return { ...outcome, problems, backups: stage.backups.size }
 }
 
 async function begin(stage: Stage): Promise<void> {
@@ -154,28 +126,12 @@ async function receive(stage: Stage): Promise<void> {
   })
 }
 
-type Death = { readonly change: number; readonly afterwards: boolean } | { readonly random: true } | undefined
-
 /** True when it was killed; false when it had ended before. */
 async function replicate(stage: Stage, death: Death): Promise<boolean> {
   const { random, places, key } = stage
-  const args = [join(import.meta.dirname, 'mirror-victim.ts'), ...places, random.pick(places)]
-  if (death && 'change' in death) args.push(String(death.change), String(death.afterwards))
-  const keyText = formatKeyText((key as { bytes: Uint8Array }).bytes)
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, SOAK_KEY: keyText },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
-  await Promise.race([once(child.stdout, 'data'), ended])
-  const writing = death && random.chance(0.5) ? backUp(stage, places[0]) : Promise.resolve()
-  if (death && 'random' in death) {
-    await Promise.race([sleep(random.between(0, 400)), ended])
-    child.kill('SIGKILL')
-  }
-  const [[code, signal]] = await Promise.all([ended, writing])
-  if (signal === null && code !== 0) throw new Error(`a replication that nobody killed ended with ${code}`)
-  return signal !== null
+  const args = [...places, random.pick(places)]
+  const beside = death && random.chance(0.5) ? () => backUp(stage, places[0]) : undefined
+  return await runVictim({ program: 'mirror-victim.ts', args, keyBytes: key.bytes, random, death, beside })
 }
 
 /** Each copy by itself. */

@@ -3,44 +3,29 @@
  * running backup. Afterwards every backup that is listed is what it was, byte for byte, and now and then a run to the end shows
  * that nothing is left over.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { sleep } from '../../src/base/abort.ts'
-import { isRetakeError } from '../../src/base/errors.ts'
 import { Random } from '../../src/demo/cinetrack/random.ts'
 import { assembleRetake, type Retake, retakeSettings } from '../../src/engine/open.ts'
 import { prune } from '../../src/engine/prune.ts'
 import { assertInvariants, assertNothingLeft } from '../../src/engine/testing/prune-stage.ts'
 import { generateKey } from '../../src/repository/keys/key-material.ts'
-import { formatKeyText } from '../../src/repository/keys/key-text.ts'
 import { listBackupIds } from '../../src/repository/manifest-store.ts'
 import { createRepository } from '../../src/repository/repository.ts'
 import { BackupSeries } from '../../src/repository/testing/backup-series.ts'
 import { makeTemp } from '../support/temp.ts'
-
-export interface PruneSoakOptions {
-  readonly kills: number
-  readonly seed: number
-  readonly say: (line: string) => void
-}
-
-export interface PruneSoakOutcome {
-  /** By their own hand at a change of the storage, and at a random moment. */
-  readonly kills: { atChange: number; atRandom: number }
-  /** Runs that ended before they could be killed. */
-  readonly survived: number
-  readonly backups: number
-  readonly problems: readonly string[]
-}
+import {
+  type Death,
+  killInTurn,
+  runVictim,
+  unlessLocked,
+  type VictimSoakOptions,
+  type VictimSoakOutcome,
+} from './victims.ts'
 
 const FILES = 24
 const ROUNDS_BETWEEN_FULL_RUNS = 8
-/** Later changes than a run makes let it end alive, and begin anew at the first. */
-const FIRST_CHANGE = 0
 const HOUR_MS = 3_600_000
 
-export async function runPruneSoak(options: PruneSoakOptions): Promise<PruneSoakOutcome> {
+export async function runPruneSoak(options: VictimSoakOptions): Promise<VictimSoakOutcome> {
   const random = new Random(options.seed, 0x7072756e)
   await using temp = makeTemp({ label: 'prune' })
   const key = generateKey()
@@ -49,37 +34,26 @@ export async function runPruneSoak(options: PruneSoakOptions): Promise<PruneSoak
   const retake = assembleRetake(retakeSettings({ cluster: 'main' }), repository)
   const series = await BackupSeries.begin(repository)
   series.change(fileNames(FILES))
-  const victim = { url, keyText: formatKeyText(key.bytes) }
-  const stage = { retake, series, random, victim, hour: 0 }
+  const stage: Stage = { retake, series, random, url, keyBytes: key.bytes, hour: 0 }
   await makeBackups(stage, 3)
-  const kills = { atChange: 0, atRandom: 0 }
-  const problems: string[] = []
-  let survived = 0
-  let change = FIRST_CHANGE
-  for (let round = 1; kills.atChange + kills.atRandom < options.kills; round++) {
-    await makeBackups(stage, random.between(1, 2))
-    const atChange = round % 2 === 1
-    const killed = await killOne(stage, atChange ? { change, afterwards: random.chance(0.5) } : {})
-    if (!killed) survived += 1
-    else if (atChange) kills.atChange += 1
-    else kills.atRandom += 1
-    if (atChange) change = killed ? change + 1 : FIRST_CHANGE
-    const found = await check(stage, round % ROUNDS_BETWEEN_FULL_RUNS === 0)
-    problems.push(...found.map((problem) => `round ${round}: ${problem}`))
-    const how = atChange ? `at change ${change}` : 'at random'
-    options.say(
-      `${kills.atChange + kills.atRandom}: ${killed ? `killed ${how}` : 'ended'}; ${found.join('; ') || 'whole'}`,
-    )
-  }
-  problems.push(...(await check(stage, true)))
-  return { kills, survived, backups: series.backups.length, problems }
+  const outcome = await killInTurn(
+    { ...options, random, pick: () => 'prune', fine: 'whole' },
+    async (death, _, round) => {
+      await makeBackups(stage, random.between(1, 2))
+      const killed = await killOne(stage, death)
+      return { killed, found: await check(stage, round % ROUNDS_BETWEEN_FULL_RUNS === 0) }
+    },
+  )
+  const problems = [...outcome.problems, ...(await check(stage, true))]
+  return { ...outcome, problems, backups: series.backups.length }
 }
 
 interface Stage {
   readonly retake: Retake
   readonly series: BackupSeries
   readonly random: Random
-  readonly victim: { readonly url: string; readonly keyText: string }
+  readonly url: string
+  readonly keyBytes: Uint8Array
   hour: number
 }
 
@@ -93,34 +67,11 @@ async function makeBackups(stage: Stage, count: number): Promise<void> {
   }
 }
 
-/** True when it was killed; false when it had ended before. */
-async function killOne(
-  stage: Stage,
-  death: { readonly change?: number | undefined; readonly afterwards?: boolean | undefined },
-): Promise<boolean> {
-  const { random, victim } = stage
-  const program = join(import.meta.dirname, 'prune-victim.ts')
-  const args = [program, victim.url, String(random.between(1, 4))]
-  if (death.change !== undefined) args.push(String(death.change), String(death.afterwards))
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, SOAK_KEY: victim.keyText },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
-  await Promise.race([once(child.stdout, 'data'), ended])
-  const backup = random.chance(0.5) ? makeBackups(stage, 1) : Promise.resolve()
-  if (death.change === undefined) {
-    await Promise.race([sleep(random.between(0, 400)), ended])
-    child.kill('SIGKILL')
-  }
-  const [[code, signal]] = await Promise.all([ended, backup.catch(unlessLocked)])
-  if (signal === null && code !== 0) throw new Error(`a pruning that nobody killed ended with ${code}`)
-  return signal !== null
-}
-
-/** Pruning takes the lease of backups for a moment, to clean up after interrupted ones. */
-function unlessLocked(error: unknown): void {
-  if (!isRetakeError(error, 'repo.locked')) throw error
+async function killOne(stage: Stage, death: Death): Promise<boolean> {
+  const { random, url, keyBytes } = stage
+  const args = [url, String(random.between(1, 4))]
+  const beside = random.chance(0.5) ? () => makeBackups(stage, 1).catch(unlessLocked) : undefined
+  return await runVictim({ program: 'prune-victim.ts', args, keyBytes, random, death, beside })
 }
 
 async function check(stage: Stage, toTheEnd: boolean): Promise<string[]> {

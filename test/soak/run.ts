@@ -1,11 +1,12 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
  *     npm run soak -- memory --gib 4
  *     npm run soak -- prune --kills 300
  *     npm run soak -- mirror --kills 300
+ *     npm run soak -- rekey --kills 300
  *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- catalog --backups 10000 --segments 1000000
  *     npm run soak -- files --files 100000
@@ -23,6 +24,7 @@ import { measureManyFiles } from './many-files.ts'
 import { measureMemory } from './memory.ts'
 import { runMirrorSoak } from './mirror.ts'
 import { runPruneSoak } from './prune.ts'
+import { runRekeySoak } from './rekey.ts'
 
 const SHORT = {
   kills: '24',
@@ -37,7 +39,7 @@ const SHORT = {
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    /** Default 200; of pruning and replication 300. */
+    /** Default 200; of pruning, replication and work on keys 300. */
     kills: { type: 'string' },
     restores: { type: 'string', default: '20' },
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
@@ -54,7 +56,7 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files', 'mirror']
+const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files', 'mirror', 'rekey']
 const wanted = new Set(positionals.length > 0 ? positionals : ALL)
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
@@ -92,15 +94,15 @@ if (wanted.has('targets')) {
     conclude(`targets ${major}`, outcome.problems)
   }
 }
-if (wanted.has('prune')) {
-  const outcome = await runPruneSoak({ kills: Number(values.kills ?? 300), seed, say })
-  say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before`)
-  conclude('prune', outcome.problems)
-}
-if (wanted.has('mirror')) {
-  const outcome = await runMirrorSoak({ kills: Number(values.kills ?? 300), seed, say })
+for (const [name, soak] of [
+  ['prune', runPruneSoak],
+  ['mirror', runMirrorSoak],
+  ['rekey', runRekeySoak],
+] as const) {
+  if (!wanted.has(name)) continue
+  const outcome = await soak({ kills: Number(values.kills ?? 300), seed, say })
   say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before; ${outcome.backups} backups`)
-  conclude('mirror', outcome.problems)
+  conclude(name, outcome.problems)
 }
 if (wanted.has('increments')) {
   const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]
