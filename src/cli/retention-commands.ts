@@ -38,7 +38,8 @@ export const retentionCommands: readonly CommandDeclaration[] = [
   {
     path: ['retention', 'simulate'],
     summary: 'what a policy will have kept on each of the next days',
-    details: 'Sizes are the means of the backups and the WAL that there are. Changes nothing.',
+    details:
+      'What is stored now is counted as it is, a further backup as the mean of the increments that there are, and packs as long as a backup needs them. Changes nothing.',
     examples: [
       { command: 'retake retention simulate --days 60', note: 'the policy of the configuration, a backup a day' },
       {

@@ -343,4 +343,18 @@ describe('pruning', () => {
     assert.ok(last && last.backups >= 10 && last.backups <= 11, String(last?.backups))
     assert.equal(Date.parse(last?.at as string) - Date.parse(last?.windowFrom as string), 7 * DAY_MS)
   })
+  test('a look into the future counts what backups share as long as one of them needs it', async () => {
+    const stage = await createStage('2026-11-01T00:00:00.000Z')
+    await writeSeries(stage, 3)
+    const policy = { days: 2 }
+    const today = await stage.prune({ dryRun: true, policy })
+    const { days, backupBytes } = await simulate(stage.retake, { days: 40, policy })
+    assert.equal(days[0]?.packBytes, today.plan.bytes.packsAfter)
+    const last = days.at(-1)
+    assert.ok(last)
+    // The first backup is long gone, and most of its packs are in use nevertheless.
+    const only = await stage.prune({ dryRun: true, policy: { days: 0 } })
+    assert.equal(last.packBytes, only.plan.bytes.packsAfter + (last.backups - 1) * backupBytes)
+    assert.ok(only.plan.bytes.packsAfter > 3 * backupBytes)
+  })
 })

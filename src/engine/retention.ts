@@ -5,6 +5,7 @@ import type { RetentionPolicy } from '../catalog/retention/policy.ts'
 import { type SimulatedDay, simulateRetention } from '../catalog/retention/simulate.ts'
 import { isActive, placeHold, readHolds, releaseHolds, type StoredHold } from '../repository/holds.ts'
 import { storedBytesOf } from '../repository/segment-runs.ts'
+import { surveyPacks } from '../repository/sweep/survey.ts'
 import { listClusterBackups } from './backups.ts'
 import type { Retake } from './open.ts'
 import { gatherRetention, retentionPolicy } from './retention-facts.ts'
@@ -69,7 +70,7 @@ export interface RetentionSimulation {
   readonly cluster: string
   readonly policy: RetentionPolicy
   readonly backupEveryHours: number
-  /** What a backup is taken to add, and WAL per day, in stored bytes: the mean of the backups and the WAL that there are. */
+  /** What a backup is taken to add, and WAL per day, in stored bytes: the mean of the increments (else of the backups) and the WAL that there are. */
   readonly backupBytes: number
   readonly walBytesPerDay: number
   /** The first is today. */
@@ -91,13 +92,17 @@ export async function simulate(retake: Retake, options: SimulateRetentionOptions
   const now = retake.clock.now()
   const policy = retentionPolicy(retake.config, options.policy)
   const { days, backupEveryHours = 24 } = options
-  const sample = backups.slice(-SAMPLE)
+  const survey = await surveyPacks({ repository: retake.repository, cluster })
+  // The first full backup says nothing about what the next ones add.
+  const increments = backups.filter(({ type }) => type === 'incremental')
+  const sample = (increments.length > 0 ? increments : backups).slice(-SAMPLE)
   const backupBytes = Math.round(sample.reduce((sum, one) => sum + one.storedBytes, 0) / Math.max(1, sample.length))
   const since = backups.length > 0 ? Math.min(...backups.map(({ startedAt }) => Date.parse(startedAt))) : now.getTime()
   const heldDays = Math.max(1 / 24, (now.getTime() - since) / DAY_MS)
   const walBytesPerDay = Math.round((storedBytesOf(inventory.runs) + storedBytesOf(inventory.partials)) / heldDays)
   const simulated = simulateRetention({
     ...{ policy, backups, holds, verified, now, days, backupBytes, walBytesPerDay },
+    shares: survey.users.shares((packId) => survey.packs.get(packId) ?? 0),
     backupEveryMs: backupEveryHours * 3_600_000,
   })
   return { cluster: retake.clusterName, policy, backupEveryHours, backupBytes, walBytesPerDay, days: simulated }

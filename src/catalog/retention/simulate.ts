@@ -7,14 +7,16 @@ import type { BackupHold } from './rules.ts'
 
 export interface SimulationInput {
   readonly policy: RetentionPolicy
-  /** The backups that there are, whose size counts from the beginning. */
-  readonly backups: readonly (BackupFacts & { readonly storedBytes: number })[]
+  /** The backups that there are. */
+  readonly backups: readonly BackupFacts[]
   readonly holds: readonly BackupHold[]
   readonly verified: ReadonlySet<string>
   readonly now: Date
   /** How far to look ahead. */
   readonly days: number
   readonly backupEveryMs: number
+  /** Stored bytes of packs by the backups that refer to them; other names than those of `backups` do not count. */
+  readonly shares: readonly { readonly bytes: number; readonly users: readonly string[] }[]
   /** What a backup adds, and what WAL takes up in a day, both stored. */
   readonly backupBytes: number
   readonly walBytesPerDay: number
@@ -38,14 +40,10 @@ const DAY_MS = 86_400_000
 /** One position of the log per millisecond: the simulation needs their order alone. */
 const SEGMENT_BYTES = 1024 * 1024
 
-interface SimulatedBackup extends BackupFacts {
-  readonly storedBytes: number
-}
-
 /** One line per day, each after a pruning; the first is now. */
 export function simulateRetention(input: SimulationInput): SimulatedDay[] {
   const beginMs = input.now.getTime()
-  let backups: SimulatedBackup[] = input.backups.map(onSimulatedLog)
+  let backups: BackupFacts[] = input.backups.map(onSimulatedLog)
   const last = backups.reduce((latest, { stoppedAt }) => Math.max(latest, Date.parse(stoppedAt)), 0)
   const days: SimulatedDay[] = []
   let nextMs = Math.max(beginMs, last + input.backupEveryMs)
@@ -53,7 +51,7 @@ export function simulateRetention(input: SimulationInput): SimulatedDay[] {
     const atMs = beginMs + day * DAY_MS
     let made = 0
     for (; nextMs <= atMs; nextMs += input.backupEveryMs) {
-      backups.push(simulatedBackup(nextMs, input.backupBytes))
+      backups.push(simulatedBackup(nextMs))
       made += 1
     }
     const { backups: kept, windowFromMs } = prune(input, { backups, nowMs: atMs })
@@ -64,7 +62,7 @@ export function simulateRetention(input: SimulationInput): SimulatedDay[] {
       dropped: backups.length - kept.length,
       oldestAt: kept[0]?.stoppedAt ?? '',
       windowFrom: windowFromMs === undefined ? '' : new Date(windowFromMs).toISOString(),
-      packBytes: kept.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+      packBytes: packBytesOf(input, kept),
       walBytes: Math.round(((atMs - (windowFromMs ?? atMs)) / DAY_MS) * input.walBytesPerDay),
     })
     backups = kept
@@ -74,8 +72,8 @@ export function simulateRetention(input: SimulationInput): SimulatedDay[] {
 
 function prune(
   input: SimulationInput,
-  state: { readonly backups: readonly SimulatedBackup[]; readonly nowMs: number },
-): { readonly backups: SimulatedBackup[]; readonly windowFromMs: number | undefined } {
+  state: { readonly backups: readonly BackupFacts[]; readonly nowMs: number },
+): { readonly backups: BackupFacts[]; readonly windowFromMs: number | undefined } {
   const { nowMs } = state
   const plan = planRetention({
     policy: input.policy,
@@ -99,19 +97,34 @@ function prune(
   }
 }
 
+/**
+ * Every backup is complete, so the next one refers to nearly all that the newest refers to and adds what changed; and each
+ * replaces as much as it adds: the oldest that is kept takes as much as the newest does now, the others what they add.
+ */
+function packBytesOf(input: SimulationInput, kept: readonly BackupFacts[]): number {
+  const real = new Set(input.backups.map(({ backupId }) => backupId))
+  const used = new Set(kept.flatMap(({ backupId }) => (real.has(backupId) ? [backupId] : [])))
+  const simulated = kept.length - used.size
+  const replaced = used.size === 0 && simulated > 0 && real.size > 0 ? 1 : 0
+  const newest = input.backups.at(-1)?.backupId
+  if (simulated > 0 && newest !== undefined) used.add(newest)
+  const held = input.shares.filter(({ users }) => users.some((user) => used.has(user)))
+  return held.reduce((sum, { bytes }) => sum + bytes, (simulated - replaced) * input.backupBytes)
+}
+
 function lsnAt(ms: number): Lsn {
   return BigInt(Math.round(ms)) as Lsn
 }
 
 /** Real positions do not matter here, only when the backup was made. */
-function onSimulatedLog(backup: SimulatedBackup): SimulatedBackup {
+function onSimulatedLog(backup: BackupFacts): BackupFacts {
   const stopMs = Date.parse(backup.stoppedAt)
   return { ...backup, ...placeAt(stopMs), stoppedAt: new Date(stopMs).toISOString() }
 }
 
-function simulatedBackup(atMs: number, storedBytes: number): SimulatedBackup {
+function simulatedBackup(atMs: number): BackupFacts {
   const at = new Date(atMs).toISOString()
-  return { backupId: `simulated ${at}`, startedAt: at, stoppedAt: at, storedBytes, ...placeAt(atMs) }
+  return { backupId: `simulated ${at}`, startedAt: at, stoppedAt: at, ...placeAt(atMs) }
 }
 
 function placeAt(stopMs: number) {
