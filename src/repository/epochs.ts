@@ -112,6 +112,13 @@ export async function isShredded(reader: ObjectReader, cluster: string): Promise
 /** @throws RetakeError `cluster.shredded` */
 async function refuseShredded(reader: ObjectReader, cluster: string): Promise<void> {
   if (!(await isShredded(reader, cluster))) return
+  if ((await reader.head(shredKey(cluster, 'done'))) === undefined) {
+    throw new RetakeError(
+      'cluster.shredded',
+      `The shredding of the cluster "${cluster}" has begun and is not complete: not every data key is known to be destroyed.`,
+      { hint: `Finish it: retake keys shred ${cluster} --yes ${cluster}`, details: { cluster } },
+    )
+  }
   throw new RetakeError(
     'cluster.shredded',
     `The cluster "${cluster}" was shredded: its data keys were destroyed, and nothing of it can be read any more.`,

@@ -18,6 +18,8 @@ import type { StoreAddress } from './store-address.ts'
 export interface ObjectInfo {
   readonly key: string
   readonly sizeBytes: number
+  /** Of {@link ObjectReader.head}, where the storage keeps objects under retention: when that ends. May lie in the past. */
+  readonly lockedUntil?: Date | undefined
 }
 
 export interface ByteRange {

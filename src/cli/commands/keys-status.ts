@@ -46,8 +46,10 @@ function renderState({ state, dueAt, due, proof }: HolderView): string {
 
 function renderCluster({ cluster, epochs, shredded, error, dueAt, due, damaged }: ClusterKeysView): string {
   if (shredded) {
-    const when = shredded.doneAt ? `complete ${shredded.doneAt}` : 'NOT COMPLETE'
-    return `Cluster "${cluster}": SHREDDED ${shredded.begunAt} by ${shredded.by}, ${when}; ${shredded.keys.length} keys, ${shredded.objects} objects and ${shredded.packs} packs (${formatBytes(shredded.bytes + shredded.packBytes)}) can be read by nobody.`
+    const [when, may] = shredded.doneAt
+      ? [`complete ${shredded.doneAt}`, 'can be read by nobody']
+      : ['NOT COMPLETE', 'may still be read by who has a key of the repository']
+    return `Cluster "${cluster}": SHREDDED ${shredded.begunAt} by ${shredded.by}, ${when}; ${shredded.keys.length} keys, ${shredded.objects} objects and ${shredded.packs} packs (${formatBytes(shredded.bytes + shredded.packBytes)}) ${may}.`
   }
   if (error) return `Cluster "${cluster}": ${error.message}`
   const table = renderTable(epochs, [

@@ -102,6 +102,42 @@ test('what nobody can read any more is deleted when that is asked for, and nothi
   )
 })
 
+test('a key that the storage keeps locked is noticed before anything is recorded', async () => {
+  const { store, key } = await twoClusters()
+  const until = new Date(Date.now() + 86_400_000)
+  class LockingStore extends FaultyStore {
+    override async head(name: string) {
+      const info = await super.head(name)
+      return info && name.startsWith('clusters/main/keys/') ? { ...info, lockedUntil: until } : info
+    }
+  }
+  const before = (await Array.fromAsync(store.list(''))).map(({ key: name }) => name)
+  const again = await open(new LockingStore(store), key)
+  const refused = (error: unknown) =>
+    isRetakeError(error, 'storage.locked') && error.details.until === until.toISOString()
+  await assert.rejects(shredCluster(again, { ...confirmed, dryRun: true }), refused)
+  await assert.rejects(shredCluster(again, confirmed), refused)
+  assert.deepEqual(
+    (await Array.fromAsync(store.list(''))).map(({ key: name }) => name),
+    before,
+  )
+  assert.equal((await listBackups(await again.repository.openCluster('main'))).length, 2)
+})
+
+test('one that is cut short says so instead of that the keys are gone', async () => {
+  const { retake, store, key } = await twoClusters()
+  const faulty = new FaultyStore(store).plan('delete', {
+    matching: (name) => name.includes('/keys/'),
+    error: new RetakeError('storage.locked', 'locked'),
+  })
+  await assert.rejects(shredCluster(await open(faulty, key), confirmed), code('storage.locked'))
+  const unfinished = (error: unknown) => isRetakeError(error, 'cluster.shredded') && /not complete/.test(error.message)
+  await assert.rejects((await open(store, key)).repository.openCluster('main'), unfinished)
+  await shredCluster(retake, confirmed)
+  const gone = (error: unknown) => isRetakeError(error, 'cluster.shredded') && /were destroyed/.test(error.message)
+  await assert.rejects((await open(store, key)).repository.openCluster('main'), gone)
+})
+
 test('a key that comes back is found, and destroyed again', async () => {
   const { retake, store, key } = await twoClusters()
   const epoch = (await store.get('clusters/main/keys/00000001')) as Uint8Array

@@ -50,7 +50,8 @@ export interface ShredReport {
  * Destroys every data key of a cluster. Nothing of it can be read afterwards, by anybody, here or in any copy of its objects; it
  * cannot be undone. A copy of the repository that still has the key objects (a mirror that was offline, Object Lock, a disk image)
  * can still be read by who has a key of the repository: destroy `clusters/<cluster>/keys/` there as well.
- * @throws RetakeError `key.refused` without the name, or while something runs; `cluster.missing`; `repo.locked`
+ * @throws RetakeError `key.refused` without the name, or while something runs; `cluster.missing`; `repo.locked`; `storage.locked`
+ * while the storage keeps a data key under Object Lock (nothing was changed then)
  */
 export async function shredCluster(retake: Retake, options: ShredOptions): Promise<ShredReport> {
   const { repository, clock } = retake
@@ -58,6 +59,7 @@ export async function shredCluster(retake: Retake, options: ShredOptions): Promi
   const begun = (await repository.store.head(shredKey(name, 'begun'))) !== undefined
   if (begun) return await finish(retake, options)
   const cluster = await repository.openCluster(name)
+  await assertUnlocked(retake, name)
   const { packs, backups } = await inventory(cluster, options)
   const lost = { cluster: name, backups, packs: packs.size }
   if (options.dryRun) return { ...lost, outcome: 'planned', epochs: await countEpochs(retake, name) }
@@ -127,6 +129,28 @@ async function inventory(cluster: ClusterRepository, options: ShredOptions) {
 
 async function countEpochs({ repository }: Retake, cluster: string): Promise<number> {
   return (await readEpochs(repository, cluster)).length
+}
+
+/** Before anything is recorded: a cluster whose keys cannot be destroyed yet would be refused to everybody, and be readable. */
+async function assertUnlocked({ repository, clock }: Retake, cluster: string): Promise<void> {
+  const { store } = repository
+  let until = clock.now()
+  let locked: string | undefined
+  for (const { objectKey } of await readEpochs(repository, cluster)) {
+    const { lockedUntil } = (await store.head(objectKey)) ?? {}
+    if (lockedUntil === undefined || lockedUntil <= until) continue
+    until = lockedUntil
+    locked = objectKey
+  }
+  if (locked === undefined) return
+  throw new RetakeError(
+    'storage.locked',
+    `"${cluster}" cannot be shredded before ${until.toISOString()}: the storage keeps ${locked} locked until then. Nothing was changed.`,
+    {
+      hint: 'Each backup locks the keys anew: make no further one of this cluster, and run it again then.',
+      details: { object: locked, cluster, until: until.toISOString() },
+    },
+  )
 }
 
 function assertConfirmed(options: ShredOptions): void {

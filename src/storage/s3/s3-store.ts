@@ -63,7 +63,9 @@ export class S3Store implements ObjectStore {
   async head(key: string): Promise<ObjectInfo | undefined> {
     assertObjectKey(key)
     const found = await this.#find(key)
-    return found && { key, sizeBytes: found.sizeBytes }
+    if (found === undefined) return undefined
+    const { sizeBytes, lockedUntil } = found
+    return { key, sizeBytes, ...(lockedUntil === undefined ? {} : { lockedUntil }) }
   }
 
   async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
