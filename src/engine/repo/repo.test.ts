@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { mkdir, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { receiptKey } from '../../repository/keys/key-ring.ts'
 import { packKey } from '../../repository/layout.ts'
@@ -7,8 +9,11 @@ import { createExampleRepository } from '../../repository/testing/example-reposi
 import { verifyRepository } from '../../repository/verify.ts'
 import { createMemoryStore } from '../../storage/memory-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
+import { openStore } from '../../storage/open.ts'
+import { temporaryDirectory } from '../../storage/testing/temporary-directory.ts'
 import { assembleRetake, retakeSettings } from '../open.ts'
 import { checkRepository } from './check.ts'
+import { copyRepository } from './copy.ts'
 import { rebuildRepository } from './rebuild.ts'
 import { repositoryStats } from './stats.ts'
 
@@ -177,4 +182,25 @@ test('rebuild: nobody writes meanwhile', async () => {
   await using _lease = await acquireLease(cluster, { role: 'wal', holder: 'retake wal receive' })
   await assert.rejects(rebuildRepository(retake).result, { code: 'repo.locked' })
   assert.deepEqual((await rebuildRepository(retake, { dryRun: true }).result).items, [])
+})
+
+test('copy: the same place by another name, or one within the other, is no copy', async () => {
+  await using directory = await temporaryDirectory()
+  const at = (name: string) => join(directory.path, name)
+  await mkdir(at('repo'))
+  await symlink(at('repo'), at('alias'))
+  await using store = await openStore(at('repo'))
+  const { repository } = await createExampleRepository(store)
+  const retake = assembleRetake(retakeSettings({ cluster: 'main' }), repository)
+  const before = (await Array.fromAsync(store.list(''))).map(({ key }) => key)
+  for (const to of ['repo', 'alias', 'repo/inner']) {
+    for (const dryRun of [true, false])
+      await assert.rejects(copyRepository(retake, { to: at(to), dryRun }).result, { code: 'repo.exists' })
+  }
+  assert.deepEqual(
+    (await Array.fromAsync(store.list(''))).map(({ key }) => key),
+    before,
+  )
+  const { copied } = await copyRepository(retake, { to: at('repo-2') }).result
+  assert.ok(copied.objects > 10)
 })
