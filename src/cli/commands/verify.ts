@@ -15,10 +15,18 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     backupId,
     copy: optionText(options.copy),
   }).result
-  return { data: result, text: render(result, terminal), problem: result.ok ? undefined : 'verify.damaged' }
+  return {
+    data: result,
+    text: render(result, { terminal, copy: optionText(options.copy) }),
+    problem: result.ok ? undefined : 'verify.damaged',
+  }
 }
 
-function render(result: VerifyResult, terminal: Terminal): string {
+function render(
+  result: VerifyResult,
+  view: { readonly terminal: Terminal; readonly copy: string | undefined },
+): string {
+  const { terminal, copy } = view
   const parts = [
     renderFields([
       ['repository', result.url],
@@ -42,7 +50,7 @@ function render(result: VerifyResult, terminal: Terminal): string {
     if (mayBeMore) lines.push('  and perhaps more: the records that say what is held are damaged too')
     parts.push(lines.join('\n'))
   }
-  parts.push(verdict(result))
+  parts.push(verdict(result, copy))
   return parts.join('\n\n')
 }
 
@@ -57,7 +65,9 @@ function renderFinding(
   return lines.join('\n')
 }
 
-function verdict(result: VerifyResult): string {
+function verdict(result: VerifyResult, copy: string | undefined): string {
+  if (!result.ok && copy !== undefined)
+    return `DAMAGED in this copy. Put back what another one has: retake repo heal --copy ${copy}${result.depth === 'deep' ? ' --deep' : ''}`
   if (!result.ok) return 'DAMAGED. Make a new backup now: retake backup'
   return result.depth === 'deep'
     ? 'Everything is as it was written.'
