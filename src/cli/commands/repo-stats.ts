@@ -13,6 +13,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
 
 function render(stats: RepositoryStats): string {
   const { objects, otherPacks } = stats
+  const noRatio = otherPacks.objects === 0 ? undefined : 'not known without --sharing: it may use other packs'
   const total = renderFields([
     ['repository', stats.url],
     ['stored', `${formatBytes(stats.storedBytes)} in ${objects} objects`],
@@ -21,7 +22,7 @@ function render(stats: RepositoryStats): string {
       'other packs',
       otherPacks.objects === 0
         ? undefined
-        : `${otherPacks.objects} with ${formatBytes(otherPacks.bytes)}: of backups that were not finished or no longer exist, or rewritten`,
+        : `${otherPacks.objects} with ${formatBytes(otherPacks.bytes)}: of backups that were not finished or no longer exist, or rewritten; backups may use them`,
     ],
   ])
   const kinds = renderTable(stats.kinds, [
@@ -29,10 +30,10 @@ function render(stats: RepositoryStats): string {
     { title: 'OBJECTS', align: 'right', value: (one) => String(one.objects) },
     { title: 'STORED', align: 'right', value: ({ bytes }) => formatBytes(bytes) },
   ])
-  return [total, kinds, ...stats.clusters.map(renderCluster)].join('\n\n')
+  return [total, kinds, ...stats.clusters.map((cluster) => renderCluster(cluster, noRatio))].join('\n\n')
 }
 
-function renderCluster(cluster: ClusterStats): string {
+function renderCluster(cluster: ClusterStats, noRatio: string | undefined): string {
   const { sharing, unreadableBackups } = cluster
   return renderFields([
     ['cluster', cluster.cluster],
@@ -40,7 +41,7 @@ function renderCluster(cluster: ClusterStats): string {
     ['cannot be read', unreadableBackups.length === 0 ? undefined : unreadableBackups.join(', ')],
     ['stored', `${formatBytes(cluster.storedBytes)} of packs and manifests`],
     ['WAL', `${formatBytes(cluster.walLogicalBytes)}, stored as ${formatBytes(cluster.walStoredBytes)}`],
-    ['ratio', cluster.ratio === undefined ? undefined : `${cluster.ratio.toFixed(1)} to 1`],
+    ['ratio', cluster.ratio === undefined ? noRatio : `${cluster.ratio.toFixed(1)} to 1`],
     [
       'sharing saves',
       sharing &&

@@ -52,13 +52,17 @@ test('stats: every object is in one kind, and the sums are those of the storage'
   assert.equal(main.logicalBytes, restored)
   // Three and two finished segments on two timelines; the partial one and the tail are not counted.
   assert.equal(main.walLogicalBytes, 5 * 1024 * 1024)
-  const { sharing } = main
+  const { sharing, ratio } = main
   assert.ok(sharing)
   // The second backup refers to the first frame of the first.
   const shared = backups[0] as unknown as { frames: { storedBytes: number }[] }
   assert.equal(sharing.savedBytes, shared.frames[0]?.storedBytes)
   assert.equal(sharing.aloneBytes - sharing.referencedBytes, sharing.savedBytes)
-  assert.equal((await repositoryStats(retake).result).clusters[0]?.sharing, undefined)
+  const [quick] = (await repositoryStats(retake).result).clusters
+  assert.equal(quick?.sharing, undefined)
+  // The other pack may be one that its backups need.
+  assert.equal(quick?.ratio, undefined)
+  assert.equal(ratio, (restored + main.walLogicalBytes) / (sharing.referencedBytes + main.walStoredBytes))
 })
 
 test('check: a sound repository is sound, and what is not read is said', async () => {

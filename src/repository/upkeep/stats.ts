@@ -28,7 +28,10 @@ export interface ClusterStats {
   /** Finished and partial segments, as the server wrote them, and as they are stored with tails and everything else of the archive. */
   readonly walLogicalBytes: number
   readonly walStoredBytes: number
-  /** Logical by stored, backups and WAL together; undefined when nothing is stored. */
+  /**
+   * Logical by stored, backups and WAL together, of packs what backups refer to where {@link sharing} is known. Undefined when nothing
+   * is stored, and when packs of other writers may be in use.
+   */
   readonly ratio?: number | undefined
   readonly sharing?: SharingStats | undefined
 }
@@ -52,7 +55,7 @@ export interface RepositoryStats {
   /** Largest first. */
   readonly kinds: readonly KindStats[]
   readonly clusters: readonly ClusterStats[]
-  /** Packs whose writer is no backup that is listed: of interrupted backups, repacked, or not needed any more. */
+  /** Packs whose writer is no backup that is listed: of interrupted backups, of backups given up, repacked. Backups may refer to them. */
   readonly otherPacks: { readonly objects: number; readonly bytes: number }
 }
 
@@ -88,9 +91,16 @@ export async function computeStats(repository: Repository, options: StatsOptions
     logicalBytes,
     ...ratioOf(logicalBytes, storedBytes),
     kinds,
-    clusters,
+    clusters: clusters.map((cluster) => withRatio(cluster, otherPacks.objects > 0)),
     otherPacks,
   }
+}
+
+function withRatio(cluster: ClusterStats, hasOtherPacks: boolean): ClusterStats {
+  const { logicalBytes, storedBytes, walLogicalBytes, walStoredBytes, sharing } = cluster
+  if (hasOtherPacks && !sharing) return cluster
+  const stored = sharing ? sharing.referencedBytes : storedBytes
+  return { ...cluster, ...ratioOf(logicalBytes + walLogicalBytes, stored + walStoredBytes) }
 }
 
 interface Sum {
@@ -159,7 +169,6 @@ async function clusterStats(cluster: ClusterRepository, census: Census, options:
     storedBytes,
     walLogicalBytes,
     walStoredBytes,
-    ...ratioOf(logicalBytes + walLogicalBytes, storedBytes + walStoredBytes),
     ...(options.sharing ? { sharing: await sharingOf(cluster, summaries, options) } : {}),
   }
 }
