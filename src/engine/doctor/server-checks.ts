@@ -253,8 +253,11 @@ const summarize: Check<ServerFacts> = {
   title: 'WAL summaries',
   judge: (facts) => {
     const value = facts.settings.get('summarize_wal')
-    if (value === undefined) return skipped('This version has no WAL summaries; Retake does not need them.')
-    return passed(`summarize_wal is ${value}; Retake does not need it.`)
+    if (value === undefined) return skipped('This version has no WAL summaries: increments go by the LSN of each page.')
+    if (value === 'on') return passed('summarize_wal is on: increments over replication read only what changed.')
+    return passed(
+      `summarize_wal is ${value}: increments read every page. With it on, those over replication read only what changed.`,
+    )
   },
 }
 
