@@ -2,7 +2,7 @@
  * `npm test [-- FILTER…]`: every test file of `src`, `test` and `examples`, those that need nothing first, then those that start
  * real PostgreSQL servers, then those that need an S3 server (one is started for all of them). A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
  */
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -31,6 +31,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 const tmp = realpathSync(mkdtempSync(join(tmpdir(), 'rt-')))
 chmodSync(tmp, 0o755)
 forgetEnvironment()
+process.env.RETAKE_TEST_TEMPLATES = makeTemplatePlace()
 
 const s3 = startS3ForRun(files, join(tmp, 's3'))
 const results: FileResult[] = []
@@ -65,6 +66,14 @@ if (files.length === 0) {
   console.log(summarize(results, performance.now() - begunMs))
   const failed = results.some(({ failures }) => failures.length > 0)
   process.exitCode = stop.signal.aborted ? 130 : failed ? 1 : 0
+}
+
+/** Where the files of this run share new databases; the account of the servers writes there, too. */
+function makeTemplatePlace(): string {
+  const path = join(tmp, 'templates')
+  mkdirSync(path)
+  chmodSync(path, process.getuid?.() === 0 ? 0o1777 : 0o700)
+  return path
 }
 
 /** The caller's settings for PostgreSQL and Retake must not decide what a test does. */

@@ -1,7 +1,7 @@
 /** Real PostgreSQL servers for tests: one call gives a running server of a major version in a directory of its own. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
@@ -224,12 +224,32 @@ async function makeDataDirectory(
   const key = [major, checksums ? 'sums' : 'plain', walSegmentSizeMb, superuser].join('-')
   let template = templates.get(key)
   if (!template) {
-    templateRoot ??= makeTemp({ label: 'initdb', owner: serverAccount() })
-    const path = templateRoot.join(key)
-    template = init(path).then(() => path)
+    template = makeTemplate(key, init)
     templates.set(key, template)
   }
   await run('cp', ['-Rp', await template, dataDir])
+}
+
+/** A whole test run keeps its templates in one place, because initdb is what takes longest of starting a server. */
+async function makeTemplate(key: string, init: (directory: string) => Promise<unknown>): Promise<string> {
+  const shared = process.env.RETAKE_TEST_TEMPLATES
+  if (shared === undefined) {
+    templateRoot ??= makeTemp({ label: 'initdb', owner: serverAccount() })
+    await init(templateRoot.join(key))
+    return templateRoot.join(key)
+  }
+  const path = join(shared, key)
+  if (existsSync(path)) return path
+  const draft = join(shared, `${key}.${process.pid}`)
+  await init(draft)
+  try {
+    // In one step, so that nobody copies half of it. Of several files that make the same one the first wins.
+    await rename(draft, path)
+  } catch (error) {
+    if (!existsSync(path)) throw error
+    await rm(draft, { recursive: true, force: true })
+  }
+  return path
 }
 
 async function findMajors(): Promise<number[]> {
