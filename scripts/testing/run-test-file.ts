@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { run } from 'node:test'
 import { inspect } from 'node:util'
 import { endLeftoverProcesses, type LeftoverProcess, removeLeftoverFiles } from './leftovers.ts'
+import { spreadDirectories } from './spread-directories.ts'
 import type { TestFile } from './test-files.ts'
 
 export interface Failure {
@@ -36,6 +37,7 @@ export async function runTestFile(file: TestFile, options: RunTestFileOptions): 
   mkdirSync(options.tmpDir)
   // A server that root's tests start runs under another account and must be able to reach its data directory.
   chmodSync(options.tmpDir, process.getuid?.() === 0 ? 0o1777 : 0o700)
+  spreadDirectories(options.tmpDir)
   const timeUp = AbortSignal.timeout(options.fileTimeoutMs)
   const tally = new Tally(file)
   const events = run({
