@@ -29,7 +29,7 @@ export async function runInterleaved(
   for (let round = 1; round <= options.repeat; round++) {
     for (const one of cases) {
       await one.prepare()
-      await settle()
+      await settle(lab)
       const cost = sum(await runAll(one.commands(), lab.server.server.pid))
       const storedBytes = await one.storedBytes?.()
       samples.get(one.name)?.push({ ...cost, storedBytes })

@@ -124,7 +124,7 @@ async function runReplay(lab: Lab, tools: Tools): Promise<ReplaySample[]> {
 async function replayOurs(lab: Lab, retake: Tools['retake']): Promise<ReplaySample> {
   const to = lab.directory.join('restored')
   await lab.prepare({ program: 'rm', args: ['-rf', to] })
-  await settle()
+  await settle(lab)
   const { program, args, env } = retake.command([
     'restore',
     'apply',
@@ -149,7 +149,7 @@ async function replayTheirs(
   lab: Lab,
   how: { readonly name: string; readonly to: string; readonly restore: () => Promise<void> },
 ): Promise<ReplaySample> {
-  await settle()
+  await settle(lab)
   const begunMs = performance.now()
   await how.restore()
   await using server = await LocalServer.start({

@@ -21,7 +21,7 @@ import { verifyCases } from './verify.ts'
 /** Here and not in the document, so that the numbers and how they came about never part. */
 const METHOD = `## Method
 
-- The cases of a table run one after the other, round after round, so that whatever else the machine does falls on all alike; \`sync\` before each.
+- The cases of a table run one after the other, round after round, so that whatever else the machine does falls on all alike. Before each: \`sync\`, and a file is written and removed, so that the page cache's memory need not be had from the host of a virtual machine.
 - Retake runs as a user runs it, from the compiled package (\`retake backup\`, \`retake restore apply --no-start\`): process start, key, lease, WAL of the backup and receipt included, with as many workers as processors.
 - pgBackRest: \`process-max\` = processors, the same zstd level, its cipher on, bundling on, page checksums on (its default), \`archive-check=n\`, \`start-fast=y\`.
 - Each restore goes into a directory of its own, and all are removed at the end: ext4 is slow to make files just after many were removed.

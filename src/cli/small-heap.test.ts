@@ -30,11 +30,13 @@ function collectionsOf(prepare: string): Collections {
   return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' }))
 }
 
-test('V8 collects long before it would by itself', () => {
+test('V8 collects long before it would by itself, until it is let', () => {
   const module = new URL('./small-heap.ts', import.meta.url).href
   const free = collectionsOf('')
   const small = collectionsOf(`import { keepHeapSmall } from '${module}'; keepHeapSmall()`)
-  const found = `${JSON.stringify(small)}, and ${JSON.stringify(free)} without`
+  const again = collectionsOf(`import { keepHeapSmall, letHeapGrow } from '${module}'; keepHeapSmall(); letHeapGrow()`)
+  const found = `${JSON.stringify(small)}, ${JSON.stringify(again)} when let grow again, and ${JSON.stringify(free)} without`
   assert.ok(small.minor > 3 * free.minor, found)
   assert.ok(small.major > free.major, found)
+  assert.ok(again.minor < 2 * free.minor, found)
 })

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
@@ -121,12 +122,31 @@ async function usableVersion(binDir: string, account: ServerAccount | undefined)
   return (await firstUnreachable(path.join(binDir, 'postgres'), account)) === undefined ? version : undefined
 }
 
+interface PostgresVersion {
+  readonly major: number
+  readonly versionNum?: number
+}
+
+/** By the program's path and what changes with it: a restore asks three times, and each costs the start of a process. */
+const knownVersions = new Map<string, PostgresVersion>()
+
 /** What `postgres -V` in this directory says; undefined when there is no working `postgres`, or no `initdb` beside it. */
-export async function readPostgresVersion(binDir: string): Promise<{ major: number; versionNum?: number } | undefined> {
-  const present = await Promise.all(['postgres', 'initdb'].map((name) => isFile(path.join(binDir, name))))
-  if (present.includes(false)) return undefined
+export async function readPostgresVersion(binDir: string): Promise<PostgresVersion | undefined> {
+  const program = path.join(binDir, 'postgres')
+  const [postgres, initdb] = await Promise.all([program, path.join(binDir, 'initdb')].map(fileInfo))
+  if (!postgres || !initdb) return undefined
+  const { dev, ino, size, mtimeMs, ctimeMs } = postgres
+  const identity = [program, dev, ino, size, mtimeMs, ctimeMs].join()
+  const known = knownVersions.get(identity)
+  if (known) return known
+  const version = await askVersion(program)
+  if (version) knownVersions.set(identity, version)
+  return version
+}
+
+async function askVersion(program: string): Promise<PostgresVersion | undefined> {
   try {
-    const { code, stdout } = await runProgram(path.join(binDir, 'postgres'), ['-V'], {
+    const { code, stdout } = await runProgram(program, ['-V'], {
       env: serverEnvironment(),
       timeoutMs: 10_000,
     })
@@ -138,16 +158,16 @@ export async function readPostgresVersion(binDir: string): Promise<{ major: numb
 }
 
 /** `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, `postgres (PostgreSQL) 19devel` */
-export function parsePostgresVersion(text: string): { major: number; versionNum?: number } | undefined {
+export function parsePostgresVersion(text: string): PostgresVersion | undefined {
   const match = /^postgres \(PostgreSQL\) (\d+)(?:\.(\d+))?/.exec(text)
   if (!match) return undefined
   const major = Number(match[1])
   return match[2] === undefined ? { major } : { major, versionNum: major * 10_000 + Number(match[2]) }
 }
 
-async function isFile(file: string): Promise<boolean> {
+async function fileInfo(file: string): Promise<Stats | undefined> {
   return stat(file).then(
-    (info) => info.isFile(),
-    () => false,
+    (info) => (info.isFile() ? info : undefined),
+    () => undefined,
   )
 }
