@@ -2,6 +2,7 @@
  * The copies of one repository and what is recorded of them: who is primary, who holds everything. A write that a copy missed is recorded
  * durably on the others before it counts (M2); a place that is not the repository any more is not believed (M8).
  */
+import { sleep } from '../../base/abort.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { MirrorSync } from '../store-address.ts'
@@ -37,6 +38,9 @@ export type RecordChange = Partial<Pick<CopyRecord, 'primary' | 'current' | 'joi
 
 /** So many others may announce something at the same moment before it is taken for a defect. */
 const ATTEMPTS = 20
+/** Together a second. */
+const ANNOUNCEMENT_LOOKS = 20
+const ANNOUNCEMENT_PAUSE_MS = 50
 
 export class CopySet {
   readonly copies: readonly Copy[]
@@ -121,7 +125,22 @@ export class CopySet {
       if (asked.some((copy) => copy.index === index)) return false
       return named === undefined || (isNews && [...named.current, ...named.joining].includes(name))
     })
-    return this.#takeOver(withoutForeign(await this.#look(more, states)))
+    return this.#takeOver(withoutForeign(await this.#announced(await this.#look(more, states))))
+  }
+
+  /**
+   * A record reaches one copy after the other. Whoever looks in between would take the copies that do not have it yet for ones that have
+   * lost something, and announce that: so it is waited for, as long as announcing may take.
+   */
+  async #announced(found: readonly LookedAt[]): Promise<readonly LookedAt[]> {
+    let states = found
+    for (let look = 0; look < ANNOUNCEMENT_LOOKS; look++) {
+      const due = copiesDue(this.copies, states)
+      if (due.length === 0) break
+      await sleep(ANNOUNCEMENT_PAUSE_MS)
+      states = await this.#look(due, states)
+    }
+    return states
   }
 
   /** Looks at some places; what is known of the others stays. */
@@ -330,6 +349,18 @@ export class CopySet {
   #names(mask: CopyMask): string[] {
     return this.copies.filter(({ bit }) => mask & bit).map(({ name }) => name)
   }
+}
+
+/** Those that the newest record names and that still have the one before it. */
+function copiesDue(copies: readonly Copy[], states: readonly LookedAt[]): Copy[] {
+  const newest = newestOf(recordsOf(states))?.record
+  if (newest === undefined) return []
+  const named = [...newest.current, ...newest.joining]
+  return copies.filter(({ name }, index) => {
+    const state = states[index]
+    if (state === undefined || !('record' in state) || !named.includes(name)) return false
+    return (state.record?.record.generation ?? 0) === newest.generation - 1
+  })
 }
 
 /** A copy that is stale shall know it, if it can be told; one that was emptied shall stay empty. */

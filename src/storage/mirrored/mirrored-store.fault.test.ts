@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { sleep } from '../../base/abort.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
-import { IDENTITY_KEY, readNewestRecord } from './copy-record.ts'
+import { createRecord, IDENTITY_KEY, readNewestRecord } from './copy-record.ts'
 import { contentOf, type LabPlace, openMirroredLab } from './testing/mirrored-lab.ts'
 
 const bytes = (text: string) => Buffer.from(text)
@@ -102,6 +103,45 @@ describe('a place that fails', () => {
     assert.equal(origin?.gate.refused, 1)
     for (let count = 0; count < 20; count++) await lab.store.create(`y${count}`, bytes('y'))
     assert((origin?.gate.refused ?? 99) <= 4, `it was asked ${origin?.gate.refused} times`)
+  })
+})
+
+describe('a new generation', () => {
+  test('is waited for by whoever comes while it is being announced: no copy is taken for one that lost something', async () => {
+    await using lab = await openMirroredLab({ names: ['origin', 'north', 'south'] })
+    const [, north, south] = lab.places
+    if (south) south.gate.state = 'down'
+    let newcomer: Promise<boolean> | undefined
+    north?.faulty.plan('create', {
+      matching: (key) => key.startsWith('copies/generations/'),
+      // The origin has the new record, and north does not.
+      before: async () => {
+        newcomer = lab.reopen().then((store) => store.create('y', bytes('y')))
+        await sleep(300)
+      },
+    })
+    assert.equal(await lab.store.create('x', bytes('x')), true)
+    north?.faulty.assertAllHit()
+    assert.equal(await newcomer, true)
+    for (const key of ['x', 'y']) assert.notEqual(await north?.memory.head(key), undefined, key)
+    assert.deepEqual(await currentOf(north), ['origin', 'north'])
+    assert.deepEqual(
+      new Set(lab.events.filter(({ kind }) => kind === 'dropped').map(({ copy }) => copy)),
+      new Set(['south']),
+    )
+  })
+
+  test('that never reaches a copy it names is not waited for without end: the copy is then recorded as stale', async () => {
+    await using lab = await openMirroredLab()
+    const [origin, north] = lab.places
+    const known = origin && (await readNewestRecord(origin.memory))?.record
+    assert(origin && known)
+    // Whoever announced it ended after the first copy.
+    await createRecord(origin.memory, { ...known, generation: 2 })
+    const store = await lab.reopen()
+    assert.equal(await store.create('x', bytes('x')), true)
+    assert.deepEqual(await currentOf(origin), ['origin'])
+    assert.equal(await north?.memory.head('x'), undefined)
   })
 })
 
