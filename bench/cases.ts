@@ -13,6 +13,8 @@ export interface Case {
   commands(): readonly Command[]
   /** What it left in its repository. */
   storedBytes?(): Promise<number>
+  /** Ends what `prepare` began. Not timed. */
+  finish?(): Promise<void>
 }
 
 export interface Sample extends Cost {
@@ -31,6 +33,7 @@ export async function runInterleaved(
       await one.prepare()
       await settle(lab)
       const cost = sum(await runAll(one.commands(), lab.server.server.pid))
+      await one.finish?.()
       const storedBytes = await one.storedBytes?.()
       samples.get(one.name)?.push({ ...cost, storedBytes })
       options.say(

@@ -6,6 +6,7 @@ import { Random } from '../src/demo/cinetrack/random.ts'
 import { type Command, measure } from '../test/support/measure.ts'
 import type { Case, Tools } from './cases.ts'
 import { bytesBelow, type Lab } from './lab.ts'
+import { startReceiver } from './retake.ts'
 
 const PAGE_BYTES = 8192
 /**
@@ -43,6 +44,7 @@ export function incrementTables(lab: Lab, tools: Tools): IncrementTable[] {
         name: `retake, zstd ${level}, via ${way}`,
         repo: retake.repo,
         reset: () => retake.reset(),
+        archive: () => startReceiver(retake),
         backup: () => retake.command(['backup', '--quiet', '--via', way]),
       })
     const cases = [ours('files'), ours('replication')]
@@ -75,12 +77,15 @@ interface IncrementCaseOptions {
   readonly seeds: { next: number }
   readonly changes: Changes
   readonly reset: () => Promise<void>
+  /** Begins to archive the log beside the backups, where that is no setting of the server. */
+  readonly archive?: () => AsyncDisposable
   readonly backup: () => Command
 }
 
 function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
-  const { name, repo, reset, backup, runPages, share, seeds, changes, level } = options
+  const { name, repo, reset, archive, backup, runPages, share, seeds, changes, level } = options
   let before = 0
+  let archiving: AsyncDisposable | undefined
   // The log is archived by the one, and not by the other.
   const backupBytes = () => bytesBelow(repo, ['--exclude=wal'])
   return {
@@ -88,11 +93,15 @@ function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
     async prepare() {
       await reset()
       await measure(backup())
+      archiving = archive?.()
       const [now] = await lab.server.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
       await changeRows(lab, { runPages, share, seed: seeds.next++ })
       await lab.server.query('checkpoint')
       Object.assign(changes, measureChanges(lab.server.dataDir, { since: now?.lsn ?? '0/0', level }))
       before = await backupBytes()
+    },
+    async finish() {
+      await archiving?.[Symbol.asyncDispose]()
     },
     commands: () => [backup()],
     storedBytes: async () => (await backupBytes()) - before,

@@ -1,5 +1,5 @@
 /** Recovery with a long log: a base backup, then WAL for a while, then restore, start and replay to its end. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { appendFile, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { sleep } from '../src/base/abort.ts'
@@ -12,6 +12,7 @@ import { stopServer } from '../test/support/restore.ts'
 import { archiveDirectory, type Tools } from './cases.ts'
 import { inside, type Lab, settle, writeOwned } from './lab.ts'
 import { pgBaseBackup } from './peers.ts'
+import { startReceiver } from './retake.ts'
 
 const run = promisify(execFile)
 
@@ -36,7 +37,7 @@ export async function prepareReplay(lab: Lab, tools: Tools, walBytes: number): P
   const push = pgBackRest ? `${pgBackRest.archiveCommand} && ` : ''
   await setArchiveCommand(lab, `${push}cp %p ${archive}/%f`)
   await retake.reset()
-  const receiver = startReceiver(tools)
+  await using _receiver = startReceiver(retake)
   try {
     await measure(retake.command(['backup', '--quiet']))
     if (pgBackRest) await measure(pgBackRest.backup())
@@ -45,19 +46,8 @@ export async function prepareReplay(lab: Lab, tools: Tools, walBytes: number): P
     await everythingArchived(lab)
     return { walBytes: written, run: () => runReplay(lab, tools) }
   } finally {
-    receiver.kill('SIGTERM')
-    await new Promise((resolve) => receiver.once('exit', resolve))
     await setArchiveCommand(lab, 'true')
   }
-}
-
-function startReceiver({ retake }: Tools): ChildProcess {
-  const { program, args, env } = retake.command(['wal', 'receive', '--quiet'])
-  const child = spawn(program, [...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] })
-  child.on('error', (error) => {
-    throw error
-  })
-  return child
 }
 
 async function setArchiveCommand(lab: Lab, command: string): Promise<void> {

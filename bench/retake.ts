@@ -1,5 +1,6 @@
 /** Retake through its command line, compiled as it is published: process start, key and lease included. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -51,6 +52,22 @@ export function setUpRetake(
       await rm(keyFile, { force: true })
       await lab.server.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active')
       await measure(command(['init', '--new-key', keyFile], {}))
+    },
+  }
+}
+
+/** `retake wal receive`, as it runs beside a server; disposing it ends it in order. */
+export function startReceiver(retake: RetakeSetup): AsyncDisposable {
+  const { program, args, env } = retake.command(['wal', 'receive', '--quiet'])
+  const child = spawn(program, [...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] })
+  child.on('error', (error) => {
+    throw error
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      await ended
     },
   }
 }

@@ -27,7 +27,9 @@ interface ServerRole {
   readonly mayReceive: boolean
 }
 
-const LOOK_INTERVAL_MS = 500
+/** The position follows the end of a backup at once where a receiver keeps up; where it does not, waiting is cheap. */
+const FIRST_LOOK_MS = 50
+const LONGEST_LOOK_MS = 500
 
 /**
  * `mayReceive`: whether this server may be asked for the WAL. Not a standby without our slot: making one there would hold WAL on it that nobody
@@ -55,6 +57,7 @@ export async function ensureWal(options: EnsureWalOptions): Promise<EnsuredWal> 
   const { standby, mayReceive } = await readRole(options)
   let waitedSinceMs = clock.monotonicMs()
   let last: string | undefined
+  let lookMs = FIRST_LOOK_MS
   for (;;) {
     throwIfAborted(options.signal)
     const received = mayReceive ? await receive(options) : undefined
@@ -67,7 +70,8 @@ export async function ensureWal(options: EnsureWalOptions): Promise<EnsuredWal> 
     if (position?.flushLsn !== last) waitedSinceMs = clock.monotonicMs()
     last = position?.flushLsn
     if (clock.monotonicMs() - waitedSinceMs >= patienceMs) throw walNotArchivedError(untilLsn)
-    await sleep(LOOK_INTERVAL_MS, options.signal)
+    await sleep(lookMs, options.signal)
+    lookMs = Math.min(lookMs * 1.5, LONGEST_LOOK_MS)
   }
 }
 

@@ -25,12 +25,12 @@ const word = (end: number, second: number) => ({
 })
 const lsn = (value: number) => BigInt(value) as Lsn
 
-function open() {
+function open(monotonicMs = () => 0) {
   const place = cluster()
   const keeper = new PositionKeeper({
     cluster: place,
     slot: 's',
-    clock: { now: () => new Date(0), monotonicMs: () => 0 },
+    clock: { now: () => new Date(0), monotonicMs },
     failed: (error) => assert.fail(String(error)),
   })
   return { place, keeper }
@@ -114,4 +114,31 @@ test('a keepalive that speaks of less than the server is known to have proves no
   assert.equal(keeper.isCaughtUp, true)
   keeper.forget(lsn(1000))
   assert.equal(keeper.isCaughtUp, false)
+})
+
+test('a segment that is complete is written down sooner than the rest', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let nowMs = 0
+  const { place, keeper } = open(() => nowMs)
+  await using _keeper = keeper
+  const segment = place.facts.walSegmentSizeBytes
+  const writtenAfter = async (ms: number) => {
+    nowMs += ms
+    t.mock.timers.tick(ms)
+    // The write that a timer began.
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    return (await readPosition(place))?.flushLsn
+  }
+  keeper.heard(word(2 * segment, 1))
+  keeper.flushed(1, lsn(segment + 1))
+  assert.equal(await writtenAfter(999), undefined)
+  assert.equal(await writtenAfter(1), '0/1000001')
+  keeper.flushed(1, lsn(segment + 2))
+  assert.equal(await writtenAfter(300), '0/1000001', 'within a segment there is time')
+  keeper.flushed(1, lsn(2 * segment))
+  assert.equal(await writtenAfter(0), '0/2000000')
+  keeper.flushed(1, lsn(3 * segment))
+  keeper.flushed(1, lsn(4 * segment))
+  assert.equal(await writtenAfter(199), '0/2000000', 'many segments do not make for many objects')
+  assert.equal(await writtenAfter(1), '0/4000000')
 })

@@ -1,14 +1,17 @@
 /**
- * Writes down how far the archive is durable, about once a second while that changes. It is written after the bytes it speaks
- * of, so it never says too much; a crash costs no more than its last second.
+ * Writes down how far the archive is durable, about once a second while that changes, and sooner when a segment is complete: a backup ends
+ * with one, and waits for the position to say so. It is written after the bytes it speaks of, so it never says too much; a crash costs no
+ * more than its last second.
  */
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { formatInstant, type InstantMicros } from '../../base/instant.ts'
-import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
+import { formatLsn, type Lsn, segmentOf } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { putPosition, type WalPosition } from '../../repository/wal-records.ts'
 
 const INTERVAL_MS = 1_000
+/** A server that writes segment after segment does not make for more than five of these objects a second. */
+const SEGMENT_INTERVAL_MS = 200
 
 /** What the server said about its own end of the log, and when. */
 export interface ServerWord {
@@ -39,7 +42,8 @@ export class PositionKeeper implements AsyncDisposable {
   #pending: ServerWord | undefined
   #caughtUpAt: InstantMicros | undefined
   #written: string | undefined
-  #timer: NodeJS.Timeout | undefined
+  #timer: { readonly handle: NodeJS.Timeout; readonly dueMs: number } | undefined
+  #savedAtMs = Number.NEGATIVE_INFINITY
   #writing: Promise<void> = Promise.resolve()
 
   constructor(options: PositionKeeperOptions) {
@@ -59,15 +63,19 @@ export class PositionKeeper implements AsyncDisposable {
 
   /** Everything of the timeline before the position is durable. */
   flushed(timeline: number, flushLsn: Lsn): void {
+    const before = this.#flushed
     this.#flushed = { timeline, flushLsn }
     this.#judge()
-    this.#schedule()
+    const { walSegmentSizeBytes: size } = this.#options.cluster.facts
+    const isComplete = before !== undefined && segmentOf(before.flushLsn, size) !== segmentOf(flushLsn, size)
+    const sinceSavedMs = this.#clock.monotonicMs() - this.#savedAtMs
+    this.#schedule(isComplete ? Math.max(0, SEGMENT_INTERVAL_MS - sinceSavedMs) : INTERVAL_MS)
   }
 
   /** How far the server was told that its bytes are safe. */
   acknowledged(lsn: Lsn | undefined): void {
     this.#acknowledgedLsn = lsn
-    this.#schedule()
+    this.#schedule(INTERVAL_MS)
   }
 
   /** Only words about the timeline that is being written. */
@@ -78,7 +86,7 @@ export class PositionKeeper implements AsyncDisposable {
     this.#serverTime = word.serverTime
     this.#pending ??= word
     this.#judge()
-    this.#schedule()
+    this.#schedule(INTERVAL_MS)
   }
 
   /**
@@ -94,14 +102,15 @@ export class PositionKeeper implements AsyncDisposable {
 
   /** Writes what is new, now. */
   async save(): Promise<void> {
-    clearTimeout(this.#timer)
+    clearTimeout(this.#timer?.handle)
     this.#timer = undefined
+    this.#savedAtMs = this.#clock.monotonicMs()
     this.#writing = this.#writing.then(() => this.#write())
     await this.#writing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#timer)
+    clearTimeout(this.#timer?.handle)
     try {
       await this.#writing
     } catch {
@@ -125,11 +134,16 @@ export class PositionKeeper implements AsyncDisposable {
     this.#isCaughtUp = true
   }
 
-  #schedule(): void {
-    if (this.#timer || this.#flushed === undefined) return
-    this.#timer = setTimeout(() => {
+  /** At the latest after so long. */
+  #schedule(delayMs: number): void {
+    if (this.#flushed === undefined) return
+    const dueMs = this.#clock.monotonicMs() + delayMs
+    if (this.#timer && this.#timer.dueMs <= dueMs) return
+    clearTimeout(this.#timer?.handle)
+    const handle = setTimeout(() => {
       this.save().catch(this.#options.failed)
-    }, INTERVAL_MS)
+    }, delayMs)
+    this.#timer = { handle, dueMs }
   }
 
   async #write(): Promise<void> {
