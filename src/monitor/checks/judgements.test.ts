@@ -183,10 +183,10 @@ describe('slot', () => {
       'failed danger',
       /now/,
     )
-    const growing = (freeGiB: number, active = false) =>
+    const growing = (freeGiB: number, active = false, lagBytes = 100) =>
       judgeSlotGrowth({
         ...slot,
-        status: { ...slot.status, active, safeWalSizeBytes: 100 * GIB },
+        status: { ...slot.status, active, lagBytes, safeWalSizeBytes: 100 * GIB },
         serverFreeBytes: freeGiB * GIB,
         walBytesPerHour: GIB,
       })
@@ -195,6 +195,9 @@ describe('slot', () => {
     assertSays(growing(23), 'failed warning', /wal receive/)
     assertSays(growing(3), 'failed danger', /wal receive/)
     assertSays(growing(3, true), 'passed')
+    assertSays(growing(3, true, GIB / 4), 'passed')
+    assertSays(growing(3, true, GIB / 4 + 1), 'failed danger', /far behind/)
+    assertSays(growing(23, true, 2 * GIB), 'failed warning', /storage it writes to/)
     assert.equal(growing(500).measured?.hoursLeft, 100, 'the slot is lost before the disk is full')
   })
 

@@ -16,6 +16,9 @@ import type { HealthSources, ServerMoment } from './sources.ts'
 /** With less time than this until WAL is lost or the disk is full, somebody must act now; with less than that, today. */
 const DANGER_HOURS = 4
 const WARNING_HOURS = 24
+/** A receiver that is connected keeps up when it is behind by no more than this, or than so much of an hour's WAL. */
+const KEPT_UP_BYTES = 256 * 1024 ** 2
+const KEPT_UP_HOURS = 0.25
 
 export const slot: HealthCheck<'slot'> = {
   name: 'slot',
@@ -76,17 +79,25 @@ export function judgeSlotGrowth(facts: SlotFacts): Outcome<Measurements['slot']>
     ...(hoursLeft === undefined ? {} : { hoursLeft }),
   }
   const verdict = outcomeOf(judgeSlot(status, facts.name), measured)
-  if ((verdict.state === 'failed' && verdict.severity === 'danger') || status.active) return verdict
+  const keepsUp = status.active && keepsUpWith(status.lagBytes, walBytesPerHour)
+  if ((verdict.state === 'failed' && verdict.severity === 'danger') || keepsUp) return verdict
   if (hoursLeft !== undefined && hoursLeft < WARNING_HOURS) {
     const rate = formatGiB(walBytesPerHour ?? 0)
     const finding = `${verdict.finding} At ${rate} an hour it is lost, or the disk is full, in ${hoursLeft.toFixed(1)} hours.`
     return failed(finding, {
       severity: hoursLeft < DANGER_HOURS ? 'danger' : 'warning',
-      fix: 'retake wal receive   # now, and as a service',
+      fix: status.active
+        ? 'retake status   # the receiver is connected and far behind: look at its log and at the storage it writes to'
+        : 'retake wal receive   # now, and as a service',
       measured,
     })
   }
   return verdict
+}
+
+/** Connected is not enough: with a storage that does not take anything the server's disk fills all the same. */
+function keepsUpWith(lagBytes: number | undefined, walBytesPerHour: number | undefined): boolean {
+  return lagBytes !== undefined && lagBytes <= Math.max(KEPT_UP_BYTES, (walBytesPerHour ?? 0) * KEPT_UP_HOURS)
 }
 
 /** Shorter stretches say nothing about an hour. */
