@@ -205,7 +205,7 @@ async function readOneRepositoryFile(store: ObjectReader, url: string): Promise<
   const bytes = await store.get(REPOSITORY_KEY)
   if (bytes === undefined) {
     for await (const { key } of store.list('clusters/')) {
-      throw damagedFile(`it is missing, though there is ${key}`)
+      throw damagedFile(`it is missing, though there is ${key}`, UNFINISHED)
     }
     throw new RetakeError('repo.missing', `There is no repository in ${url}.`, {
       hint: 'Check the place, or run `retake init` to make a repository there.',
@@ -246,13 +246,17 @@ export function assertAuthentic(file: RepositoryFile, repositoryKey: Uint8Array)
   }
 }
 
+/** Both write this file last. */
+const UNFINISHED =
+  'If `retake repo copy` or `retake repo sync --set-up` was filling this place and ended before it was done, run it again. Else: '
+
 /** Without this file nothing opens, not even for verification; what it takes to go on is another copy of it. */
-function damagedFile(reason: string): RetakeError {
+function damagedFile(reason: string, firstStep = ''): RetakeError {
   return new RetakeError(
     'repo.damaged',
     `${REPOSITORY_KEY} is damaged: ${reason}. It only says which repository this is; backups and WAL are other objects and need not be affected, but nothing opens without it.`,
     {
-      hint: `Put ${REPOSITORY_KEY} back from a copy of the repository (it is a small text file with the format version, the repository's id and when it was made; it never changes and holds no secret), then run \`retake verify\`.`,
+      hint: `${firstStep}Put ${REPOSITORY_KEY} back from a copy of the repository (it is a small text file with the format version, the repository's id and when it was made; it never changes and holds no secret), then run \`retake verify\`.`,
       details: { object: REPOSITORY_KEY },
     },
   )
