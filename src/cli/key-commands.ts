@@ -139,7 +139,7 @@ export const keyCommands: readonly CommandDeclaration[] = [
     path: ['keys', 'shred'],
     summary: 'destroy every data key of a cluster, so that nothing of it can ever be read again',
     details:
-      'Final. Refused while a backup, a receiver, pruning or a restore of the cluster runs. Leaves a proof in the repository.',
+      'Final. Refused while a backup, a receiver, pruning or a restore of the cluster runs, and while any copy of the repository keeps a key (Object Lock, a legal hold) or cannot be asked. Leaves a proof in the repository.',
     examples: [
       { command: 'retake keys shred billing --dry-run', note: 'say what would be lost' },
       { command: 'retake keys shred billing --yes billing', note: 'do it' },

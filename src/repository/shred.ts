@@ -5,9 +5,11 @@
  */
 import * as z from 'zod'
 import type { ObjectReader } from '../storage/object-store.ts'
+import { assertKeysGone } from './assert-keys-go.ts'
 import type { ClusterRepository } from './cluster.ts'
 import { ContainerWriter, damaged, getSmall, openContainer, putSmall, readFrames } from './container.ts'
 import type { KeyPlace } from './epochs.ts'
+import { readKeyCopies } from './key-copies.ts'
 import { sha256Hex } from './keys/digest.ts'
 import { clusterPrefix, epochPrefix, PACKS_PREFIX, parseEpochKey, parsePackKey, shredKey } from './layout.ts'
 import { decodeMeta } from './meta.ts'
@@ -72,13 +74,21 @@ export async function beginShred(
   return await writer.commit(begunSchema.parse(meta))
 }
 
-/** Deletes every data key of a cluster whose shredding has begun, then records that it is complete. Done again, it goes on. */
+/**
+ * Deletes every data key of a cluster whose shredding has begun, looks whether any copy stores one still, then records that it is complete.
+ * Done again, it goes on.
+ * @throws RetakeError `storage.locked`, `storage.denied` or what a copy said, when not every key is known to be gone
+ */
 export async function finishShred(place: KeyPlace, cluster: string, now: Date): Promise<ShredProof> {
   const { store, sealing } = place
   const begun = await store.get(shredKey(cluster, 'begun'))
   if (begun === undefined) throw damaged(begunName(cluster), 'it is missing')
   await readShredProof(place, cluster)
-  for await (const { key } of store.list(epochPrefix(cluster))) await store.delete(key)
+  const prefix = epochPrefix(cluster)
+  const keys = new Set((await readKeyCopies(store, prefix, now)).flatMap(({ objects }) => objects))
+  for await (const { key } of store.list(prefix)) keys.add(key)
+  for (const key of keys) await store.delete(key, { alsoHidden: true })
+  assertKeysGone(await readKeyCopies(store, prefix, now), cluster)
   const meta = doneSchema.parse({ cluster, doneAt: now.toISOString(), begunSha256: sha256Hex(begun) })
   await putSmall(store, sealing, { key: shredKey(cluster, 'done'), kind: 'shredDone', meta })
   const proof = await readShredProof(place, cluster)

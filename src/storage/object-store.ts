@@ -18,8 +18,17 @@ import type { StoreAddress } from './store-address.ts'
 export interface ObjectInfo {
   readonly key: string
   readonly sizeBytes: number
-  /** Of {@link ObjectReader.head}, where the storage keeps objects under retention: when that ends. May lie in the past. */
+}
+
+/** One stored version of an object, and what keeps it from being deleted. */
+export interface StoredVersion {
+  readonly key: string
+  /** Absent where no versions are kept. */
+  readonly versionId?: string | undefined
+  /** When its retention ends; may lie in the past. */
   readonly lockedUntil?: Date | undefined
+  /** Somebody has said that it must stay, until they say otherwise. */
+  readonly hasLegalHold: boolean
 }
 
 export interface ByteRange {
@@ -41,6 +50,8 @@ export interface DeleteOptions {
    * that none brings it back; `reachable` is for what may come back harmlessly.
    */
   readonly copies?: 'all' | 'reachable' | undefined
+  /** Where the storage keeps versions: also those of an object that is hidden already. Default false: it is gone for every reader. */
+  readonly alsoHidden?: boolean | undefined
 }
 
 export interface ObjectReader {
@@ -81,6 +92,12 @@ export interface ObjectStore extends ObjectReader, AsyncDisposable {
   readonly retain?: (key: string, until: Date) => Promise<Date | undefined>
   /** With {@link retain}: for how many days what is written stays locked. */
   readonly retainDays?: number | undefined
+  /**
+   * Where the storage may keep what is deleted (a bucket): every stored version below a prefix, hidden ones too, and what holds it.
+   * The storage is asked for each; not being told is an error, never taken for "nothing".
+   * @throws RetakeError `storage.denied` when these credentials may not know
+   */
+  readonly versions?: ((prefix: string) => Promise<readonly StoredVersion[]>) | undefined
   /** Where it depends on the place whether this contract holds: tries it, with objects that are gone afterwards; else undefined. */
   readonly probe?: () => Promise<StorageProbe | undefined>
 }

@@ -50,7 +50,8 @@ test('without the name nothing is destroyed, and a plan says what would be', asy
   await assert.rejects(shredCluster(retake, { cluster: 'main' }), code('key.refused'))
   await assert.rejects(shredCluster(retake, { cluster: 'main', confirm: 'other' }), code('key.refused'))
   const plan = await shredCluster(retake, { cluster: 'main', dryRun: true })
-  assert.deepEqual(plan, { cluster: 'main', outcome: 'planned', backups: 2, packs: 4, epochs: 2 })
+  const copies = [{ copy: undefined, url: store.url, objects: 2, versions: 2 }]
+  assert.deepEqual(plan, { cluster: 'main', outcome: 'planned', backups: 2, packs: 4, epochs: 2, copies })
   assert.deepEqual(
     (await Array.fromAsync(store.list(''))).map(({ key }) => key),
     before,
@@ -106,9 +107,9 @@ test('a key that the storage keeps locked is noticed before anything is recorded
   const { store, key } = await twoClusters()
   const until = new Date(Date.now() + 86_400_000)
   class LockingStore extends FaultyStore {
-    override async head(name: string) {
-      const info = await super.head(name)
-      return info && name.startsWith('clusters/main/keys/') ? { ...info, lockedUntil: until } : info
+    override get versions() {
+      return async (prefix: string) =>
+        (await Array.fromAsync(this.list(prefix))).map(({ key }) => ({ key, lockedUntil: until, hasLegalHold: false }))
     }
   }
   const before = (await Array.fromAsync(store.list(''))).map(({ key: name }) => name)

@@ -1,11 +1,14 @@
 import { throwIfAborted } from '../../base/abort.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
+import { assertKeysCanGo } from '../../repository/assert-keys-go.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { listSealedPacks } from '../../repository/epoch-usage.ts'
 import { readEpochs } from '../../repository/epochs.ts'
+import { readKeyCopies } from '../../repository/key-copies.ts'
 import {
   clusterFactsKey,
   clusterPrefix,
+  epochPrefix,
   PACKS_PREFIX,
   packIdPrefix,
   packKey,
@@ -34,6 +37,15 @@ export interface ShredOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface ShredCopy {
+  /** Its name, where the repository has several copies. */
+  readonly copy?: string | undefined
+  readonly url?: string | undefined
+  /** Objects that hold keys or speak of them, and so many versions of them. */
+  readonly objects: number
+  readonly versions: number
+}
+
 export interface ShredReport {
   readonly cluster: string
   readonly outcome: 'planned' | 'shredded' | 'was-shredded'
@@ -41,6 +53,8 @@ export interface ShredReport {
   readonly backups: number
   readonly packs: number
   readonly epochs: number
+  /** What each copy of the repository had of its keys; none of them keeps any. */
+  readonly copies: readonly ShredCopy[]
   readonly proof?: ShredProof | undefined
   /** Objects that were deleted, and those that the storage does not let go yet (Object Lock). */
   readonly deleted?: { readonly objects: number; readonly locked: number } | undefined
@@ -48,10 +62,11 @@ export interface ShredReport {
 
 /**
  * Destroys every data key of a cluster. Nothing of it can be read afterwards, by anybody, here or in any copy of its objects; it
- * cannot be undone. A copy of the repository that still has the key objects (a mirror that was offline, Object Lock, a disk image)
- * can still be read by who has a key of the repository: destroy `clusters/<cluster>/keys/` there as well.
+ * cannot be undone. What lies elsewhere (a copy that was given up, an image of a disk) can still be read by who has a key of the
+ * repository: destroy `clusters/<cluster>/keys/` there as well.
  * @throws RetakeError `key.refused` without the name, or while something runs; `cluster.missing`; `repo.locked`; `storage.locked`
- * while the storage keeps a data key under Object Lock (nothing was changed then)
+ * while a copy keeps a data key (Object Lock, a legal hold), `storage.*` or `config.invalid` when one cannot be asked (nothing was
+ * changed then); `storage.denied` when versions of keys were left
  */
 export async function shredCluster(retake: Retake, options: ShredOptions): Promise<ShredReport> {
   const { repository, clock } = retake
@@ -59,9 +74,9 @@ export async function shredCluster(retake: Retake, options: ShredOptions): Promi
   const begun = (await repository.store.head(shredKey(name, 'begun'))) !== undefined
   if (begun) return await finish(retake, options)
   const cluster = await repository.openCluster(name)
-  await assertUnlocked(retake, name)
+  const copies = await assertDestructible(retake, { cluster: name, phase: 'before' })
   const { packs, backups } = await inventory(cluster, options)
-  const lost = { cluster: name, backups, packs: packs.size }
+  const lost = { cluster: name, backups, packs: packs.size, copies }
   if (options.dryRun) return { ...lost, outcome: 'planned', epochs: await countEpochs(retake, name) }
   assertConfirmed(options)
   const epochs = await countEpochs(retake, name)
@@ -82,7 +97,11 @@ export async function shredCluster(retake: Retake, options: ShredOptions): Promi
 async function finish(retake: Retake, options: ShredOptions): Promise<ShredReport> {
   const { repository, clock } = retake
   const known = await readShredProof(repository, options.cluster)
-  const facts = { cluster: options.cluster, backups: 0, packs: known?.packs ?? 0, epochs: known?.keys.length ?? 0 }
+  const copies = await assertDestructible(retake, { cluster: options.cluster, phase: 'begun' })
+  const facts = {
+    cluster: options.cluster,
+    ...{ backups: 0, packs: known?.packs ?? 0, epochs: known?.keys.length ?? 0, copies },
+  }
   if (options.dryRun) return { ...facts, outcome: 'was-shredded', proof: known }
   assertConfirmed(options)
   const proof = await finishShred(repository, options.cluster, clock.now())
@@ -131,26 +150,17 @@ async function countEpochs({ repository }: Retake, cluster: string): Promise<num
   return (await readEpochs(repository, cluster)).length
 }
 
-/** Before anything is recorded: a cluster whose keys cannot be destroyed yet would be refused to everybody, and be readable. */
-async function assertUnlocked({ repository, clock }: Retake, cluster: string): Promise<void> {
-  const { store } = repository
-  let until = clock.now()
-  let locked: string | undefined
-  for (const { objectKey } of await readEpochs(repository, cluster)) {
-    const { lockedUntil } = (await store.head(objectKey)) ?? {}
-    if (lockedUntil === undefined || lockedUntil <= until) continue
-    until = lockedUntil
-    locked = objectKey
-  }
-  if (locked === undefined) return
-  throw new RetakeError(
-    'storage.locked',
-    `"${cluster}" cannot be shredded before ${until.toISOString()}: the storage keeps ${locked} locked until then. Nothing was changed.`,
-    {
-      hint: 'Each backup locks the keys anew: make no further one of this cluster, and run it again then.',
-      details: { object: locked, cluster, until: until.toISOString() },
-    },
-  )
+/**
+ * Before anything is recorded: a cluster whose keys cannot be destroyed yet would be refused to everybody, and be readable. Every copy
+ * is asked, because each has locks of its own.
+ */
+async function assertDestructible(
+  { repository, clock }: Retake,
+  what: { readonly cluster: string; readonly phase: 'before' | 'begun' },
+): Promise<ShredCopy[]> {
+  const copies = await readKeyCopies(repository.store, epochPrefix(what.cluster), clock.now())
+  assertKeysCanGo(copies, what)
+  return copies.map(({ copy, url, objects, versions }) => ({ copy, url, objects: objects.length, versions }))
 }
 
 function assertConfirmed(options: ShredOptions): void {

@@ -184,6 +184,17 @@ export function s3Error(error: unknown, failure: S3Failure): RetakeError {
   }
 }
 
+/** Whether the service says that it has no such feature at all. */
+export function saysNotImplemented(error: unknown): boolean {
+  const { name, status } = answerOf(error)
+  return name === 'NotImplemented' || status === 501
+}
+
+/** Of a question about locks: whether neither the service nor this bucket has Object Lock, so that nothing can be locked. */
+export function saysNoObjectLock(error: unknown): boolean {
+  return answerOf(error).name === 'InvalidRequest' || saysNotImplemented(error)
+}
+
 function deniedSentence(what: string, told: { readonly name: string | undefined; readonly error: unknown }): string {
   if (told.name === 'CredentialsProviderError') return `${what}: no credentials were found.`
   return `${what}: the storage refuses the credentials (${told.name ?? 'access denied'}).`

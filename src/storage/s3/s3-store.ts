@@ -5,10 +5,20 @@
  */
 import { RetakeError } from '../../base/errors.ts'
 import { assertKeyPrefix, assertObjectKey, bodyPieces, isObjectKey } from '../keys.ts'
-import type { ByteRange, ListOptions, ObjectBody, ObjectInfo, ObjectStore, ObjectWriter } from '../object-store.ts'
+import type {
+  ByteRange,
+  DeleteOptions,
+  ListOptions,
+  ObjectBody,
+  ObjectInfo,
+  ObjectStore,
+  ObjectWriter,
+  StoredVersion,
+} from '../object-store.ts'
 import type { StorageProbe } from '../storage-probe.ts'
 import { LargeWrites } from './large-writes.ts'
 import { probeStore } from './probe-store.ts'
+import { readVersions } from './read-versions.ts'
 import { isRetainedKey } from './retained-keys.ts'
 import { type FoundObject, findObject, fullKey, readBody, type S3Place } from './s3-place.ts'
 import { putIfAbsent } from './s3-put.ts'
@@ -63,9 +73,7 @@ export class S3Store implements ObjectStore {
   async head(key: string): Promise<ObjectInfo | undefined> {
     assertObjectKey(key)
     const found = await this.#find(key)
-    if (found === undefined) return undefined
-    const { sizeBytes, lockedUntil } = found
-    return { key, sizeBytes, ...(lockedUntil === undefined ? {} : { lockedUntil }) }
+    return found && { key, sizeBytes: found.sizeBytes }
   }
 
   async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
@@ -140,10 +148,15 @@ export class S3Store implements ObjectStore {
     if (!isRetained) this.#versions.set(key, left)
   }
 
-  async delete(key: string): Promise<boolean> {
+  async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
     assertObjectKey(key)
     this.#versions.delete(key)
-    return await deleteObject(this.#place, key)
+    return await deleteObject(this.#place, key, options)
+  }
+
+  async versions(prefix: string): Promise<readonly StoredVersion[]> {
+    assertKeyPrefix(prefix)
+    return await readVersions(this.#place, prefix, { list: () => this.list(prefix) })
   }
 
   readonly probe = (): Promise<StorageProbe> => probeStore(this.#place)

@@ -3,13 +3,22 @@
  * a replacement leaves the former content behind. So versions are deleted by their ids, oldest first: a former content never
  * comes to light again. What is locked is not touched at all.
  */
+import type { ListObjectVersionsCommandOutput } from '@aws-sdk/client-s3'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import { type FoundObject, findObject, fullKey, type S3Place } from './s3-place.ts'
 
-/** @returns false when there was no such object. @throws RetakeError `storage.locked` with `details.until` */
-export async function deleteObject(place: S3Place, key: string): Promise<boolean> {
+/**
+ * @param options `alsoHidden`: versions of an object that only a mark of deletion hides go as well
+ * @returns false when there was no such object
+ * @throws RetakeError `storage.locked` with `details.until`
+ */
+export async function deleteObject(
+  place: S3Place,
+  key: string,
+  options: { readonly alsoHidden?: boolean | undefined } = {},
+): Promise<boolean> {
   const found = await findObject(place, key)
-  if (found === undefined) return false
+  if (found === undefined) return options.alsoHidden === true && (await deleteHidden(place, key))
   const isLocked = found.lockedUntil !== undefined && found.lockedUntil.getTime() > Date.now()
   if (isLocked || found.hasLegalHold) throw lockedError(place, { key, found })
   if (found.versionId === undefined) {
@@ -26,6 +35,12 @@ export async function deleteObject(place: S3Place, key: string): Promise<boolean
     await deleteVersion(place, key)
   }
   return true
+}
+
+async function deleteHidden(place: S3Place, key: string): Promise<boolean> {
+  const versions = await versionsOf(place, key)
+  for (const versionId of versions) await deleteVersion(place, key, versionId)
+  return versions.length > 0
 }
 
 /** So many former versions stay: a reader may have been told of one a moment ago, and would find nothing. */
@@ -62,30 +77,39 @@ export async function dropOldVersions(
 
 /** Oldest first; marks of deletion are among them. */
 async function versionsOf(place: S3Place, key: string): Promise<string[]> {
-  const { location, requests } = place
   const name = fullKey(place, key)
   const found: { id: string; atMs: number; isLatest: boolean }[] = []
-  let marker: { KeyMarker: string; VersionIdMarker: string } | undefined
-  do {
-    const page = await requests.run(
-      { action: 'Listing', object: key, permission: 's3:ListBucketVersions' },
-      ({ client, signal }) =>
-        client.listObjectVersions({ Bucket: location.bucket, Prefix: name, ...marker }, { abortSignal: signal }),
-    )
-    const entries = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]
+  for await (const { Versions, DeleteMarkers } of versionPages(place, key)) {
+    const entries = [...(Versions ?? []), ...(DeleteMarkers ?? [])]
     for (const { Key, VersionId, LastModified, IsLatest } of entries) {
       if (Key !== name || VersionId === undefined) continue
       found.push({ id: VersionId, atMs: LastModified?.getTime() ?? 0, isLatest: IsLatest ?? false })
     }
     // Names that only begin like this one come after it; all of this one's versions were seen then.
-    const isPast = entries.some(({ Key }) => Key !== undefined && Key > name)
-    const { NextKeyMarker = '', NextVersionIdMarker = '' } = page
-    marker =
-      page.IsTruncated && !isPast ? { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker } : undefined
-  } while (marker !== undefined)
+    if (entries.some(({ Key }) => Key !== undefined && Key > name)) break
+  }
   return found
     .sort((left, right) => Number(left.isLatest) - Number(right.isLatest) || left.atMs - right.atMs)
     .map(({ id }) => id)
+}
+
+/** All versions of the objects whose names begin like this, page by page. */
+export async function* versionPages(place: S3Place, prefix: string): AsyncGenerator<ListObjectVersionsCommandOutput> {
+  const { location, requests } = place
+  let marker: { KeyMarker: string; VersionIdMarker: string } | undefined
+  do {
+    const page = await requests.run(
+      { action: 'Listing', object: prefix, permission: 's3:ListBucketVersions' },
+      ({ client, signal }) =>
+        client.listObjectVersions(
+          { Bucket: location.bucket, Prefix: fullKey(place, prefix), ...marker },
+          { abortSignal: signal },
+        ),
+    )
+    yield page
+    const { NextKeyMarker = '', NextVersionIdMarker = '' } = page
+    marker = page.IsTruncated ? { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker } : undefined
+  } while (marker !== undefined)
 }
 
 /** Deletes one version, or without one what is to be seen. */

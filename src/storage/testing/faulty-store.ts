@@ -3,12 +3,14 @@ import { assert } from '../../base/errors.ts'
 import { bodyPieces } from '../keys.ts'
 import type {
   ByteRange,
+  DeleteOptions,
   ListOptions,
   ObjectAppender,
   ObjectBody,
   ObjectInfo,
   ObjectStore,
   ObjectWriter,
+  StoredVersion,
 } from '../object-store.ts'
 
 /** The calls that can fail; those of writers and appenders are counted over all of them. */
@@ -22,6 +24,7 @@ export type FaultPoint =
   | 'commit'
   | 'replace'
   | 'delete'
+  | 'versions'
   | 'openAppender'
   | 'append'
   | 'sync'
@@ -82,6 +85,11 @@ export class FaultyStore implements ObjectStore {
     assert(missed.length === 0, `these planned faults did not happen: ${missed.join(', ')}`)
   }
 
+  get versions(): ((prefix: string) => Promise<readonly StoredVersion[]>) | undefined {
+    const versions = this.#inner.versions?.bind(this.#inner)
+    return versions && ((prefix) => this.#call('versions', prefix, () => versions(prefix)))
+  }
+
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
     return this.#call('get', key, () => this.#inner.get(key, range))
   }
@@ -103,8 +111,8 @@ export class FaultyStore implements ObjectStore {
     return this.#call('replace', key, () => this.#inner.replace(key, body))
   }
 
-  delete(key: string): Promise<boolean> {
-    return this.#call('delete', key, () => this.#inner.delete(key))
+  delete(key: string, options?: DeleteOptions): Promise<boolean> {
+    return this.#call('delete', key, () => this.#inner.delete(key, options))
   }
 
   async openWriter(key: string): Promise<ObjectWriter> {

@@ -9,6 +9,7 @@ import type {
   ObjectInfo,
   ObjectStore,
   ObjectWriter,
+  StoredVersion,
 } from '../object-store.ts'
 
 export class GatedStore implements ObjectStore {
@@ -27,6 +28,11 @@ export class GatedStore implements ObjectStore {
 
   get url(): string {
     return this.#inner.url
+  }
+
+  get versions(): ((prefix: string) => Promise<readonly StoredVersion[]>) | undefined {
+    const versions = this.#inner.versions?.bind(this.#inner)
+    return versions && ((prefix) => this.#pass(() => versions(prefix)))
   }
 
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
