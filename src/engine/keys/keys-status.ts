@@ -1,16 +1,18 @@
 /** Who can open the repository, which keys seal what, and what should be done about it. */
 import { isRetakeError, type RetakeError } from '../../base/errors.ts'
 import type { ProgressListener } from '../../base/progress.ts'
+import type { ClusterRepository } from '../../repository/cluster.ts'
 import { readEpochUsage } from '../../repository/epoch-usage.ts'
 import { readEpochs } from '../../repository/epochs.ts'
 import { isAuthenticHolder } from '../../repository/keys/holder-file.ts'
 import { type HolderRemoval, listRemovals } from '../../repository/keys/holder-removal.ts'
 import { missingHolders, readHolders } from '../../repository/keys/key-ring.ts'
 import { readKitProofs } from '../../repository/keys/kit-proof.ts'
+import { planReseal } from '../../repository/reseal/plan.ts'
 import { readRetiredEpochs } from '../../repository/retire-epoch.ts'
 import { readShredProof } from '../../repository/shred.ts'
 import type { Retake } from '../open.ts'
-import type { ClusterKeysView, HolderView, KeysStatus } from './keys-view.ts'
+import type { ClusterKeysView, EpochView, HolderView, KeysStatus, OlderSealed } from './keys-view.ts'
 import { recommend } from './recommendations.ts'
 import { judgeRotation } from './rotation-policy.ts'
 
@@ -110,11 +112,32 @@ async function viewCluster(
       current: index === stored.length - 1,
       retiringSince: retiring.get(epoch),
     }))
-    return { ...nothing, epochs, damaged, ...judgeRotation(epochs.at(-1)?.createdAt ?? '', options.policy) }
+    const older = await viewOlder(cluster, epochs, options)
+    return {
+      ...nothing,
+      epochs,
+      ...(older ? { older } : {}),
+      damaged,
+      ...judgeRotation(epochs.at(-1)?.createdAt ?? '', options.policy),
+    }
   } catch (error) {
     if (!isExpected(error)) throw error
     return { ...nothing, error: { code: error.code, message: error.message } }
   }
+}
+
+/** What is to be done about what older keys seal; that nothing of it needs them does not mean that it is gone. */
+async function viewOlder(
+  cluster: ClusterRepository,
+  epochs: readonly EpochView[],
+  options: KeysStatusOptions,
+): Promise<OlderSealed | undefined> {
+  const sealed = epochs.filter(({ current }) => !current).reduce((sum, { packs, objects }) => sum + packs + objects, 0)
+  if (sealed === 0) return undefined
+  const { packs, manifests, objects, walEnd, passing } = await planReseal(cluster, options)
+  // A manifest is written anew also where only packs of it are under an older key.
+  const toSealAnew = packs.size + manifests.size + objects.size
+  return { toSealAnew, walEnd, passing, toPrune: Math.max(0, sealed - toSealAnew - walEnd - passing) }
 }
 
 /** A cluster that is damaged, or was never registered completely, does not hide the others. */

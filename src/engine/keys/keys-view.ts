@@ -27,10 +27,24 @@ export interface EpochView extends EpochUsage {
   readonly retiringSince?: string | undefined
 }
 
+/** What older keys seal, by what becomes of it; each counts objects, packs among them. */
+export interface OlderSealed {
+  /** `retake keys re-encrypt` seals it anew. */
+  readonly toSealAnew: number
+  /** The end of the WAL: sealed anew as well, unless a receiver is running. */
+  readonly walEnd: number
+  /** Was sealed anew, or given up: `retake prune` deletes it when its time of grace is over. */
+  readonly toPrune: number
+  /** Leases and readers of what runs since before the newest key. */
+  readonly passing: number
+}
+
 export interface ClusterKeysView extends RotationDue {
   readonly cluster: string
   /** Oldest first; none of a cluster that was shredded. */
   readonly epochs: readonly EpochView[]
+  /** Absent when older keys seal nothing. */
+  readonly older?: OlderSealed | undefined
   /** Manifests that cannot be read: what they name is not counted. */
   readonly damaged: readonly string[]
   readonly shredded?: ShredProof | undefined

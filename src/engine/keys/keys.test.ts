@@ -9,7 +9,7 @@ import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import { generateKey, type KeyMaterial } from '../../repository/keys/key-material.ts'
 import { formatKeyText, parseKeyText } from '../../repository/keys/key-text.ts'
 import { createRepository, openRepository } from '../../repository/repository.ts'
-import { CHEAP_SCRYPT, exampleFacts } from '../../repository/testing/example-repository.ts'
+import { CHEAP_SCRYPT, createExampleRepository, exampleFacts } from '../../repository/testing/example-repository.ts'
 import { verifyRepository } from '../../repository/verify.ts'
 import { createMemoryStore } from '../../storage/memory-store.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
@@ -18,9 +18,12 @@ import { FaultyStore } from '../../storage/testing/faulty-store.ts'
 import { temporaryDirectory } from '../../storage/testing/temporary-directory.ts'
 import type { Config } from '../config-options.ts'
 import { assembleRetake, retakeSettings } from '../open.ts'
+import { prune } from '../prune.ts'
 import { addKey } from './add-key.ts'
 import { readKeysStatus } from './keys-status.ts'
+import { reEncrypt } from './re-encrypt.ts'
 import { recommend } from './recommendations.ts'
+import { retireKeys } from './retire-keys.ts'
 import { rotateData } from './rotate-data.ts'
 import { rotateMaster } from './rotate-master.ts'
 import { judgeRotation } from './rotation-policy.ts'
@@ -182,14 +185,38 @@ test('what is recommended names the command: one key, no kit, an old trial, a ke
   const epoch = { epoch: 1, createdAt: '', current: false, packs: 0, packBytes: 0, objects: 0, objectBytes: 0 }
   const cluster = { cluster: 'main', epochs: [epoch, { ...epoch, epoch: 2, current: true }], damaged: [], due: false }
   assert.match(said({ clusters: [cluster] }), /seal nothing any more.*retake keys retire --cluster main/)
-  assert.match(
-    said({ clusters: [{ ...cluster, epochs: [{ ...epoch, packs: 1 }, ...cluster.epochs.slice(1)] }] }),
-    /re-encrypt --cluster main/,
-  )
+  const nothing = { toSealAnew: 0, walEnd: 0, toPrune: 0, passing: 0 }
+  const older = (what: Partial<typeof nothing>) => said({ clusters: [{ ...cluster, older: { ...nothing, ...what } }] })
+  assert.match(older({ toSealAnew: 1, walEnd: 1, toPrune: 1 }), /re-encrypt --cluster main, then retake prune/)
+  assert.match(older({ walEnd: 1, toPrune: 1, passing: 1 }), /Stop the receiver.*re-encrypt --cluster main/)
+  assert.match(older({ toPrune: 1, passing: 1 }), /retake prune --cluster main.*then retake keys retire/)
+  assert.doesNotMatch(older({ toPrune: 1 }), /re-encrypt/)
+  assert.doesNotMatch(said({ clusters: [{ ...cluster, older: { ...nothing, toPrune: 1 }, damaged: ['x'] }] }), /prune/)
+  assert.match(older({ passing: 1 }), /leases.*then retake keys retire/)
   assert.equal(
     said({ clusters: [{ ...cluster, damaged: ['x'] }] }),
     'Something of "main" cannot be read: retake verify',
   )
+})
+
+test('after a rotation each step is recommended when it is due: sealing anew, pruning, retiring', async () => {
+  const store = createMemoryStore()
+  const { key } = await createExampleRepository(store)
+  const step = async (): Promise<string | undefined> => {
+    const { recommendations } = await readKeysStatus(await open(store, key))
+    return recommendations.find((sentence) => sentence.includes('lder key'))
+  }
+  assert.equal(await step(), undefined)
+  await rotateData(await open(store, key))
+  assert.match((await step()) ?? '', /retake keys re-encrypt --cluster main, then retake prune/)
+  await reEncrypt(await open(store, key)).result
+  const { clusters } = await readKeysStatus(await open(store, key))
+  assert.ok((clusters[0]?.epochs[0]?.packs ?? 0) > 0, 'the old packs are still there')
+  assert.match((await step()) ?? '', /not needed any more.*retake prune --cluster main/)
+  await prune(await open(store, key), { graceHours: 0, policy: { days: 3650 } }).result
+  assert.match((await step()) ?? '', /seal nothing any more.*retake keys retire --cluster main/)
+  await retireKeys(await open(store, key), { graceMs: 0 })
+  assert.equal(await step(), undefined)
 })
 
 test('the key that is made is the one that is written', async () => {

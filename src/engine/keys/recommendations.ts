@@ -57,7 +57,8 @@ function aboutKits({ holders, now }: KeyFacts): string[] {
     : []
 }
 
-function aboutCluster({ cluster, epochs, due, dueAt, shredded, damaged, error }: ClusterKeysView): string[] {
+function aboutCluster(view: ClusterKeysView): string[] {
+  const { cluster, due, dueAt, shredded, damaged, error } = view
   const sentences: string[] = []
   if (damaged.length > 0 || error) sentences.push(`Something of "${cluster}" cannot be read: retake verify`)
   if (shredded && shredded.doneAt === undefined)
@@ -66,15 +67,35 @@ function aboutCluster({ cluster, epochs, due, dueAt, shredded, damaged, error }:
     sentences.push(
       `The data key of "${cluster}" is due to be replaced since ${dueAt}: retake keys rotate --data --cluster ${cluster}`,
     )
-  const older = epochs.filter(({ current }) => !current)
-  const sealing = older.filter(({ packs, objects }) => packs + objects > 0)
-  if (sealing.length > 0)
-    sentences.push(
-      `Older keys of "${cluster}" still seal objects. Seal them anew: retake keys re-encrypt --cluster ${cluster}, then retake prune`,
-    )
-  else if (older.length > 0 && damaged.length === 0)
-    sentences.push(
-      `Older keys of "${cluster}" seal nothing any more. Destroy them: retake keys retire --cluster ${cluster}`,
-    )
-  return sentences
+  return [...sentences, ...aboutOlderKeys(view)]
+}
+
+/** One step at a time: what comes first is what the next step waits for. */
+function aboutOlderKeys({ cluster, epochs, older, damaged }: ClusterKeysView): string[] {
+  const then = `then retake keys retire --cluster ${cluster}`
+  if (older === undefined) {
+    return epochs.length > 1 && damaged.length === 0
+      ? [`Older keys of "${cluster}" seal nothing any more. Destroy them: retake keys retire --cluster ${cluster}`]
+      : []
+  }
+  if (older.toSealAnew > 0) {
+    return [
+      `Older keys of "${cluster}" still seal objects. Seal them anew: retake keys re-encrypt --cluster ${cluster}, then retake prune --cluster ${cluster}`,
+    ]
+  }
+  if (older.walEnd > 0) {
+    return [
+      `An older key of "${cluster}" still seals the end of the WAL. Stop the receiver if one is running, run retake keys re-encrypt --cluster ${cluster}, and start it again`,
+    ]
+  }
+  if (older.toPrune > 0) {
+    // Whatever cannot be read may still need it.
+    if (damaged.length > 0) return []
+    return [
+      `What older keys of "${cluster}" still seal is not needed any more. Delete it: retake prune --cluster ${cluster}, which says when the time of grace is over; ${then}`,
+    ]
+  }
+  return [
+    `Older keys of "${cluster}" seal nothing but the leases of what runs since before the newest key. Start that again, ${then}`,
+  ]
 }

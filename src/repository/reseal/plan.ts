@@ -17,8 +17,10 @@ export interface ResealPlan {
   readonly manifests: ReadonlyMap<string, readonly string[]>
   /** Objects that are replaced by themselves. */
   readonly objects: ReadonlyMap<string, number>
-  /** Whether the end of the WAL (tails, position) is sealed by an older key. */
-  readonly walEnd: boolean
+  /** How many objects of the end of the WAL (tails, position) an older key seals. */
+  readonly walEnd: number
+  /** Leases and readers, of whoever began before the newest key: they go with them. */
+  readonly passing: number
   /** Manifests that cannot be read; they and their packs stay as they are. */
   readonly damaged: readonly { readonly object: string; readonly message: string }[]
 }
@@ -30,13 +32,15 @@ export async function planReseal(cluster: ClusterRepository, options: UsageOptio
   const { name } = cluster.facts
   const objects = new Map<string, number>()
   const oldManifests = new Set<string>()
-  let walEnd = false
+  let walEnd = 0
+  let passing = 0
   for await (const object of listSealedObjects(cluster, options)) {
     if (object.epoch >= epoch) continue
     const role = roleOf(name, object.key)
     if (role === 'manifest') oldManifests.add(object.key)
-    else if (role === 'wal-end') walEnd = true
-    else if (role === 'object') objects.set(object.key, object.sizeBytes)
+    else if (role === 'wal-end') walEnd += 1
+    else if (role === 'passing') passing += 1
+    else objects.set(object.key, object.sizeBytes)
   }
   const found = await findOldPacks(cluster, { ...options, epoch })
   const manifests = new Map<string, readonly string[]>()
@@ -44,7 +48,7 @@ export async function planReseal(cluster: ClusterRepository, options: UsageOptio
     const packs = found.byBackup.get(backupId) ?? []
     if (packs.length > 0 || oldManifests.has(manifestKey(name, backupId, revision))) manifests.set(backupId, packs)
   }
-  return { epoch, packs: found.packs, manifests, objects, walEnd, damaged: found.damaged }
+  return { epoch, packs: found.packs, manifests, objects, walEnd, passing, damaged: found.damaged }
 }
 
 /** How an object under `clusters/<cluster>/` comes under a new key. */

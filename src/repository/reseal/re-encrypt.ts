@@ -82,7 +82,7 @@ export async function reEncryptCluster(
   }
   await resealBackups(work)
   await resealObjects(work)
-  if (plan.walEnd) await resealWalEnd(work)
+  if (plan.walEnd > 0) await resealWalEnd(work)
   return { epoch: plan.epoch, ...work.done, left: work.left }
 }
 
