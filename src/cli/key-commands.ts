@@ -22,7 +22,10 @@ export const keyCommands: readonly CommandDeclaration[] = [
       { command: 'retake keys kit /media/stick/kit.txt', note: 'straight onto a stick' },
     ],
     arguments: [{ name: 'file', description: 'the new file to write the kit to', required: true, completes: 'file' }],
-    options: [{ flags: '--label <text>', description: 'a name for this key (default: recovery kit)' }],
+    options: [
+      { flags: '--label <text>', description: 'a name for this key (default: recovery kit)' },
+      { flags: '--dry-run', description: 'say what would be done, and do nothing' },
+    ],
   },
   {
     path: ['keys', 'status'],

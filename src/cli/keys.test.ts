@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -84,6 +85,42 @@ test('a data key is rotated, everything is sealed anew, and the old key is annou
   assert.deepEqual(
     [retire.epochs[0]?.outcome, /4 packs and 2 other objects/.test(retire.epochs[0]?.because ?? '')],
     ['in-use', true],
+  )
+})
+
+test('with --dry-run a kit, a hold and a release change nothing, and refuse what would be refused', async () => {
+  await using keys = await example()
+  const cli = (...args: string[]) => runCli([...args, '--json'], keys.env, keys.path)
+  const list = async () => (await Array.fromAsync(keys.repository.store.list(''))).map(({ key }) => key)
+  const backupId = (await cli('backups')).json<{ backups: { backupId: string }[] }>().backups[0]?.backupId ?? ''
+  assert.equal((await cli('retention', 'hold', backupId, '--reason', 'audit')).code, 0)
+  const before = await list()
+  for (const args of [
+    ['keys', 'kit', 'kit.txt'],
+    ['retention', 'hold', backupId, '--reason', 'another'],
+    ['retention', 'release', backupId],
+  ]) {
+    const { code, stdout, json } = await cli(...args, '--dry-run')
+    assert.equal(code, 0, stdout)
+    assert.equal(json<{ dryRun: boolean }>().dryRun, true, args.join(' '))
+  }
+  assert.deepEqual(await list(), before)
+  assert.equal(existsSync(join(keys.path, 'kit.txt')), false)
+  const missing = '20261122T120000Z-0000ffff'
+  await writeFile(join(keys.path, 'there.txt'), '')
+  for (const [args, code] of [
+    [['keys', 'kit', 'there.txt'], 'config.invalid'],
+    [['keys', 'kit', 'none/kit.txt'], 'config.invalid'],
+    [['retention', 'hold', missing, '--reason', 'x'], 'backup.missing'],
+    [['retention', 'release', 'x'], 'backup.missing'],
+  ] as const) {
+    const { json } = await cli(...args, '--dry-run')
+    assert.equal(json<{ error?: { code: string } }>().error?.code, code, args.join(' '))
+  }
+  const { released } = (await cli('retention', 'release', backupId)).json<{ released: { reason: string }[] }>()
+  assert.deepEqual(
+    released.map(({ reason }) => reason),
+    ['audit'],
   )
 })
 

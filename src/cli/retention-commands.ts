@@ -73,6 +73,7 @@ export const retentionCommands: readonly CommandDeclaration[] = [
     options: [
       { flags: '--reason <text>', description: 'who needs it, and what for', required: true },
       { flags: '--until <instant>', description: 'afterwards the policy decides again' },
+      { flags: '--dry-run', description: 'say what would be done, and do nothing' },
     ],
   },
   {
@@ -80,9 +81,10 @@ export const retentionCommands: readonly CommandDeclaration[] = [
     summary: 'end the holds of a backup: the policy decides again',
     examples: [
       { command: 'retake retention release 20261122T090411Z-1f2e3d4c', note: 'all of its holds' },
-      { command: 'retake retention release 20261122T090411Z-1f2e3d4c --json', note: 'for machines' },
+      { command: 'retake retention release 20261122T090411Z-1f2e3d4c --dry-run', note: 'say which holds those are' },
       { command: 'retake retention release 20261122T090411Z-1f2e3d4c --cluster billing', note: 'of another cluster' },
     ],
     arguments: [{ name: 'backup', description: 'the id of the backup', required: true }],
+    options: [{ flags: '--dry-run', description: 'say what would be done, and do nothing' }],
   },
 ]

@@ -16,7 +16,7 @@ import { readServerSettings } from '../sources/physical/preflight.ts'
 import { ServerLine } from '../sources/physical/server-line.ts'
 import { defaultSlotName } from './config-options.ts'
 import { isRepositoryThere, type MirrorSetUp, setUpMirrors } from './mirrors/set-up.ts'
-import { writeNewSecretFile } from './new-file.ts'
+import { assertNewFile, writeNewSecretFile } from './new-file.ts'
 import {
   keyOf,
   openPlaces,
@@ -135,10 +135,20 @@ async function opensRepository(url: string, keyText: string): Promise<boolean> {
 /** Adds a key of its own to the repository and writes it as a page to print; returns the file. */
 export async function addRecoveryKit(
   repository: Repository,
-  options: { readonly file: string; readonly settings: RetakeSettings; readonly label?: string | undefined },
+  options: {
+    readonly file: string
+    readonly settings: RetakeSettings
+    readonly label?: string | undefined
+    /** Only look whether the file could be written. */
+    readonly dryRun?: boolean | undefined
+  },
 ): Promise<string> {
   const { settings } = options
   const file = resolve(settings.directory, options.file)
+  if (options.dryRun) {
+    await assertNewFile(file)
+    return file
+  }
   const key = generateKey()
   const text = renderRecoveryKit({
     repositoryId: repository.id,

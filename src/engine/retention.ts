@@ -3,7 +3,7 @@ import { RetakeError } from '../base/errors.ts'
 import { parseInstant } from '../base/instant.ts'
 import type { RetentionPolicy } from '../catalog/retention/policy.ts'
 import { type SimulatedDay, simulateRetention } from '../catalog/retention/simulate.ts'
-import { isActive, placeHold, readHolds, releaseHolds, type StoredHold } from '../repository/holds.ts'
+import { assertHoldable, isActive, placeHold, readHolds, releaseHolds, type StoredHold } from '../repository/holds.ts'
 import { storedBytesOf } from '../repository/segment-runs.ts'
 import { surveyPacks } from '../repository/sweep/survey.ts'
 import { listClusterBackups } from './backups.ts'
@@ -28,7 +28,13 @@ export interface HoldView {
  */
 export async function holdBackup(
   retake: Retake,
-  options: { readonly backupId: string; readonly reason: string; readonly until?: string | undefined },
+  options: {
+    readonly backupId: string
+    readonly reason: string
+    readonly until?: string | undefined
+    /** Say what would be held, and change nothing. */
+    readonly dryRun?: boolean | undefined
+  },
 ): Promise<HoldView> {
   const { backupId, reason } = options
   const now = retake.clock.now()
@@ -39,12 +45,22 @@ export async function holdBackup(
     })
   }
   const hold = { backupId, reason, at: now.toISOString(), ...(until ? { until: until.toISOString() } : {}) }
-  return viewHold(await placeHold(await retake.cluster(), hold))
+  const cluster = await retake.cluster()
+  if (!options.dryRun) return viewHold(await placeHold(cluster, hold))
+  await assertHoldable(cluster, backupId)
+  return hold
 }
 
 /** Ends every hold of a backup; returns those that there were. @throws RetakeError `backup.missing` when it is not the id of a backup */
-export async function releaseBackup(retake: Retake, backupId: string): Promise<HoldView[]> {
-  return (await releaseHolds(await retake.cluster(), backupId)).map(viewHold)
+export async function releaseBackup(
+  retake: Retake,
+  backupId: string,
+  options: {
+    /** Say which would be ended, and change nothing. */
+    readonly dryRun?: boolean | undefined
+  } = {},
+): Promise<HoldView[]> {
+  return (await releaseHolds(await retake.cluster(), backupId, options)).map(viewHold)
 }
 
 /** The holds that count now. @throws RetakeError `repo.damaged` */

@@ -49,7 +49,9 @@ export async function placeHold(cluster: ClusterRepository, hold: Hold): Promise
   return { ...hold, key }
 }
 
-async function assertHoldable(cluster: ClusterRepository, backupId: string): Promise<void> {
+/** @throws RetakeError `backup.missing` when there is no such backup, or it is condemned already */
+export async function assertHoldable(cluster: ClusterRepository, backupId: string): Promise<void> {
+  assertBackupId(backupId)
   const { backups } = await readCondemned(cluster, { onDamage: () => {} })
   const exists = (await newestRevision(cluster, backupId)) !== undefined
   if (exists && !backups.has(backupId)) return
@@ -61,10 +63,15 @@ async function assertHoldable(cluster: ClusterRepository, backupId: string): Pro
   })
 }
 
-/** Removes every hold of a backup; returns those that there were. */
-export async function releaseHolds(cluster: ClusterRepository, backupId: string): Promise<StoredHold[]> {
+/** Removes every hold of a backup; returns those that there were. With `dryRun` it only returns them. */
+export async function releaseHolds(
+  cluster: ClusterRepository,
+  backupId: string,
+  options: { readonly dryRun?: boolean | undefined } = {},
+): Promise<StoredHold[]> {
   assertBackupId(backupId)
   const holds = (await readHolds(cluster)).filter((hold) => hold.backupId === backupId)
+  if (options.dryRun) return holds
   for (const { key } of holds) await cluster.store.delete(key)
   return holds
 }
