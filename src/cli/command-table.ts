@@ -92,7 +92,14 @@ export const commands: readonly CommandDeclaration[] = [
       { command: 'retake doctor --json | jq \'.checks[] | select(.state == "failed")\'', note: 'for machines' },
       { command: 'retake doctor --timeout 5', note: 'give each check five seconds' },
     ],
-    options: [{ flags: '--timeout <seconds>', description: 'time limit of each check (default 10)' }],
+    options: [
+      { flags: '--timeout <seconds>', description: 'time limit of each check (default 10)' },
+      {
+        flags: '--spool <directory>',
+        description: 'also look at the spool of a receiver (default: RETAKE_SPOOL)',
+        completes: 'directory',
+      },
+    ],
   },
   {
     path: ['backup'],
@@ -185,7 +192,8 @@ export const commands: readonly CommandDeclaration[] = [
       },
       {
         flags: '--spool <directory>',
-        description: 'with --acknowledge local: where WAL is kept until it is uploaded; the same one at every start',
+        description:
+          'with --acknowledge local: where WAL is kept until it is uploaded; the same one at every start (default: RETAKE_SPOOL)',
         completes: 'directory',
       },
       { flags: '--until-caught-up', description: 'end when everything the server had at the start is held' },

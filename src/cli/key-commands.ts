@@ -105,7 +105,7 @@ export const keyCommands: readonly CommandDeclaration[] = [
     path: ['keys', 'retire'],
     summary: 'destroy older data keys that seal nothing any more, in two phases',
     details:
-      'The first run announces it; one after the time of grace destroys the key. A key that seals something stays.',
+      'The first run announces it; one after the time of grace destroys the key. A key that seals something stays, also when that lies in the spool of a receiver.',
     examples: [
       { command: 'retake keys retire', note: 'announce, or destroy what was announced a week ago' },
       { command: 'retake keys retire --dry-run', note: 'say which, and why not' },
@@ -113,6 +113,12 @@ export const keyCommands: readonly CommandDeclaration[] = [
     ],
     options: [
       { flags: '--grace-days <days>', description: 'between announcement and destruction (default 7)' },
+      {
+        flags: '--spool <directory>',
+        description:
+          'the spool of a receiver on this machine, which may still need an older key (default: RETAKE_SPOOL)',
+        completes: 'directory',
+      },
       { flags: '--dry-run', description: 'say what would be done, and do nothing' },
     ],
   },

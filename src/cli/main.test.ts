@@ -64,6 +64,10 @@ test('exit statuses without a server: what is missing or wrong has its own', asy
     [['verify', 'x', 'y'], env, 2, 'config.invalid'],
     [['backups', '--config', 'none.yaml'], env, 2, 'config.invalid'],
     [['wal', 'receive', '--until-caught-up', '--until-lsn', '0/0'], env, 2, 'config.invalid'],
+    [['wal', 'receive', '--acknowledge', 'local'], env, 2, 'config.invalid'],
+    [['wal', 'receive', '--spool', 'x'], env, 2, 'config.invalid'],
+    // The configured one counts: what is missing then is the cluster.
+    [['wal', 'receive', '--acknowledge', 'local'], { ...env, RETAKE_SPOOL: 'x' }, 10, 'cluster.missing'],
     [['wal', 'get', '000000010000000000000001', 'x'], env, 126, 'cluster.missing'],
     [['wal', 'get', '000000010000000000000001'], env, 126, 'config.invalid'],
   ]
@@ -92,6 +96,23 @@ test('the repository itself: figures, a check, a copy that opens, nothing to reb
   assert.equal(rebuilt.stdout, 'Nothing is missing that could be rebuilt.\n')
   const elsewhere = await runCli(['repo', 'copy', directory], env, directory)
   assert.equal(elsewhere.code, 2)
+})
+
+test('doctor looks at the spool that it is told of, or that is configured', async (t) => {
+  const { directory, env } = await makeRepository(t)
+  await writeFile(join(directory, 'file'), '')
+  const variables = { ...env, RETAKE_DATABASE_URL: 'postgres://u@127.0.0.1:1/postgres' }
+  for (const [args, more] of [
+    [['--spool', 'file'], {}],
+    [[], { RETAKE_SPOOL: 'file' }],
+    [['--spool', 'file'], { RETAKE_SPOOL: 'another' }],
+  ] as const) {
+    const { json } = await runCli(['doctor', ...args, '--json'], { ...variables, ...more }, directory)
+    const { checks } = json<{ checks: { id: string; state: string; finding: string }[] }>()
+    const spool = checks.find(({ id }) => id === 'machine.spool')
+    assert.equal(spool?.state, 'failed')
+    assert.ok(spool?.finding.startsWith(join(directory, 'file')), spool?.finding)
+  }
 })
 
 test('no message holds the key, the passphrase or the password', async (t) => {

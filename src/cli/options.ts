@@ -1,10 +1,16 @@
 /** Option values of the command line as what they mean. */
+import { resolve } from 'node:path'
 import { RetakeError } from '../base/errors.ts'
 
 type Value = string | boolean | readonly string[] | undefined
 
 export function optionText(value: Value): string | undefined {
   return typeof value === 'string' ? value : undefined
+}
+
+/** A path as seen from `directory`. */
+export function optionPath(value: Value, directory: string): string | undefined {
+  return typeof value === 'string' ? resolve(directory, value) : undefined
 }
 
 /** @throws RetakeError `config.invalid` */

@@ -117,6 +117,13 @@ export const configOptions = declare({
     example: 'retake_main',
     value: { kind: 'text', pattern: SLOT_NAME, patternText: 'lower-case letters, digits and "_", at most 63' },
   },
+  spool: {
+    description:
+      'The directory of this machine where `retake wal receive --acknowledge local` makes WAL durable before a bucket has it. `retake doctor` and `retake keys retire` look into it.',
+    env: 'RETAKE_SPOOL',
+    example: '/var/lib/retake/spool',
+    value: { kind: 'text' },
+  },
   keyFile: {
     description: 'A file that holds the key; readable by you alone (chmod 600).',
     env: 'RETAKE_KEY_FILE',

@@ -130,6 +130,11 @@ export function otherPlaces(settings: RetakeSettings): string[] {
   return mirrorPlaces(settings).map(({ url }) => url)
 }
 
+/** The configured spool of this machine. */
+export function spoolDirectory({ config, directory }: RetakeSettings): string | undefined {
+  return config.spool === undefined ? undefined : resolve(directory, config.spool)
+}
+
 function absoluteUrl(url: string, directory: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.test(url) ? url : resolve(directory, url)
 }

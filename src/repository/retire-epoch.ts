@@ -26,6 +26,8 @@ export interface RetireOptions extends UsageOptions {
   /** For the record: `user@host`. */
   readonly by: string
   readonly clock?: Clock | undefined
+  /** Why an epoch is in use outside of the repository, where that is so. */
+  readonly neededElsewhere?: ((epoch: number) => string | undefined) | undefined
   /** Say what would be done, and change nothing. */
   readonly dryRun?: boolean | undefined
 }
@@ -71,7 +73,8 @@ export async function retireEpochs(
   for (const { epoch } of older) {
     throwIfAborted(options.signal)
     await lease.assertHeld()
-    const because = whyInUse(epoch, { usage: usage.get(epoch), oldestInUse, behind: behind.get(epoch) })
+    const inUse = { usage: usage.get(epoch), oldestInUse, behind: behind.get(epoch) }
+    const because = whyInUse(epoch, inUse) ?? options.neededElsewhere?.(epoch)
     outcomes.push(await retireOne(place, cluster.facts.name, { ...options, epoch, because, clock }))
   }
   return outcomes

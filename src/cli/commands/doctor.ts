@@ -2,12 +2,14 @@ import type { CheckArea, CheckResult, CheckState } from '../../engine/doctor/che
 import { diagnose } from '../../engine/doctor/doctor.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { retakeOptions } from '../open.ts'
-import { optionInteger } from '../options.ts'
+import { optionInteger, optionText } from '../options.ts'
 import type { Terminal } from '../terminal.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const seconds = optionInteger(context.options.timeout, { name: '--timeout', min: 1, max: 3600 })
-  const report = await diagnose(await retakeOptions(context), {
+  const options = await retakeOptions(context)
+  const spool = optionText(context.options.spool) ?? options.spool
+  const report = await diagnose(spool === undefined ? options : { ...options, spool }, {
     stepLimitMs: (seconds ?? 10) * 1000,
     signal: context.signal,
   })

@@ -1,7 +1,7 @@
 import { retireKeys } from '../../engine/keys/retire-keys.ts'
 import type { EpochRetirement } from '../../repository/retire-epoch.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
-import { optionInteger } from '../options.ts'
+import { optionInteger, optionPath } from '../options.ts'
 
 const DAY_MS = 86_400_000
 
@@ -10,7 +10,12 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   const days = optionInteger(options.graceDays, { name: '--grace-days', min: 0, max: 3650 })
   await using retake = await context.open()
   const dryRun = options.dryRun === true
-  const epochs = await retireKeys(retake, { signal, dryRun, graceMs: days === undefined ? undefined : days * DAY_MS })
+  const epochs = await retireKeys(retake, {
+    signal,
+    dryRun,
+    graceMs: days === undefined ? undefined : days * DAY_MS,
+    spoolDirectory: optionPath(options.spool, context.directory),
+  })
   const lines = epochs.length === 0 ? ['There is no older key.'] : epochs.map((one) => render(one, dryRun))
   return {
     data: { cluster: retake.clusterName, dryRun, epochs },

@@ -1,14 +1,16 @@
 import { RetakeError } from '../../base/errors.ts'
+import { type Retake, spoolDirectory } from '../../engine/open.ts'
 import { receiveWal } from '../../engine/receive-wal.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
 import type { CommandContext, CommandOutcome, OptionValues } from '../command.ts'
-import { requireOption } from '../options.ts'
+import { optionText, requireOption } from '../options.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { signal, terminal } = context
   const until = goalOf(context.options)
-  const spoolDirectory = spoolOf(context.options)
+  assertSpoolIsUsed(context.options)
   await using retake = await context.open()
+  const spool = spoolOf(context.options, retake)
   // This command speaks of what happens to it: it runs for months, and its messages are what a service's log holds.
   const logger = { ...terminal.logger, info: (message: string) => terminal.info(message) }
   const run = receiveWal(
@@ -17,7 +19,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
       signal,
       onProgress: terminal.onLineProgress,
       synchronous: context.options.synchronous === true,
-      spoolDirectory,
+      spoolDirectory: spool,
       until,
     },
   )
@@ -28,16 +30,18 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   }
 }
 
-function spoolOf({ acknowledge, spool }: OptionValues): string | undefined {
-  if (acknowledge === 'local') {
-    return requireOption(spool, {
-      name: '--spool',
-      hint: 'With --acknowledge local, name a directory on a disk of this machine that survives a reboot: --spool DIR.',
-    })
-  }
-  if (spool === undefined) return undefined
+function assertSpoolIsUsed({ acknowledge, spool }: OptionValues): void {
+  if (spool === undefined || acknowledge === 'local') return
   throw new RetakeError('config.invalid', '--spool is used only with --acknowledge local.', {
     hint: 'Add --acknowledge local, or leave out --spool.',
+  })
+}
+
+function spoolOf({ acknowledge, spool }: OptionValues, retake: Retake): string | undefined {
+  if (acknowledge !== 'local') return undefined
+  return requireOption(optionText(spool) ?? spoolDirectory(retake), {
+    name: '--spool',
+    hint: 'With --acknowledge local, name a directory on a disk of this machine that survives a reboot: --spool DIR, or RETAKE_SPOOL.',
   })
 }
 

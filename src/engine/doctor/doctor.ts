@@ -24,6 +24,8 @@ import { type ReplicationAttempt, replicationChecks } from './replication-checks
 import { repositoryChecks } from './repository-checks.ts'
 import { majorOf, serverChecks } from './server-checks.ts'
 import { gatherServerFacts, type ServerFacts } from './server-facts.ts'
+import { spoolChecks } from './spool-checks.ts'
+import { gatherSpoolFacts, type SpoolFacts } from './spool-facts.ts'
 
 export interface DoctorReport {
   readonly checks: readonly CheckResult[]
@@ -68,6 +70,8 @@ export async function runDoctor(context: DoctorContext): Promise<DoctorReport> {
     preloads: facts?.settings.get('shared_preload_libraries'),
   })
   checks.push(...judgeAll('machine', machineChecks, machine))
+  const spool = 'value' in repository ? repository.value.spool : await spoolAlone(context)
+  checks.push(...judgeAll('machine', spoolChecks(spool), spool))
   return summarise(checks)
 }
 
@@ -114,6 +118,11 @@ function judgeAll<Facts>(
     title,
     ...(facts === undefined ? skipped(without) : judge(facts)),
   }))
+}
+
+/** The repository did not answer: what can be seen without it. */
+function spoolAlone({ settings }: DoctorContext): Promise<SpoolFacts> {
+  return gatherSpoolFacts(settings, { retake: undefined, dataDirectory: undefined })
 }
 
 function unanswered(error: RetakeError): CheckResult[] {

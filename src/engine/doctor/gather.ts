@@ -13,6 +13,7 @@ import type { MachineFacts } from './machine-checks.ts'
 import type { RepositoryFacts } from './repository-checks.ts'
 import type { ServerFacts } from './server-facts.ts'
 import { directoryOf, freeSpace } from './space.ts'
+import { gatherSpoolFacts, type SpoolFacts } from './spool-facts.ts'
 
 export interface DoctorContext {
   readonly options: RetakeOptions
@@ -32,8 +33,9 @@ export async function gatherRepositoryFacts(
     readonly systemIdentifier: string | undefined
     readonly signal: AbortSignal
   },
-): Promise<RepositoryFacts> {
+): Promise<RepositoryFacts & { readonly spool: SpoolFacts }> {
   const { settings } = context
+  const dataDirectory = known.server?.settings.get('data_directory')
   const nothing = {
     openError: undefined,
     url: settings.config.repo,
@@ -55,7 +57,8 @@ export async function gatherRepositoryFacts(
   try {
     retake = await openRetake({ ...context.options, signal: known.signal })
   } catch (error) {
-    return { ...nothing, openError: toRetakeError(error) }
+    const spool = await gatherSpoolFacts(settings, { retake: undefined, dataDirectory })
+    return { ...nothing, openError: toRetakeError(error), spool }
   }
   await using opened = retake
   const directory = directoryOf(opened.repository.url)
@@ -68,8 +71,9 @@ export async function gatherRepositoryFacts(
     space: directory === undefined ? undefined : await freeSpace(directory),
     holders: await opened.repository.listHolders(),
     kitProvenAt: (await newestKitProof(opened.repository))?.provenAt,
-    sharesDiskWithData: await sharesDisk(directory, known.server?.settings.get('data_directory')),
+    sharesDiskWithData: await sharesDisk(directory, dataDirectory),
     ...(await clusterFacts(opened)),
+    spool: await gatherSpoolFacts(settings, { retake: opened, dataDirectory }),
   }
 }
 

@@ -3,7 +3,7 @@
  * the repository's tail would hold, sealed alike and under the same names, from where the bucket ends; what the bucket holds is
  * removed. After a crash it is the only holder of bytes that the server was told are safe.
  */
-import { mkdir, readdir, rename } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import { type Lsn, segmentStart } from '../../postgres/lsn.ts'
@@ -12,19 +12,11 @@ import { parseWalKey, type TailId, tailPartKey, walPrefix } from '../../reposito
 import { deleteTail, listTailParts, readTail, TailWriter } from '../../repository/wal-tail.ts'
 import { DIRECTORY_MODE, syncDirectory } from '../../storage/directory-files.ts'
 import { DirectoryStore } from '../../storage/directory-store.ts'
-import { STAGING } from '../../storage/staging.ts'
+import { assertOurs } from './spool-marker.ts'
 import { DISK_PACE, WalTail } from './wal-tail.ts'
 
-const MARKER = 'spool.json'
-const SET_ASIDE = 'set-aside'
-
-/** Whose spool it is. */
-interface Marker {
-  readonly spoolVersion: 1
-  readonly repositoryId: string
-  readonly cluster: string
-  readonly systemIdentifier: string
-}
+/** Below it what has no place in the repository lies under its own name. */
+export const SET_ASIDE = 'set-aside'
 
 /** A stretch of one segment that the spool holds. */
 export interface SpooledWal extends TailId {
@@ -60,6 +52,11 @@ export class LocalSpool implements AsyncDisposable {
     const store = new DirectoryStore(directory)
     await assertOurs(store, cluster)
     return new LocalSpool(directory, { ...cluster, store })
+  }
+
+  /** For a look at what is held: makes and changes nothing. Whose it is must be known. */
+  static look(directory: string, cluster: ClusterRepository): LocalSpool {
+    return new LocalSpool(directory, { ...cluster, store: new DirectoryStore(directory) })
   }
 
   /** Up to where the bytes since {@link begin} are durable here. */
@@ -182,48 +179,4 @@ async function makeDirectory(path: string): Promise<void> {
     await syncDirectory(dirname(made))
     if (made === first) return
   }
-}
-
-async function assertOurs(store: DirectoryStore, cluster: ClusterRepository): Promise<void> {
-  const { name, systemIdentifier } = cluster.facts
-  const { repositoryId } = cluster.sealing
-  const own: Marker = { spoolVersion: 1, repositoryId, cluster: name, systemIdentifier }
-  const stored = await store.get(MARKER)
-  if (stored === undefined) {
-    const entries = (await readdir(store.root)).filter((entry) => entry !== STAGING)
-    if (entries.length > 0) throw notASpool(store.root)
-    if (await store.create(MARKER, Buffer.from(JSON.stringify(own)))) return
-    return await assertOurs(store, cluster)
-  }
-  const marker = parseMarker(stored)
-  if (marker === undefined) throw notASpool(store.root)
-  if (marker.repositoryId === repositoryId && marker.cluster === name && marker.systemIdentifier === systemIdentifier)
-    return
-  throw new RetakeError(
-    'cluster.foreign',
-    `The spool ${store.root} belongs to the cluster "${marker.cluster}" (system identifier ${marker.systemIdentifier}) of the repository ${marker.repositoryId}.`,
-    {
-      hint: 'Each receiver needs a spool of its own: name another directory with --spool. What is in this one was acknowledged and may not be in its repository yet.',
-      details: { spool: store.root, cluster: marker.cluster, repositoryId: marker.repositoryId },
-    },
-  )
-}
-
-function parseMarker(bytes: Uint8Array): Marker | undefined {
-  try {
-    const marker: Partial<Marker> | null = JSON.parse(Buffer.from(bytes).toString('utf8'))
-    const texts = [marker?.repositoryId, marker?.cluster, marker?.systemIdentifier]
-    return marker?.spoolVersion === 1 && texts.every((text) => typeof text === 'string')
-      ? (marker as Marker)
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function notASpool(directory: string): RetakeError {
-  return new RetakeError('config.invalid', `${directory} is not empty, and is no spool of a receiver.`, {
-    hint: 'Name a directory with --spool that is empty or does not exist yet.',
-    details: { spool: directory },
-  })
 }
