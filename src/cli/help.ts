@@ -4,13 +4,16 @@ import type { CommandArgument, CommandDeclaration, CommandGroup, CommandOption }
 import { commandGroups, commandName, commands, globalOptions } from './command-table.ts'
 import { wrap } from './format.ts'
 
-const WIDTH = 100
+/** Of a terminal that nobody has made wider. */
+const WIDTH = 80
+/** A longer name stands on a line of its own, so that it does not squeeze what is said of all the others. */
+const LONGEST_NAME = 24
 
 export function renderProgramHelp(version: string): string {
   const top = commands
     .filter(({ path }) => path.length === 1)
     .map(({ path, summary }) => [path[0] ?? '', summary] as const)
-  const grouped = commandGroups.map(({ name, summary }) => [`${name} ${membersOf(name).join('|')}`, summary] as const)
+  const grouped = commandGroups.map(({ name, summary }) => [name, `${summary}\n${membersOf(name).join(', ')}`] as const)
   return [
     `Retake ${version}: backup and point-in-time recovery for PostgreSQL and Supabase.`,
     section('Start here', [
@@ -18,9 +21,13 @@ export function renderProgramHelp(version: string): string {
       ['retake init', 'protect your own server'],
       ['retake doctor', 'see what is wrong, with the exact fix'],
     ]),
-    section('Commands', [...top, ...grouped]),
+    section('Commands', top),
+    section('Groups of commands, such as `retake wal receive`', grouped),
     section('Every command takes', optionRows(allGlobalOptions())),
-    'Exit status: 0 done, anything else failed; docs/cli.md lists them. `retake COMMAND --help` has examples.',
+    wrap(
+      'Exit status: 0 done, anything else failed; docs/cli.md lists them. `retake COMMAND --help` has examples.',
+      WIDTH,
+    ).join('\n'),
     '',
   ].join('\n\n')
 }
@@ -28,7 +35,7 @@ export function renderProgramHelp(version: string): string {
 export function renderGroupHelp(group: CommandGroup): string {
   const members = commands.filter(({ path }) => path[0] === group.name && path.length > 1)
   return [
-    `retake ${group.name}: ${group.summary}`,
+    wrap(`retake ${group.name}: ${group.summary}`, WIDTH).join('\n'),
     section(
       'Commands',
       members.map((command) => [commandName(command), command.summary] as const),
@@ -39,9 +46,9 @@ export function renderGroupHelp(group: CommandGroup): string {
 }
 
 export function renderCommandHelp(command: CommandDeclaration): string {
-  const examples = command.examples.map((example) => `  ${example.command}\n      ${example.note}`).join('\n')
+  const examples = command.examples.map(renderExample).join('\n')
   const parts = [
-    `${commandName(command)}: ${command.summary}`,
+    wrap(`${commandName(command)}: ${command.summary}`, WIDTH).join('\n'),
     `Examples\n${examples}`,
     ...(command.details ? [wrap(command.details, WIDTH).join('\n')] : []),
     `Usage\n  ${renderUsage(command)}`,
@@ -50,6 +57,11 @@ export function renderCommandHelp(command: CommandDeclaration): string {
   if (command.options?.length) parts.push(section('Options', optionRows(command.options)))
   parts.push(section('Every command takes', optionRows(allGlobalOptions())))
   return [...parts, ''].join('\n\n')
+}
+
+/** A command stays on one line, so that it can be copied. */
+function renderExample({ command, note }: CommandDeclaration['examples'][number]): string {
+  return [`  ${command}`, ...wrap(note, WIDTH - 6).map((line) => `      ${line}`)].join('\n')
 }
 
 /** `retake verify [options] [backup]` */
@@ -90,10 +102,11 @@ function optionRows(options: readonly CommandOption[]): (readonly [string, strin
 }
 
 function section(title: string, rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  const lines = rows.map(([name, text]) => {
-    const [first = '', ...rest] = wrap(text, Math.max(30, WIDTH - width - 4))
-    return [`  ${name.padEnd(width)}  ${first}`, ...rest.map((line) => `  ${' '.repeat(width)}  ${line}`)].join('\n')
+  const width = Math.max(...rows.map(([name]) => (name.length > LONGEST_NAME ? 0 : name.length)), 4)
+  const lines = rows.flatMap(([name, text]) => {
+    const said = text.split('\n').flatMap((line) => wrap(line, WIDTH - width - 4))
+    const texts = name.length > width ? ['', ...said] : said
+    return texts.map((line, index) => `  ${(index === 0 ? name : '').padEnd(width)}  ${line}`.trimEnd())
   })
   return [title, ...lines].join('\n')
 }

@@ -85,6 +85,41 @@ test('help has its examples first, and the version is printed', () => {
   assert.equal(parse('wal').kind, 'incomplete')
 })
 
+test('help fits a terminal of 80 columns; only commands that must not be broken are longer', () => {
+  const pages = ['', ...commandGroups.map(({ name }) => name), ...commands.map(({ path }) => path.join(' '))]
+  for (const page of pages) {
+    const { text } = parse(`${page} --help`) as { text: string }
+    const long = text.split('\n').filter((line) => line.length > 80)
+    assert.deepEqual(
+      long.filter((line) => !commands.some(({ examples }) => examples.some(({ command }) => line === `  ${command}`))),
+      [],
+      page,
+    )
+  }
+})
+
+test('what is said of a command has most of the line, whatever its group or the names beside it', () => {
+  const { text } = parse('--help') as { text: string }
+  for (const { path, summary } of commands) {
+    if (path.length > 1) continue
+    const line = text.split('\n').find((one) => one.startsWith(`  ${path[0]} `)) ?? ''
+    assert.ok(line.indexOf(summary.split(' ')[0] ?? '') <= 16, line)
+  }
+  const said = text.replaceAll(/\s+/g, ' ')
+  for (const { name, summary } of commandGroups) {
+    const members = commands.filter(({ path }) => path.length > 1 && path[0] === name).map(({ path }) => path[1])
+    assert.ok(said.includes(`${name} ${summary} ${members.join(', ')}`), name)
+  }
+})
+
+test('a name that is too long stands on a line of its own, and what is said of it where it always is', () => {
+  const { text } = parse('restore plan --help') as { text: string }
+  const lines = text.split('\n')
+  const at = lines.indexOf('  --tablespace-map <old=new>')
+  const column = lines.find((line) => line.startsWith('  --to <'))?.search(/(?<=> +)\w/)
+  assert.equal(lines[at + 1]?.search(/\w/), column)
+})
+
 test('every command has a loader, a known group and examples that parse as themselves', () => {
   assert.deepEqual(Object.keys(commandLoaders).sort(), commands.map(({ path }) => path.join(' ')).sort())
   for (const command of commands) {
