@@ -109,7 +109,15 @@ export {
   type ScorePart,
   scoreHealth,
 } from './monitor/health/score.ts'
+export type { MetricFamily, MetricSample } from './monitor/metrics/families.ts'
+export {
+  METRICS_CONTENT_TYPES,
+  type MetricsFormat,
+  type RenderMetricsOptions,
+  renderMetrics,
+} from './monitor/metrics/render.ts'
 export { type HealthReport, type ReadHealthOptions, readHealth } from './monitor/read-health.ts'
+export { type MetricsReport, type ReadMetricsOptions, readMetrics } from './monitor/read-metrics.ts'
 export { formatLsn, type Lsn, parseLsn } from './postgres/lsn.ts'
 export type { DeltaRequest } from './recovery/delta/plan-delta.ts'
 export type { RestorePlan } from './recovery/plan-types.ts'

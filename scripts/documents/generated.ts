@@ -2,6 +2,7 @@ import { renderCliReference } from '../../src/cli/docs.ts'
 import { renderConfigReference } from '../../src/engine/config-docs.ts'
 import { renderErrorReference } from './error-reference.ts'
 import { renderKernelModule } from './kernel-module.ts'
+import { renderMetricsReference } from './metrics-reference.ts'
 
 export interface GeneratedDocument {
   /** From the root. */
@@ -14,5 +15,6 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'docs/errors.md', render: renderErrorReference },
   { path: 'docs/configuration.md', render: renderConfigReference },
   { path: 'docs/cli.md', render: renderCliReference },
+  { path: 'docs/metrics.md', render: renderMetricsReference },
   { path: 'src/postgres/kernel/kernel-bytes.ts', render: renderKernelModule },
 ]

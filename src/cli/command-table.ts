@@ -288,6 +288,41 @@ export const commands: readonly CommandDeclaration[] = [
       { flags: '--fail-under <score>', description: 'also fail when the score is below this' },
     ],
   },
+  {
+    path: ['metrics'],
+    summary: 'what status and health measure, for Prometheus',
+    details:
+      'Exit status 0 also when what was measured is bad: the metrics say so, and alert rules wake somebody. What is unknown is absent.',
+    examples: [
+      {
+        command: 'retake metrics --out /var/lib/prometheus/node-exporter/retake.prom',
+        note: "from a timer, for node_exporter's textfile collector",
+      },
+      { command: 'retake metrics', note: 'on stdout' },
+      { command: 'retake metrics --openmetrics', note: 'as OpenMetrics 1.0' },
+      {
+        command: 'retake metrics --out retake.prom --observation /var/lib/retake/last.json',
+        note: 'also compare with the last time: rates, and exactness while nobody works',
+      },
+    ],
+    options: [
+      { flags: '--out <file>', description: 'write to this file, replaced in one step', completes: 'file' },
+      { flags: '--openmetrics', description: 'OpenMetrics 1.0 instead of the Prometheus text format 0.0.4' },
+      {
+        flags: '--observation <file>',
+        description: 'what the last look saw of the server: compared with when it is there, and written anew',
+        completes: 'file',
+      },
+      {
+        flags: '--backups <n>',
+        description: 'how many backups have metrics of their own, the newest (default 100); counts are of all',
+      },
+      {
+        flags: '--timeout <seconds>',
+        description: 'time limit of each check (default 10; three times as much for those that list the repository)',
+      },
+    ],
+  },
   ...repoCommands,
   ...keyCommands,
   {

@@ -20,6 +20,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'restore apply': () => import('./commands/restore-apply.ts'),
   status: () => import('./commands/status.ts'),
   health: () => import('./commands/health.ts'),
+  metrics: () => import('./commands/metrics.ts'),
   'repo mirrors': () => import('./commands/repo-mirrors.ts'),
   'repo sync': () => import('./commands/repo-sync.ts'),
   'repo heal': () => import('./commands/repo-heal.ts'),

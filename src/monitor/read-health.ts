@@ -1,5 +1,6 @@
 /** `retake health`: checks, score, objectives. Gathering is here; every judgement is pure. */
 import { retentionPolicy } from '../engine/retention-facts.ts'
+import type { BackupSummary } from '../repository/manifest.ts'
 import { allChecks } from './checks/all-checks.ts'
 import type { Observation } from './checks/observation.ts'
 import { type HealthCheckResult, resultOf } from './checks/result.ts'
@@ -59,14 +60,31 @@ const INTERVAL_MS = 300_000
  * @throws RetakeError `aborted`
  */
 export async function readHealth(subject: HealthSubject, options: ReadHealthOptions = {}): Promise<HealthReport> {
+  return (await lookAtHealth(subject, options)).report
+}
+
+/** The report with what was read for it. */
+export interface HealthLook {
+  readonly report: HealthReport
+  /** Oldest first; undefined when the repository could not tell in time. */
+  readonly backups: readonly BackupSummary[] | undefined
+  readonly durationMs: number
+}
+
+/** @throws RetakeError `aborted` */
+export async function lookAtHealth(subject: HealthSubject, options: ReadHealthOptions): Promise<HealthLook> {
   const { limitMs = DEFAULT_CHECK_LIMIT_MS, earlier, drill } = options
   const signal = options.signal ?? new AbortController().signal
   await using sources = new HealthSources({ subject, earlier, connectTimeoutMs: Math.ceil(limitMs * 0.8), signal })
-  const checks = await runChecks(allChecks({ drill }), sources, { limitMs, signal })
   const { clock, config, clusterName } = sources.settings
+  const begunMs = clock.monotonicMs()
+  const checks = await runChecks(allChecks({ drill }), sources, { limitMs, signal })
+  // Only what a check has waited for is there; nothing is waited for twice.
+  const backups = resultOf(checks, 'backup')?.measured && (await sources.holdings()).backups
+  const heldDays = retentionPolicy(config).days
   const input: HealthInput = {
     checks,
-    history: options.history ?? (await historyOf(sources, checks)),
+    history: options.history ?? (backups && backupHistory(backups, { now: clock.now(), heldDays })),
     alertPath: options.alertPath,
     targets: {
       rtoMs: objectiveTargets(config).rtoApplicationMs,
@@ -79,7 +97,7 @@ export async function readHealth(subject: HealthSubject, options: ReadHealthOpti
   }
   const score = scoreHealth(input)
   const observation = await observe(sources, checks)
-  return {
+  const report: HealthReport = {
     cluster: clusterName,
     at: input.now.toISOString(),
     verdict: verdictOf(checks, score),
@@ -90,22 +108,12 @@ export async function readHealth(subject: HealthSubject, options: ReadHealthOpti
     recommendations: recommend(score, checks),
     ...(observation ? { observation } : {}),
   }
+  return { report, backups, durationMs: clock.monotonicMs() - begunMs }
 }
 
 function verdictOf(checks: readonly HealthCheckResult[], score: HealthScore): HealthReport['verdict'] {
   if (checks.some(({ state, severity }) => state === 'failed' && severity === 'danger')) return 'endangered'
   return score.value === undefined || checks.some(({ state }) => state === 'unknown') ? 'unknown' : 'ok'
-}
-
-/** Only what a check has waited for is there; nothing is waited for twice. */
-async function historyOf(
-  sources: HealthSources,
-  checks: readonly HealthCheckResult[],
-): Promise<BackupHistory | undefined> {
-  if (resultOf(checks, 'backup')?.measured === undefined) return undefined
-  const { config, clock } = sources.settings
-  const { backups } = await sources.holdings()
-  return backupHistory(backups, { now: clock.now(), heldDays: retentionPolicy(config).days })
 }
 
 async function observe(sources: HealthSources, checks: readonly HealthCheckResult[]): Promise<Observation | undefined> {

@@ -1,61 +1,26 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { RetakeError, systemErrorCode } from '../../base/errors.ts'
-import type { RetakeOptions } from '../../engine/open.ts'
-import { type Observation, readObservation } from '../../monitor/checks/observation.ts'
 import type { HealthCheckResult } from '../../monitor/checks/result.ts'
 import type { Objective } from '../../monitor/health/objectives.ts'
 import type { HealthScore } from '../../monitor/health/score.ts'
 import { type HealthReport, readHealth } from '../../monitor/read-health.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatDuration, renderFields, renderTable } from '../format.ts'
-import { retakeOptions } from '../open.ts'
+import { healthLimitMs, healthSubject, readEarlier } from '../health-look.ts'
 import { optionInteger, optionText } from '../options.ts'
 import type { Terminal } from '../terminal.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { options, signal, terminal } = context
-  const seconds = optionInteger(options.timeout, { name: '--timeout', min: 1, max: 3600 })
   const failUnder = optionInteger(options.failUnder, { name: '--fail-under', min: 0, max: 100 })
   const file = optionText(options.earlier)
   const earlier = file === undefined ? undefined : await readEarlier(resolve(context.directory, file))
-  const report = await readHealth(await withPassphrase(await retakeOptions(context)), {
-    signal,
-    limitMs: (seconds ?? 10) * 1000,
-    earlier,
-  })
+  const report = await readHealth(await healthSubject(context), { signal, limitMs: healthLimitMs(options), earlier })
   return { data: report, text: render(report, terminal), problem: problemOf(report, failUnder) }
-}
-
-/** Asked before the time limits begin: a person types slower than a repository opens. */
-async function withPassphrase(options: RetakeOptions): Promise<RetakeOptions> {
-  const { key, keyFile, keyCommand, kmsKey, passphrase, repo, askPassphrase } = options
-  const isGiven = [key, keyFile, keyCommand, kmsKey, passphrase].some((one) => one !== undefined)
-  if (isGiven || repo === undefined || !askPassphrase) return options
-  const text = await askPassphrase()
-  return { ...options, askPassphrase: undefined, ...(text === '' ? {} : { passphrase: text }) }
 }
 
 function problemOf({ verdict, score }: HealthReport, failUnder = 0): CommandOutcome['problem'] {
   if (verdict === 'endangered' || (score.value !== undefined && score.value < failUnder)) return 'health.failed'
   return verdict === 'unknown' ? 'health.unknown' : undefined
-}
-
-async function readEarlier(file: string): Promise<Observation> {
-  const wrong = (why: string, cause?: unknown) =>
-    new RetakeError('config.invalid', `${file} ${why}.`, {
-      hint: 'Give --earlier what an earlier `retake health --json` printed.',
-      cause,
-    })
-  let report: unknown
-  try {
-    report = JSON.parse(await readFile(file, 'utf8'))
-  } catch (error) {
-    throw wrong(systemErrorCode(error) === 'ENOENT' ? 'does not exist' : 'cannot be read', error)
-  }
-  const observation = readObservation(report)
-  if (!observation) throw wrong('holds no observation of a server')
-  return observation
 }
 
 const VERDICTS = {
