@@ -58,8 +58,16 @@ export function whyUnfit(
 
 /** Whether the backup was taken on the path, so that replay along the path continues from it. */
 export function onPath(backup: BackupFacts, path: TimelinePath): boolean {
-  const step = stepAt(path, parseLsn(backup.startLsn))
-  return step?.timeline === backup.timeline && reachesOnPath(path, backup.stopTimeline, parseLsn(backup.stopLsn))
+  return placeOnPath({ ...backup, start: parseLsn(backup.startLsn), stop: parseLsn(backup.stopLsn) }, path)
+}
+
+/** As {@link onPath}, of one whose positions are known already. */
+export function placeOnPath(
+  backup: Pick<BackupFacts, 'timeline' | 'stopTimeline'> & { readonly start: Lsn; readonly stop: Lsn },
+  path: TimelinePath,
+): boolean {
+  const step = stepAt(path, backup.start)
+  return step?.timeline === backup.timeline && reachesOnPath(path, backup.stopTimeline, backup.stop)
 }
 
 /**

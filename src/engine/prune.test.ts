@@ -357,4 +357,27 @@ describe('pruning', () => {
     assert.equal(last.packBytes, only.plan.bytes.packsAfter + (last.backups - 1) * backupBytes)
     assert.ok(only.plan.bytes.packsAfter > 3 * backupBytes)
   })
+
+  test('a look into the future reads no manifest of a backup that the policy drops at once', async () => {
+    const stage = await createStage('2026-11-01T00:00:00.000Z')
+    const series = await writeSeries(stage, 10)
+    const store = new FaultyStore(stage.store)
+    const retake = await openRetakeOn(store, stage)
+    const plan = await stage.prune({ dryRun: true, policy: { days: 2 } })
+    const keptIds = plan.plan.backups.flatMap(({ action, backupId }) => (action === 'keep' ? [backupId] : []))
+    assert.ok(keptIds.length < series.backups.length)
+    const readsOf = async (work: () => Promise<unknown>) => {
+      const before = store.calls.length
+      await work()
+      const calls = store.calls.slice(before).filter((call) => call.startsWith('get '))
+      return ({ backupId }: { readonly backupId: string }) => calls.filter((call) => call.endsWith(backupId)).length
+    }
+    const listed = await readsOf(() => listBackups(retake))
+    const looked = await readsOf(() => simulate(retake, { days: 5, policy: { days: 2 } }))
+    for (const backup of series.backups) {
+      // Without an index each listing reads the summaries, twice here.
+      const more = looked(backup) - 2 * listed(backup)
+      assert.equal(more > 0, keptIds.includes(backup.backupId), `${backup.backupId}: ${more}`)
+    }
+  })
 })

@@ -2,10 +2,10 @@
 import { RetakeError } from '../base/errors.ts'
 import { parseInstant } from '../base/instant.ts'
 import type { RetentionPolicy } from '../catalog/retention/policy.ts'
-import { type SimulatedDay, simulateRetention } from '../catalog/retention/simulate.ts'
+import { backupsThatCount, type SimulatedDay, simulateRetention } from '../catalog/retention/simulate.ts'
 import { assertHoldable, isActive, placeHold, readHolds, releaseHolds, type StoredHold } from '../repository/holds.ts'
 import { storedBytesOf } from '../repository/segment-runs.ts'
-import { surveyPacks } from '../repository/sweep/survey.ts'
+import { readPackShares } from '../repository/sweep/pack-shares.ts'
 import { listClusterBackups } from './backups.ts'
 import type { Retake } from './open.ts'
 import { gatherRetention, retentionPolicy } from './retention-facts.ts'
@@ -80,6 +80,7 @@ export interface SimulateRetentionOptions {
   readonly backupEveryHours?: number | undefined
   /** Instead of what the configuration says. */
   readonly policy?: Partial<RetentionPolicy> | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface RetentionSimulation {
@@ -108,7 +109,6 @@ export async function simulate(retake: Retake, options: SimulateRetentionOptions
   const now = retake.clock.now()
   const policy = retentionPolicy(retake.config, options.policy)
   const { days, backupEveryHours = 24 } = options
-  const survey = await surveyPacks({ repository: retake.repository, cluster })
   // The first full backup says nothing about what the next ones add.
   const increments = backups.filter(({ type }) => type === 'incremental')
   const sample = (increments.length > 0 ? increments : backups).slice(-SAMPLE)
@@ -116,10 +116,8 @@ export async function simulate(retake: Retake, options: SimulateRetentionOptions
   const since = backups.length > 0 ? Math.min(...backups.map(({ startedAt }) => Date.parse(startedAt))) : now.getTime()
   const heldDays = Math.max(1 / 24, (now.getTime() - since) / DAY_MS)
   const walBytesPerDay = Math.round((storedBytesOf(inventory.runs) + storedBytesOf(inventory.partials)) / heldDays)
-  const simulated = simulateRetention({
-    ...{ policy, backups, holds, verified, now, days, backupBytes, walBytesPerDay },
-    shares: survey.users.shares((packId) => survey.packs.get(packId) ?? 0),
-    backupEveryMs: backupEveryHours * 3_600_000,
-  })
+  const plan = { policy, backups, holds, verified, now, days, backupEveryMs: backupEveryHours * 3_600_000 }
+  const shares = await readPackShares(cluster, { backupIds: backupsThatCount(plan), signal: options.signal })
+  const simulated = simulateRetention({ ...plan, shares, backupBytes, walBytesPerDay })
   return { cluster: retake.clusterName, policy, backupEveryHours, backupBytes, walBytesPerDay, days: simulated }
 }

@@ -1,6 +1,6 @@
 /** The facts that retention decides on, joined once: which backups can be restored, along which branches, and which branches live. */
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
-import { type BackupFacts, newestFirst, onPath } from '../choose-backup.ts'
+import { type BackupFacts, onPath, placeOnPath } from '../choose-backup.ts'
 import { coverageOfPath, type LsnRange, type RecordedRange, rangeHolding } from '../coverage.ts'
 import { buildTimelinePath, type TimelinePath } from '../timeline-path.ts'
 import type { WindowInput } from '../window.ts'
@@ -94,8 +94,13 @@ function holdBackup(backup: BackupFacts, branches: ReadonlyMap<number, Branch>):
 /** For each range of a branch, in their order, the restorable backups whose WAL lies in it, oldest first. */
 export function backupsByRange(holdings: RetentionHoldings, { path, ranges }: Branch): HeldBackup[][] {
   const inside = new Map<LsnRange | undefined, HeldBackup[]>(ranges.map((range) => [range, []]))
-  const usable = holdings.backups.filter((backup) => backup.restorable && onPath(backup, path))
-  for (const backup of newestFirst(usable).reverse())
+  const usable = holdings.backups.filter((backup) => backup.restorable && placeOnPath(backup, path))
+  usable.sort((left, right) => compare(left.stop, right.stop) || compare(left.backupId, right.backupId))
+  for (const backup of usable)
     inside.get(rangeHolding(ranges, { beginLsn: backup.start, endLsn: backup.stop }))?.push(backup)
   return ranges.map((range) => inside.get(range) ?? [])
+}
+
+function compare<T extends bigint | string>(left: T, right: T): number {
+  return left === right ? 0 : left < right ? -1 : 1
 }

@@ -19,6 +19,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     days,
     backupEveryHours: every === undefined ? undefined : durationHours(every, '--backup-every'),
     policy: policyOptions(options),
+    signal: context.signal,
   })
   return { data: simulation, text: render(simulation) }
 }
