@@ -54,7 +54,7 @@ function pack(): string {
     .map(({ path }) => path)
     .filter(
       (path) =>
-        !/^(bin\/retake\.js|dist\/(?:lib|light)\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|README\.md|LICENSE|package\.json)$/.test(
+        !/^(bin\/retake\.js|dist\/(?:lib|light)\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|monitoring\/retake\.(?:rules\.yaml|dashboard\.json)|README\.md|LICENSE|package\.json)$/.test(
           path,
         ),
     )

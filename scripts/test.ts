@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { providePromtool } from './testing/promtool.ts'
 import { describeFile, summarize } from './testing/report.ts'
 import { type FileResult, runTestFile } from './testing/run-test-file.ts'
 import { startS3ForRun } from './testing/s3-server.ts'
@@ -33,6 +34,7 @@ chmodSync(tmp, 0o755)
 forgetEnvironment()
 process.env.RETAKE_TEST_TEMPLATES = makeTemplatePlace()
 
+providePromtool(files, join(tmp, 'promtool'))
 const s3 = startS3ForRun(files, join(tmp, 's3'))
 const results: FileResult[] = []
 const waiting = files.entries()

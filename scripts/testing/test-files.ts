@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import { relative } from 'node:path'
 
 /** What a test needs, told by its suffix; also the order in which kinds run: what fails fastest comes first. */
-export const testKinds = ['pure', 'prop', 'fault', 'pg', 's3'] as const
+export const testKinds = ['pure', 'prop', 'prom', 'fault', 'pg', 's3'] as const
 export type TestKind = (typeof testKinds)[number]
 
 export interface TestFile {
@@ -13,7 +13,7 @@ export interface TestFile {
 }
 
 export function kindOf(name: string): TestKind {
-  const suffix = /\.(prop|fault|pg|s3)\.test\.ts$/.exec(name)?.[1]
+  const suffix = /\.(prop|prom|fault|pg|s3)\.test\.ts$/.exec(name)?.[1]
   return testKinds.find((kind) => kind === suffix) ?? 'pure'
 }
 
