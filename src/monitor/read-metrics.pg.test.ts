@@ -165,7 +165,7 @@ describe('metrics, hour by hour', () => {
     const written = await runCli(out, env, temp.path)
     assert.deepEqual([written.code, written.stdout, written.stderr], [0, '', ''])
     const file = temp.join('retake.prom')
-    assert.equal(statSync(file).mode & 0o444, 0o444, 'the collector is another user')
+    assert.equal(statSync(file).mode & 0o777, 0o644 & ~process.umask(), 'the collector is another user')
     const earlier = await readFile(file, 'utf8')
     assert.equal((await runCli([...out, '--openmetrics'], env, temp.path)).code, 0)
     const later = await readFile(file, 'utf8')

@@ -3,7 +3,7 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  * https://prometheus.io/docs/specs/om/open_metrics_spec/
  */
-import type { MetricFamily, MetricSample } from './families.ts'
+import type { MetricFamily } from './families.ts'
 
 export type MetricsFormat = 'prometheus' | 'openmetrics'
 
@@ -30,28 +30,27 @@ type Report = { readonly families: readonly MetricFamily[] }
  */
 export function renderMetrics(reports: Report | readonly Report[], options: RenderMetricsOptions = {}): string {
   const format = options.format ?? 'prometheus'
-  const families = merge('families' in reports ? [reports] : reports)
-  const text = families.map((family) => renderFamily(family, format)).join('')
+  const merged = new Map<string, Merged>()
+  for (const family of ('families' in reports ? [reports] : reports).flatMap(({ families }) => families)) {
+    const entry = merged.get(family.name) ?? { family, values: new Map<string, number>() }
+    merged.set(family.name, entry)
+    for (const { labels, value } of family.samples) {
+      const text = renderLabels(labels)
+      // What does not differ between clusters is there once: the same sample twice would be refused.
+      if (!entry.values.has(text)) entry.values.set(text, value)
+    }
+  }
+  const text = [...merged.values()].map((one) => renderFamily(one, format)).join('')
   return format === 'openmetrics' ? `${text}# EOF\n` : text
 }
 
-/** What does not differ between clusters is there once: the same sample twice would be refused. */
-function merge(reports: readonly Report[]): MetricFamily[] {
-  const [only] = reports
-  if (only && reports.length === 1) return [...only.families]
-  const merged = new Map<string, { family: MetricFamily; samples: Map<string, MetricSample> }>()
-  for (const family of reports.flatMap(({ families }) => families)) {
-    const entry = merged.get(family.name) ?? { family, samples: new Map<string, MetricSample>() }
-    merged.set(family.name, entry)
-    for (const sample of family.samples) {
-      const key = renderLabels(sample.labels)
-      if (!entry.samples.has(key)) entry.samples.set(key, sample)
-    }
-  }
-  return [...merged.values()].map(({ family, samples }) => ({ ...family, samples: [...samples.values()] }))
+/** A metric of all reports: its values by their labels, as these are printed. */
+interface Merged {
+  readonly family: MetricFamily
+  readonly values: Map<string, number>
 }
 
-function renderFamily({ name, type, help, samples }: MetricFamily, format: MetricsFormat): string {
+function renderFamily({ family: { name, type, help }, values }: Merged, format: MetricsFormat): string {
   const isOpen = format === 'openmetrics'
   // OpenMetrics names the family, to which an info adds its suffix; the older format has no such type.
   const family = isOpen && type === 'info' ? name.replace(/_info$/, '') : name
@@ -61,20 +60,26 @@ function renderFamily({ name, type, help, samples }: MetricFamily, format: Metri
     `# HELP ${family} ${escapedHelp}`,
     `# TYPE ${family} ${isOpen ? type : 'gauge'}`,
     ...(unit === undefined ? [] : [`# UNIT ${family} ${unit}`]),
-    ...samples.map(({ labels, value }) => `${name}${renderLabels(labels)} ${renderValue(value)}`),
+    ...Array.from(values, ([labels, value]) => `${name}${labels} ${renderValue(value)}`),
     '',
   ].join('\n')
 }
 
 function renderLabels(labels: Readonly<Record<string, string>>): string {
-  // An empty label is the same as none.
-  const pairs = Object.entries(labels).filter(([, value]) => value !== '')
-  return pairs.length === 0 ? '' : `{${pairs.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(',')}}`
+  let pairs = ''
+  for (const name in labels) {
+    const value = labels[name]
+    // An empty label is the same as none.
+    if (value) pairs += `${pairs === '' ? '' : ','}${name}="${escapeLabel(value)}"`
+  }
+  return pairs === '' ? '' : `{${pairs}}`
 }
 
 /** Half of a surrogate pair has no UTF-8, and one such name must not make everything unreadable. */
 function escapeLabel(text: string): string {
-  return text.toWellFormed().replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
+  const wellFormed = text.toWellFormed()
+  if (!/[\\\n"]/.test(wellFormed)) return wellFormed
+  return wellFormed.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
 }
 
 function escapeHelp(text: string): string {
