@@ -13,16 +13,41 @@ const below: Readonly<Record<string, readonly string[]>> = {
   catalog: ['base', 'postgres', 'storage', 'repository'],
   sources: ['base', 'postgres', 'storage', 'repository', 'catalog'],
   recovery: ['base', 'postgres', 'storage', 'repository', 'catalog'],
-  engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery'],
-  // Looks at what the verbs show, and judges it; schedules and alerts will stand on it.
-  monitor: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'engine'],
+  // When something is due, and whether it came; what is known of the past is told by the engine.
+  schedules: ['base'],
+  engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules'],
+  // Looks at what the verbs show, and judges it; alerts will stand on it.
+  monitor: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules', 'engine'],
   // Published apart, for programs without Node: it may use of `base` only what runs there too, which its bundle test shows.
   supabase: ['base'],
   testing: ['base', 'supabase'],
   // The demo is a user of the verbs like any other program; only the command knows it.
   demo: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'engine'],
-  cli: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'engine', 'monitor', 'demo'],
-  index: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'engine', 'monitor'],
+  cli: [
+    'base',
+    'postgres',
+    'storage',
+    'repository',
+    'catalog',
+    'sources',
+    'recovery',
+    'schedules',
+    'engine',
+    'monitor',
+    'demo',
+  ],
+  index: [
+    'base',
+    'postgres',
+    'storage',
+    'repository',
+    'catalog',
+    'sources',
+    'recovery',
+    'schedules',
+    'engine',
+    'monitor',
+  ],
 }
 
 /** Which folder may use which package: each is wrapped in one place, so that replacing it touches one place. */
@@ -33,6 +58,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-s3': ['storage'],
   '@aws-sdk/client-kms': ['engine'],
   commander: ['cli'],
+  croner: ['schedules'],
   yaml: ['engine'],
   zod: ['engine', 'repository', 'monitor'],
 }
