@@ -80,6 +80,14 @@ export {
   type SimulateRetentionOptions,
   simulate as simulateRetention,
 } from './engine/retention.ts'
+export {
+  type DueRunView,
+  type JudgedRunView,
+  type ReadSchedulesOptions,
+  readSchedules,
+  type SchedulesReport,
+  type ScheduleView,
+} from './engine/schedules.ts'
 export type { ServerView } from './engine/server-view.ts'
 export { readStatus, type SlotView, type StatusReport } from './engine/status.ts'
 export type { Reason, RpoView } from './engine/status-judgement.ts'
@@ -139,3 +147,5 @@ export type { WaitingRecord } from './repository/sweep/delete.ts'
 export type { CopyReport } from './repository/upkeep/copy.ts'
 export type { ClusterStats, KindStats, RepositoryStats, SharingStats } from './repository/upkeep/stats.ts'
 export type { VerifyFinding } from './repository/verify/findings.ts'
+export type { RunOutcome } from './schedules/judge.ts'
+export type { BlackoutConfig, ScheduleConfig, ScheduleTask } from './schedules/schedule.ts'

@@ -142,9 +142,9 @@ export const errorCodes = facts({
   'supabase.failed': { exit: 1, retry: 'later' },
   /** An answer is not what the API describes: something in between answered, or the API changed. */
   'supabase.protocol': { exit: 1, retry: 'never' },
-  /** `retake doctor`, `retake status` or `retake health` found something that endangers recovery. */
+  /** `retake doctor`, `retake status` or `retake health` found something that endangers recovery, or `retake schedules` a run that did not come. */
   'health.failed': { exit: 40, retry: 'never' },
-  /** `retake health` could not find out whether something endangers recovery. */
+  /** `retake health` could not find out whether something endangers recovery, or `retake schedules` whether a run came. */
   'health.unknown': { exit: 41, retry: 'later' },
 })
 

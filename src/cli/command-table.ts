@@ -323,6 +323,30 @@ export const commands: readonly CommandDeclaration[] = [
       },
     ],
   },
+  {
+    path: ['schedules'],
+    summary: 'what is done regularly: whether it came, and when it is due next',
+    details:
+      'Reads `schedules` of the configuration, and proposes some where there are none. Exit status 40 when the newest run of a schedule is late, failed or was missed; 41 when that cannot be told. With --systemd nothing is judged: timers and services are printed, for running the schedules without a server.',
+    examples: [
+      { command: 'retake schedules', note: 'each with its last run and the next five' },
+      { command: 'retake schedules --json | jq .verdict', note: 'for machines' },
+      { command: 'retake schedules --systemd', note: 'look at the units' },
+      {
+        command: 'retake schedules --systemd --out /etc/systemd/system',
+        note: 'write them; then systemctl daemon-reload, and enable the timers',
+      },
+    ],
+    options: [
+      { flags: '--next <count>', description: 'how many runs to come are shown (default 5)' },
+      { flags: '--systemd', description: 'print the schedules as services and timers of systemd' },
+      {
+        flags: '--out <dir>',
+        description: 'with --systemd: write each unit into this directory',
+        completes: 'directory',
+      },
+    ],
+  },
   ...repoCommands,
   ...keyCommands,
   {

@@ -13,8 +13,11 @@ export const exitStatuses: readonly (readonly [status: number, meaning: string])
   [22, 'refused by a check; nothing was changed'],
   [23, 'a confirmation is missing'],
   [30, 'damage found: stored bytes or restored files are not what was written'],
-  [40, 'unhealthy: `status`, `health` or `doctor` found what endangers recovery'],
-  [41, 'unknown: `health` could not find out whether recovery is endangered'],
+  [
+    40,
+    'unhealthy: `status`, `health` or `doctor` found what endangers recovery, or `schedules` a run that did not come',
+  ],
+  [41, 'unknown: `health` could not find out whether recovery is endangered, or `schedules` whether a run came'],
   [50, 'a program that is needed is not on this machine'],
   [124, 'a time limit ran out'],
   [130, 'interrupted'],

@@ -32,7 +32,7 @@ export async function retakeOptions(context: CommandContext): Promise<RetakeOpti
 }
 
 /** The global flags that are options of the configuration, by the option's name. */
-function configFlags(global: OptionValues): Partial<Record<ConfigOptionName, unknown>> {
+export function configFlags(global: OptionValues): Partial<Record<ConfigOptionName, unknown>> {
   const flags: Partial<Record<ConfigOptionName, unknown>> = {}
   for (const [name, option] of optionEntries()) {
     const long = option.flag && /^--([a-z-]+)/.exec(option.flag)?.[1]

@@ -3,12 +3,15 @@
  * `docs/configuration.md` all come from this table. It imports nothing at run time, so `retake --help` stays quick.
  */
 
+import type { ScheduleConfig } from '../schedules/schedule.ts'
+
 /** What a value may be; `config-schema.ts` turns it into a check. */
 export type ValueRule =
   | { readonly kind: 'text'; readonly pattern?: RegExp; readonly patternText?: string }
   | { readonly kind: 'number'; readonly integer?: true; readonly min?: number; readonly max?: number }
   | { readonly kind: 'mirrors' }
   | { readonly kind: 'tables' }
+  | { readonly kind: 'schedules' }
 
 /** One more place where the whole repository is kept. */
 export interface MirrorConfig {
@@ -298,6 +301,14 @@ export const configOptions = declare({
     example: '60',
     value: { kind: 'number', min: 0 },
   },
+  schedules: {
+    description:
+      'What is done regularly, and judged by `retake schedules` and `retake health`: a list of `name`, `task` (backup, verify or prune), `cron` and `zone`, and more (docs/schedules.md). As a variable: the same as JSON. An empty list: nothing is.',
+    env: 'RETAKE_SCHEDULES',
+    defaultText: 'none; `retake schedules` proposes some',
+    example: '[{"name": "backup", "task": "backup", "cron": "0 2 * * *", "zone": "Europe/Berlin"}]',
+    value: { kind: 'schedules' },
+  },
   keyRotationDays: {
     description:
       'How long a key is used before `retake keys status` calls it due and `retake keys rotate --if-due` replaces it. Default: never due.',
@@ -315,6 +326,7 @@ interface Values {
   readonly number: number
   readonly mirrors: readonly MirrorConfig[]
   readonly tables: readonly CriticalTable[]
+  readonly schedules: readonly ScheduleConfig[]
 }
 
 /** What a configuration file, the environment and the flags come to; an option that nobody set is absent. */

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { MAX_COPIES } from '../storage/mirrored/shared-view.ts'
 import { type Config, type ConfigOptionName, ORIGIN, optionEntries, type ValueRule } from './config-options.ts'
+import { schedulesSchema } from './schedules-schema.ts'
 
 /** The schema of a configuration file: every option that may stand in one, and nothing else. */
 export function configFileSchema(): z.ZodObject {
@@ -93,6 +94,7 @@ function parseTables(text: string): unknown[] {
 function schemaOf(rule: ValueRule): z.ZodType {
   if (rule.kind === 'mirrors') return mirrorsSchema
   if (rule.kind === 'tables') return tablesSchema
+  if (rule.kind === 'schedules') return schedulesSchema
   if (rule.kind === 'text') {
     const text = z.string().min(1)
     return rule.pattern ? text.regex(rule.pattern, { error: rule.patternText ?? 'not in the expected form' }) : text

@@ -196,3 +196,55 @@ test('critical tables are a list in the file, and one line in a variable', async
     assert('problem' in parseOptionValue('criticalTables', value), JSON.stringify(value))
   }
 })
+
+test('schedules are a list in the file, and JSON in a variable', async (t) => {
+  const yaml = [
+    'schedules:',
+    '  - { name: nightly, task: backup, cron: 0 2 * * mon-sat, zone: Europe/Berlin, jitterMinutes: 10 }',
+    '  - name: full',
+    '    task: backup',
+    '    type: full',
+    '    cron: 0 2 * * sun',
+    '    since: 2026-11-01T00:00:00+01:00',
+    '    blackouts:',
+    '      - { cron: 0 8 * * mon-fri, minutes: 600 }',
+    '      - { from: 2026-12-24T00:00:00Z, until: 2026-12-27T00:00:00Z }',
+  ]
+  const directory = await directoryWith(t, { 'retake.config.yaml': yaml.join('\n') })
+  const fromFile = (await resolveConfig({ directory })).config.schedules
+  assert.deepEqual(
+    fromFile?.map(({ name, blackouts = [] }) => [name, blackouts.length]),
+    [
+      ['nightly', 0],
+      ['full', 2],
+    ],
+  )
+  const env = { RETAKE_SCHEDULES: JSON.stringify(fromFile) }
+  assert.deepEqual((await resolveConfig({ directory, env })).config.schedules, fromFile)
+  assert.deepEqual(parseOptionValue('schedules', []), { value: [] })
+})
+
+test('a schedule that would never run, or whose words do nothing, is refused with the reason', () => {
+  const fine = { name: 'a', task: 'backup', cron: '0 2 * * *' }
+  assert.ok('value' in parseOptionValue('schedules', [fine]))
+  for (const [entries, why] of [
+    ['0 2 * * *', /array/],
+    [[{ ...fine, cron: '0 2 * *' }], /five fields/],
+    [[{ ...fine, zone: 'Mars/Base' }], /IANA/],
+    [[{ ...fine, zone: '+02:00' }], /IANA/],
+    [[{ ...fine, task: 'drill' }], /backup, verify or prune/],
+    [[{ ...fine, task: 'verify', type: 'full' }], /only a backup has a type/],
+    [[{ ...fine, deep: true }], /only a verification is deep/],
+    [[{ ...fine, name: 'A b' }], /name is 1 to 32/],
+    [[fine, fine], /name of its own/],
+    [[{ ...fine, since: '2026-11-01T00:00:00' }], /with its offset/],
+    [[{ ...fine, retries: 3 }], /retries/],
+    [[{ ...fine, blackouts: [{ from: '2026-12-24T00:00:00Z', until: '2026-12-23T00:00:00Z' }] }], /after it begins/],
+    [[{ ...fine, blackouts: [{ cron: '0 0 * * *', minutes: 1440 }] }], /leave no time/],
+    [[{ ...fine, blackouts: [{ cron: '0 8 * * *' }] }], /`cron` and `minutes`/],
+  ] as const) {
+    const parsed = parseOptionValue('schedules', entries)
+    assert.ok('problem' in parsed, JSON.stringify(entries))
+    assert.match(parsed.problem, why)
+  }
+})

@@ -53,13 +53,19 @@ export function prune(retake: Retake, options: PruneOptions = {}): Operation<Pru
     const cluster = await retake.cluster()
     const { clock, logger } = retake
     if (options.dryRun) return await new Pruning(retake, cluster, { ...options, ...context }).rehearse()
-    await using lease = await acquireLease(cluster, { role: 'prune', holder: 'retake prune', clock, logger })
+    await using lease = await acquireLease(cluster, { role: 'prune', holder: PRUNE_HOLDER, clock, logger })
     const signal = AbortSignal.any([context.signal, lease.signal])
     return await new Pruning(retake, cluster, { ...options, ...context, signal, lease }).run()
   }, options)
 }
 
 type PruningOptions = PruneOptions & OperationContext & { readonly lease?: Lease | undefined }
+
+/** Stands in the records of what a pruning gives up, and tells them from those of other work. */
+export const PRUNED = 'the retention policy'
+
+/** Whose lease it is. */
+export const PRUNE_HOLDER = 'retake prune'
 
 /** How often a plan is made anew because a hold was placed meanwhile. */
 const ATTEMPTS = 3
@@ -152,7 +158,7 @@ class Pruning {
       // Before the record: where WAL begins anew must be explained from the moment at which the rest counts as gone.
       for (const range of wal.newRanges) await putRange(this.#cluster, range)
       const what = {
-        why: 'the retention policy',
+        why: PRUNED,
         backups: [...dropped],
         revisions: survey.replaced,
         packs: unused.packs,

@@ -7,7 +7,7 @@ import { readVerified } from '../repository/verified.ts'
 import type { WalInventory } from '../repository/wal-archive.ts'
 import type { Config } from './config-options.ts'
 import type { Retake } from './open.ts'
-import { readHoldings } from './window.ts'
+import { type Holdings, readHoldings } from './window.ts'
 
 export interface RetentionFacts {
   readonly input: HoldingsInput
@@ -34,9 +34,10 @@ export function retentionPolicy(config: Config, changes: Partial<RetentionPolicy
   }
 }
 
-export async function gatherRetention(retake: Retake): Promise<RetentionFacts> {
+/** @param holdings what was listed already */
+export async function gatherRetention(retake: Retake, holdings?: Holdings): Promise<RetentionFacts> {
   const cluster = await retake.cluster()
-  const { damaged, archive, input } = await readHoldings(retake)
+  const { damaged, archive, input } = holdings ?? (await readHoldings(retake))
   const { inventory } = archive
   const verified = await verifiedBackups(cluster)
   return {

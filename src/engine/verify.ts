@@ -10,6 +10,9 @@ import { type Operation, type OperationOptions, startOperation } from './operati
 import { registerReaders } from './readers.ts'
 import { readHoldings } from './window.ts'
 
+/** What reads, while a verification runs. */
+export const VERIFY_HOLDER = 'retake verify'
+
 export interface VerifyOptions extends OperationOptions {
   /** Read every byte, with page checksums and content hashes. Default false: every object is there and is what it says. */
   readonly deep?: boolean | undefined
@@ -47,7 +50,7 @@ export function verify(whole: Retake, options: VerifyOptions = {}): Operation<Ve
     const { deep, backupId } = options
     const retake = retakeAtCopy(whole, options.copy)
     const clusters = backupId === undefined ? await whole.repository.listClusters() : [retake.clusterName]
-    await using _readers = await registerReaders(whole, { clusters, holder: 'retake verify' })
+    await using _readers = await registerReaders(whole, { clusters, holder: VERIFY_HOLDER })
     const report = await verifyRepository({
       ...context,
       repository: retake.repository,

@@ -94,6 +94,29 @@ export async function listReaders(
   return living
 }
 
+/** Who reads just now, as they said; changes nothing. A record that cannot be read tells of nobody. */
+export async function readReaders(
+  cluster: ClusterRepository,
+  options: { readonly clock: Clock },
+): Promise<LeaseRecord[]> {
+  const observer = currentProcess()
+  const prefix = readersPrefix(cluster.facts.name)
+  const living: LeaseRecord[] = []
+  for await (const { key } of cluster.store.list(prefix)) {
+    if (!isReaderName(key.slice(prefix.length))) continue
+    const name = { key, kind: 'lease' } as const
+    try {
+      const meta = await getSmall(cluster.store, cluster.sealing, name)
+      if (meta === undefined) continue
+      const record = decodeMeta(leaseRecordSchema, meta, name)
+      if (evaluateLease(record, { now: options.clock.now(), observer }).state === 'held') living.push(record)
+    } catch (error) {
+      if (!isRetakeError(error, 'repo.damaged')) throw error
+    }
+  }
+  return living
+}
+
 /** Whether this can be the name of an object below `readers/`. */
 export function isReaderName(name: string): boolean {
   return /^[0-9a-f]{16}$/.test(name)
