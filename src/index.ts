@@ -104,10 +104,11 @@ export type {
   HealthCheckState,
   Severity as HealthSeverity,
 } from './monitor/checks/result.ts'
+export type { BackupHistory } from './monitor/health/backup-history.ts'
 export type { Cap as HealthCap } from './monitor/health/caps.ts'
 export type { Headline as HealthHeadline } from './monitor/health/headline.ts'
 export { backupHistory } from './monitor/health/history.ts'
-export type { BackupHistory, DrillRecord, HealthInput, HealthTargets } from './monitor/health/input.ts'
+export type { DrillRecord, HealthInput, HealthTargets } from './monitor/health/input.ts'
 export type { Objective as HealthObjective } from './monitor/health/objectives.ts'
 export type { Recommendation as HealthRecommendation } from './monitor/health/recommend.ts'
 export {

@@ -4,7 +4,6 @@ import { readCondemned } from '../repository/condemned.ts'
 import { readEpochs } from '../repository/epochs.ts'
 import { readLeaseHolder } from '../repository/lease.ts'
 import { readReaders } from '../repository/readers.ts'
-import { listRuns } from '../repository/runs.ts'
 import { readVerified } from '../repository/verified.ts'
 import { dueAfter, lastDue } from '../schedules/due.ts'
 import { type Evidence, type JudgedSchedule, judgeSchedule, type RunOutcome } from '../schedules/judge.ts'
@@ -15,6 +14,7 @@ import type { Retake } from './open.ts'
 import { PRUNE_HOLDER, PRUNED } from './prune.ts'
 import { gatherRetention, retentionPolicy } from './retention-facts.ts'
 import { backupEvidence, pruneEvidence, verificationEvidence } from './schedule-evidence.ts'
+import { findRuns } from './unfinished-runs.ts'
 import { VERIFY_HOLDER } from './verify.ts'
 import { type Holdings, readHoldings } from './window.ts'
 
@@ -119,13 +119,10 @@ async function evidenceGatherer(retake: Retake, { now, ...options }: GatherOptio
   return async (schedule: Schedule): Promise<Evidence> => {
     const common = { ...(begin ? { begin } : {}) }
     if (schedule.task === 'backup') {
-      const running = (await readLeaseHolder(cluster, { role: 'backup', clock })) !== undefined
-      const { begun, done } = await listRuns(cluster)
+      const runs = await findRuns(retake, holdings)
       const lost = damaged.map(({ backupId }) => backupId)
-      const there = new Set([...backups.map(({ backupId }) => backupId), ...lost])
-      const unfinished = [...begun].filter((backupId) => !done.has(backupId) && !there.has(backupId)).sort()
       const keptDays = retentionPolicy(retake.config).days
-      return { ...common, ...backupEvidence(schedule, { backups, unfinished, running, damaged: lost, keptDays, now }) }
+      return { ...common, ...backupEvidence(schedule, { ...runs, backups, damaged: lost, keptDays, now }) }
     }
     if (schedule.task === 'verify') {
       const verified = await readVerified(cluster, { onDamage: () => {} })

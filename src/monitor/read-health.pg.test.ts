@@ -111,7 +111,7 @@ describe('health, day by day', () => {
     assert.equal(healthy.verdict, 'ok', JSON.stringify(healthy.checks))
     assert.deepEqual(
       healthy.checks.filter(({ state }) => state !== 'passed').map(({ name, state }) => `${name} ${state}`),
-      ['drill skipped', 'mirrors skipped'],
+      ['schedules skipped', 'drill skipped', 'mirrors skipped'],
     )
     assert.deepEqual(items(healthy), {
       proof: 9,
@@ -186,6 +186,19 @@ describe('health, day by day', () => {
     assert.equal(report.score.value, 55)
     assert.ok(report.recommendations.some(({ fix }) => fix === 'retake backup'))
     assert.equal(report.objectives.find(({ name }) => name === 'rpo-backup')?.state, 'missed')
+  })
+
+  test('schedules that are configured: kept, then not; what was due is what the success rate counts', async () => {
+    const { last } = resultOf(healthy.checks, 'backup')?.measured ?? {}
+    const begun = new Date(last?.startedAt ?? '')
+    const cron = `${begun.getUTCMinutes()} ${begun.getUTCHours()} * * *`
+    const schedules = [{ name: 'backup', task: 'backup', cron }] as const
+    const kept = await readHealth({ ...options, schedules, clock: at(23 * HOUR_MS) })
+    assertCheck(kept, 'schedules', { state: 'passed' })
+    const missed = await readHealth({ ...options, schedules, clock: at(26 * HOUR_MS) })
+    assertCheck(missed, 'schedules', { state: 'failed', severity: 'danger' }, /^retake schedules/)
+    assert.ok(missed.headline.runs.missed >= 1)
+    assertCheck(await readHealth({ ...options, schedules: [] }), 'schedules', { state: 'skipped' })
   })
 
   test('a run that failed', async () => {

@@ -6,9 +6,10 @@ import type { Observation } from './checks/observation.ts'
 import { type HealthCheckResult, resultOf } from './checks/result.ts'
 import { DEFAULT_CHECK_LIMIT_MS, runChecks } from './checks/run-checks.ts'
 import { HealthSources, type HealthSubject } from './checks/sources.ts'
+import type { BackupHistory } from './health/backup-history.ts'
 import { type Headline, headlineOf } from './health/headline.ts'
 import { backupHistory } from './health/history.ts'
-import type { BackupHistory, DrillRecord, HealthInput } from './health/input.ts'
+import type { DrillRecord, HealthInput } from './health/input.ts'
 import { ALERT_PATH_TARGET_MS, COMPLETION_TARGET_MS, SUCCESS_TARGET } from './health/limits.ts'
 import { compareObjectives, type Objective, objectiveTargets } from './health/objectives.ts'
 import { type Recommendation, recommend } from './health/recommend.ts'
@@ -22,7 +23,7 @@ export interface ReadHealthOptions {
   readonly earlier?: Observation | undefined
   /** The last drills, from whoever makes them. Default: none is known, and the score says so. */
   readonly drill?: DrillRecord | undefined
-  /** Runs that were due and came, from whoever keeps schedules. Default: what the backups that are held say. */
+  /** Runs that were due and came, from whoever keeps schedules. Default: what became of the configured ones, else what the backups that are held say of one a day. */
   readonly history?: BackupHistory | undefined
   /** When a notice last provably reached a person. Default: never. */
   readonly alertPath?: { readonly provenAt: string } | undefined
@@ -84,7 +85,10 @@ export async function lookAtHealth(subject: HealthSubject, options: ReadHealthOp
   const heldDays = retentionPolicy(config).days
   const input: HealthInput = {
     checks,
-    history: options.history ?? (backups && backupHistory(backups, { now: clock.now(), heldDays })),
+    history:
+      options.history ??
+      resultOf(checks, 'schedules')?.measured?.history ??
+      (backups && backupHistory(backups, { now: clock.now(), heldDays })),
     alertPath: options.alertPath,
     targets: {
       rtoMs: objectiveTargets(config).rtoApplicationMs,

@@ -67,29 +67,17 @@ export async function registerReader(cluster: ClusterRepository, options: Reader
   }
 }
 
-/** The keys of the readers that live, or of which that cannot be ruled out. */
+/** The keys of the readers that live, or of which that cannot be ruled out; the records of others are deleted. */
 export async function listReaders(
   cluster: ClusterRepository,
   options: { readonly clock?: Clock | undefined } = {},
 ): Promise<string[]> {
   const { clock = systemClock } = options
-  const observer = currentProcess()
-  const prefix = readersPrefix(cluster.facts.name)
   const living: string[] = []
-  for await (const { key } of cluster.store.list(prefix)) {
-    if (!isReaderName(key.slice(prefix.length))) continue
-    const name = { key, kind: 'lease' } as const
-    try {
-      const meta = await getSmall(cluster.store, cluster.sealing, name)
-      if (meta === undefined) continue
-      const state = evaluateLease(decodeMeta(leaseRecordSchema, meta, name), { now: clock.now(), observer })
-      if (state.state === 'held') living.push(key)
-      else await cluster.store.delete(key, { copies: 'reachable' })
-    } catch (error) {
-      // Whoever it was may still be reading.
-      if (!isRetakeError(error, 'repo.damaged')) throw error
-      living.push(key)
-    }
+  for await (const { key, record } of storedReaders(cluster)) {
+    // Whoever cannot be read may still be reading.
+    if (record === undefined || isLiving(record, clock)) living.push(key)
+    else await cluster.store.delete(key, { copies: 'reachable' })
   }
   return living
 }
@@ -99,22 +87,33 @@ export async function readReaders(
   cluster: ClusterRepository,
   options: { readonly clock: Clock },
 ): Promise<LeaseRecord[]> {
-  const observer = currentProcess()
-  const prefix = readersPrefix(cluster.facts.name)
   const living: LeaseRecord[] = []
+  for await (const { record } of storedReaders(cluster)) {
+    if (record && isLiving(record, options.clock)) living.push(record)
+  }
+  return living
+}
+
+function isLiving(record: LeaseRecord, clock: Clock): boolean {
+  return evaluateLease(record, { now: clock.now(), observer: currentProcess() }).state === 'held'
+}
+
+/** Without a record: it cannot be read. */
+async function* storedReaders(
+  cluster: ClusterRepository,
+): AsyncGenerator<{ readonly key: string; readonly record: LeaseRecord | undefined }> {
+  const prefix = readersPrefix(cluster.facts.name)
   for await (const { key } of cluster.store.list(prefix)) {
     if (!isReaderName(key.slice(prefix.length))) continue
     const name = { key, kind: 'lease' } as const
     try {
       const meta = await getSmall(cluster.store, cluster.sealing, name)
-      if (meta === undefined) continue
-      const record = decodeMeta(leaseRecordSchema, meta, name)
-      if (evaluateLease(record, { now: options.clock.now(), observer }).state === 'held') living.push(record)
+      if (meta !== undefined) yield { key, record: decodeMeta(leaseRecordSchema, meta, name) }
     } catch (error) {
       if (!isRetakeError(error, 'repo.damaged')) throw error
+      yield { key, record: undefined }
     }
   }
-  return living
 }
 
 /** Whether this can be the name of an object below `readers/`. */

@@ -4,6 +4,7 @@ import { keys, retention } from './keeping.ts'
 import { drillCheck, verification } from './proof.ts'
 import { disk, mirrors, repository } from './repository.ts'
 import type { AnyHealthCheck } from './run-checks.ts'
+import { schedules } from './schedules.ts'
 import { clock, configuration, connectivity } from './server.ts'
 import { slot } from './slot.ts'
 import { criticalTables } from './tables.ts'
@@ -15,6 +16,7 @@ export function allChecks(known: { readonly drill?: DrillRecord | undefined }): 
     connectivity,
     repository,
     backup,
+    schedules,
     wal,
     exposure,
     slot,

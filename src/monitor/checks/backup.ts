@@ -1,10 +1,10 @@
 /** Whether there is a recent backup that a restore can begin with, and whether the last run made one. */
 import { DEFAULT_BACKUP_MAX_AGE_HOURS } from '../../engine/config-options.ts'
+import type { RunsFound } from '../../engine/unfinished-runs.ts'
 import type { Holdings } from '../../engine/window.ts'
 import type { Measurements } from './measurements.ts'
 import { failed, type Outcome, passed } from './result.ts'
 import type { HealthCheck } from './run-checks.ts'
-import type { RunsFound } from './sources.ts'
 
 export const backup: HealthCheck<'backup'> = {
   name: 'backup',

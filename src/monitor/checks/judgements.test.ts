@@ -6,11 +6,13 @@ import type { CopyView, MirrorsReport } from '../../engine/mirrors/copies.ts'
 import type { GapView, WindowView } from '../../engine/window.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
+import type { RunOutcome } from '../../schedules/judge.ts'
 import { judgeBackup } from './backup.ts'
 import { judgeKeys, judgeRetention } from './keeping.ts'
 import { judgeDrill, judgeVerification } from './proof.ts'
 import { judgeMirrors } from './repository.ts'
 import type { Outcome } from './result.ts'
+import { judgeSchedules } from './schedules.ts'
 import { judgeSlotGrowth, rateSince, type SlotFacts } from './slot.ts'
 import { endOfRecords } from './sources.ts'
 import { judgeTables } from './tables.ts'
@@ -330,4 +332,35 @@ test('copies: none, current, behind, following, away', () => {
   assertSays(judge(copy('following', { lag })), 'failed warning')
   for (const state of ['unreachable', 'empty', 'foreign'] as const)
     assertSays(judge(copy(state)), 'failed warning', /mirrors/)
+})
+
+test('schedules: kept, missed by a backup or by something else, not known; and what the backups of it come to', () => {
+  const run = (day: number, outcome: RunOutcome) =>
+    ({ at: ago(day * DAY_MS), startAt: ago(day * DAY_MS), outcome, beganLate: false }) as const
+  const schedule = (
+    task: 'backup' | 'verify',
+    outcomes: readonly RunOutcome[],
+    verdict: 'ok' | 'missed' | 'unknown',
+  ) => {
+    const runs = outcomes.map((outcome, index) => run(outcomes.length - index, outcome))
+    return { name: task, task, verdict, runs, settled: runs.at(-1) }
+  }
+  const judge = (...list: ReturnType<typeof schedule>[]) => judgeSchedules({ at: now.toISOString(), schedules: list })
+  const good = schedule('backup', ['unknown', 'failed', 'succeeded'], 'ok')
+  assertSays(judge(good), 'passed')
+  assert.deepEqual(judge(good).measured?.history, {
+    slots: 2,
+    missed: 1,
+    isLate: false,
+    since: ago(2 * DAY_MS),
+    observedMs: 2 * DAY_MS,
+  })
+  const late = judge(schedule('backup', ['succeeded', 'late'], 'missed'))
+  assertSays(late, 'failed danger', /^retake schedules/)
+  assert.deepEqual([late.measured?.history?.isLate, late.measured?.missed[0]?.outcome], [true, 'late'])
+  assertSays(judge(good, schedule('verify', ['missed'], 'missed')), 'failed warning')
+  const notKnown = judge(good, schedule('verify', ['unknown'], 'unknown'))
+  assertSays(notKnown, 'unknown')
+  assert.deepEqual(notKnown.measured?.unknown, ['verify'])
+  assert.equal(judge(schedule('verify', ['succeeded'], 'ok')).measured?.history, undefined)
 })

@@ -1,5 +1,7 @@
 /** What each check measures. Plain data: instants are ISO 8601 UTC, LSNs `X/Y`. */
 import type { CriticalTable, Tier } from '../../engine/config-options.ts'
+import type { RunOutcome } from '../../schedules/judge.ts'
+import type { BackupHistory } from '../health/backup-history.ts'
 
 export interface ObservedTable extends CriticalTable {
   readonly exists: boolean
@@ -8,6 +10,14 @@ export interface ObservedTable extends CriticalTable {
   readonly bytes?: number | undefined
   /** Since the earlier observation. */
   readonly grownRows?: number | undefined
+}
+
+export interface MissedRun {
+  readonly schedule: string
+  readonly task: 'backup' | 'verify' | 'prune'
+  readonly outcome: RunOutcome
+  /** When it was due, ISO 8601 UTC. */
+  readonly at: string
 }
 
 export interface Measurements {
@@ -47,6 +57,14 @@ export interface Measurements {
     readonly lastRun: 'succeeded' | 'failed' | 'running' | 'none'
     /** Runs that began and left no backup. */
     readonly failedRuns: readonly string[]
+  }
+  readonly schedules: {
+    /** The newest settled run of each schedule that is late, failed or was missed. */
+    readonly missed: readonly MissedRun[]
+    /** The names of schedules whose newest run cannot be told of. */
+    readonly unknown: readonly string[]
+    /** Of the schedules of backups; absent when there is none, or nothing of them is known. */
+    readonly history?: BackupHistory | undefined
   }
   readonly wal: {
     readonly windows: number

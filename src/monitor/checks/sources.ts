@@ -6,13 +6,13 @@ import { RetakeError } from '../../base/errors.ts'
 import { defaultSlotName } from '../../engine/config-options.ts'
 import { gatherServerFacts, type ServerFacts } from '../../engine/doctor/server-facts.ts'
 import { openRetake, type Retake, type RetakeOptions, type RetakeSettings, retakeSettings } from '../../engine/open.ts'
+import { readSchedules, type SchedulesReport } from '../../engine/schedules.ts'
 import { queryServerView, type ServerView } from '../../engine/server-view.ts'
+import { findRuns, type RunsFound } from '../../engine/unfinished-runs.ts'
 import { type Holdings, readHoldings } from '../../engine/window.ts'
 import { openSql } from '../../postgres/connection/sql.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 import { formatLsn, type Lsn, parseLsn } from '../../postgres/lsn.ts'
-import { readLeaseHolder } from '../../repository/lease.ts'
-import { listRuns } from '../../repository/runs.ts'
 import type { Observation } from './observation.ts'
 
 /** A cluster by its configuration, or one whose repository is open already (and stays open). */
@@ -28,13 +28,6 @@ export interface ServerLink {
 /** What a transaction that ends after it was read would change. */
 export interface ServerMoment extends ServerView, Pick<Observation, 'database' | 'nextXid' | 'transactionsOpen'> {
   readonly insertLsn?: string | undefined
-}
-
-export interface RunsFound {
-  /** Ids of backups that began and have no manifest. */
-  readonly unfinished: readonly string[]
-  /** A backup is being made now. */
-  readonly running: boolean
 }
 
 export interface SourcesOptions {
@@ -57,6 +50,7 @@ export class HealthSources implements AsyncDisposable {
   readonly retake: () => Promise<{ readonly retake: Retake; readonly openMs: number }>
   readonly holdings: () => Promise<Holdings>
   readonly runs: () => Promise<RunsFound>
+  readonly schedules: () => Promise<SchedulesReport>
 
   constructor({ subject, earlier, connectTimeoutMs, signal }: SourcesOptions) {
     this.settings = 'repository' in subject ? subject : retakeSettings(subject)
@@ -87,6 +81,10 @@ export class HealthSources implements AsyncDisposable {
     })
     this.holdings = once(async () => readHoldings((await this.retake()).retake))
     this.runs = once(async () => findRuns((await this.retake()).retake, await this.holdings()))
+    this.schedules = once(async () => {
+      const { retake } = await this.retake()
+      return readSchedules(retake, { holdings: await this.holdings(), next: 1 })
+    })
   }
 
   /** Whether this is closed in the end, also when it opens only after that. */
@@ -182,13 +180,4 @@ export function endOfRecords(
   const isFirstPage = insertLsn % BigInt(segmentBytes) < BigInt(pageBytes)
   const inPage = insertLsn % BigInt(pageBytes)
   return inPage === (isFirstPage ? SEGMENT_HEADER_BYTES : PAGE_HEADER_BYTES) ? ((insertLsn - inPage) as Lsn) : insertLsn
-}
-
-async function findRuns(retake: Retake, { backups, damaged }: Holdings): Promise<RunsFound> {
-  const cluster = await retake.cluster()
-  const holder = await readLeaseHolder(cluster, { role: 'backup', clock: retake.clock })
-  const { begun, done } = await listRuns(cluster)
-  const there = new Set([...backups, ...damaged].map(({ backupId }) => backupId))
-  const unfinished = [...begun].filter((backupId) => !done.has(backupId) && !there.has(backupId)).sort()
-  return { unfinished, running: holder !== undefined }
 }

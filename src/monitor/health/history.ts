@@ -1,5 +1,6 @@
 /** What the backups that are held say about the schedule. */
-import type { BackupHistory } from './input.ts'
+import type { RunOutcome } from '../../schedules/judge.ts'
+import type { BackupHistory } from './backup-history.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -45,5 +46,39 @@ export function backupHistory(
     isLate: (missedBefore.at(-1) ?? 0) > 0,
     since: new Date(sinceMs).toISOString(),
     observedMs,
+  }
+}
+
+/** A run that was due, as `readSchedules` judges it. */
+interface JudgedSlot {
+  /** ISO 8601 UTC. */
+  readonly at: string
+  readonly outcome: RunOutcome
+}
+
+const CAME: readonly RunOutcome[] = ['succeeded']
+const DID_NOT_COME: readonly RunOutcome[] = ['late', 'failed', 'missed']
+
+/** The same from schedules: the runs that were due, of which something is known. Undefined: nothing is known of any. */
+export function scheduledHistory(
+  schedules: readonly { readonly runs: readonly JudgedSlot[] }[],
+  now: Date,
+): BackupHistory | undefined {
+  const earliestMs = now.getTime() - LONGEST_DAYS * DAY_MS
+  const settled = schedules.map(({ runs }) =>
+    runs.filter(
+      ({ at, outcome }) => Date.parse(at) >= earliestMs && (CAME.includes(outcome) || DID_NOT_COME.includes(outcome)),
+    ),
+  )
+  const slots = settled.flat()
+  const [since] = slots.map(({ at }) => at).sort()
+  if (since === undefined) return undefined
+  const isMissed = ({ outcome }: JudgedSlot) => DID_NOT_COME.includes(outcome)
+  return {
+    slots: slots.length,
+    missed: slots.filter(isMissed).length,
+    isLate: settled.some((runs) => runs.slice(-1).some(isMissed)),
+    since,
+    observedMs: now.getTime() - Date.parse(since),
   }
 }

@@ -1,5 +1,6 @@
 /** What the score is computed from. Plain data, so that whoever has it from elsewhere can ask for a score as well. */
 import type { HealthCheckResult } from '../checks/result.ts'
+import type { BackupHistory } from './backup-history.ts'
 
 /** The last drills, told by whoever makes them. */
 export interface DrillRecord {
@@ -16,19 +17,6 @@ export interface DrillRecord {
         readonly rtoMs: number
       }
     | undefined
-}
-
-/** What ended backups say about the schedule: the slots of the past, not the attempts. */
-export interface BackupHistory {
-  /** Slots that are over, of the observed time. */
-  readonly slots: number
-  /** Slots without a successful run, also after retries. */
-  readonly missed: number
-  /** The time since the last backup is among the missed ones already. */
-  readonly isLate: boolean
-  /** ISO 8601 UTC: earlier runs are not known. */
-  readonly since: string
-  readonly observedMs: number
 }
 
 export interface HealthInput {
