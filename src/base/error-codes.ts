@@ -126,6 +126,10 @@ export const errorCodes = facts({
   'restore.mismatch': { exit: 30, retry: 'never' },
   /** Verification found damage. */
   'verify.damaged': { exit: 30, retry: 'never' },
+  /** The control database of the server cannot be used. Backups, and restores with the command, do not need it. */
+  'control.unavailable': { exit: 50, retry: 'later' },
+  /** Other servers took this one for dead and have its work; it stops, so that nothing is done twice. */
+  'control.lost': { exit: 11, retry: 'always' },
   /** A Supabase project, its Management API or the address of Retake's status could not be reached: network, name, port, proxy. Nothing was changed. */
   'supabase.unreachable': { exit: 1, retry: 'later' },
   /** Supabase did not accept the key or token, or it does not allow this. The message names the call. */

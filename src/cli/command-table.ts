@@ -3,6 +3,7 @@ import type { CommandDeclaration, CommandGroup, CommandOption } from './command.
 import { keyCommands } from './key-commands.ts'
 import { repoCommands } from './repo-commands.ts'
 import { retentionCommands } from './retention-commands.ts'
+import { serverCommands } from './server-commands.ts'
 
 const at: CommandOption = {
   flags: '--at <target>',
@@ -123,6 +124,10 @@ export const commands: readonly CommandDeclaration[] = [
         choices: ['full', 'incremental'],
       },
       { flags: '--label <text>', description: 'a name to find it by' },
+      {
+        flags: '--request <id>',
+        description: 'what asks for it, such as a job and its date: asked again, no second backup is made',
+      },
       {
         flags: '--via <way>',
         description:
@@ -323,30 +328,7 @@ export const commands: readonly CommandDeclaration[] = [
       },
     ],
   },
-  {
-    path: ['schedules'],
-    summary: 'what is done regularly: whether it came, and when it is due next',
-    details:
-      'Reads `schedules` of the configuration, and proposes some where there are none. Exit status 40 when the newest run of a schedule is late, failed or was missed; 41 when that cannot be told. With --systemd nothing is judged: timers and services are printed, for running the schedules without a server.',
-    examples: [
-      { command: 'retake schedules', note: 'each with its last run and the next five' },
-      { command: 'retake schedules --json | jq .verdict', note: 'for machines' },
-      { command: 'retake schedules --systemd', note: 'look at the units' },
-      {
-        command: 'retake schedules --systemd --out /etc/systemd/system',
-        note: 'write them; then systemctl daemon-reload, and enable the timers',
-      },
-    ],
-    options: [
-      { flags: '--next <count>', description: 'how many runs to come are shown (default 5)' },
-      { flags: '--systemd', description: 'print the schedules as services and timers of systemd' },
-      {
-        flags: '--out <dir>',
-        description: 'with --systemd: write each unit into this directory',
-        completes: 'directory',
-      },
-    ],
-  },
+  ...serverCommands,
   ...repoCommands,
   ...keyCommands,
   {

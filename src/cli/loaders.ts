@@ -21,6 +21,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   status: () => import('./commands/status.ts'),
   health: () => import('./commands/health.ts'),
   metrics: () => import('./commands/metrics.ts'),
+  serve: () => import('./commands/serve.ts'),
   schedules: () => import('./commands/schedules.ts'),
   'repo mirrors': () => import('./commands/repo-mirrors.ts'),
   'repo sync': () => import('./commands/repo-sync.ts'),

@@ -19,6 +19,11 @@ export interface BackUpOptions extends OperationOptions {
   readonly type?: 'full' | 'incremental' | undefined
   /** A name to find it by. */
   readonly label?: string | undefined
+  /**
+   * Names what asks for the backup, such as a job and its time. When one that was made for it is held, that one is reported and no
+   * other is made, so that whoever was interrupted can ask again.
+   */
+  readonly request?: string | undefined
   /** Upper limit of what is read from the server, in KiB per second. Default: none. */
   readonly maxRateKiB?: number | undefined
   /**
@@ -65,8 +70,18 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     clock: retake.clock,
   }
   const { compressionLevel, workers } = retake.config
-  const { type, label, maxRateKiB, via } = options
-  const backup = await backUpCluster({ ...common, ...context, type, label, maxRateKiB, via, compressionLevel, workers })
+  const { type, label, request, maxRateKiB, via } = options
+  const backup = await backUpCluster({
+    ...common,
+    ...context,
+    type,
+    label,
+    request,
+    maxRateKiB,
+    via,
+    compressionLevel,
+    workers,
+  })
   const wal = await ensureWal({
     ...common,
     ...context,

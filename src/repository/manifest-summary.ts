@@ -12,6 +12,7 @@ export const summarySchema = z.object({
   reason: text.optional(),
   via: z.enum(['replication', 'files']).optional(),
   label: text.optional(),
+  request: text.optional(),
   cluster: text,
   systemIdentifier: text,
   serverVersionNum: count,

@@ -102,6 +102,8 @@ export interface BackupSummary {
   /** How the files were read: sent by the server, or where they lie on its machine. */
   readonly via?: 'replication' | 'files' | undefined
   readonly label?: string | undefined
+  /** What asked for it: there is one backup for a request, however often it is made. */
+  readonly request?: string | undefined
   readonly cluster: string
   readonly systemIdentifier: string
   readonly serverVersionNum: number

@@ -18,6 +18,10 @@ const below: Readonly<Record<string, readonly string[]>> = {
   engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules'],
   // Looks at what the verbs show, and judges it; alerts will stand on it.
   monitor: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules', 'engine'],
+  // What servers share: the control database, durable workflows. It keeps reports of the monitor and does not make them.
+  control: ['base', 'postgres', 'monitor'],
+  // The process that looks after clusters: the parts put together.
+  server: ['base', 'postgres', 'schedules', 'engine', 'monitor', 'control'],
   // Published apart, for programs without Node: it may use of `base` only what runs there too, which its bundle test shows.
   supabase: ['base'],
   testing: ['base', 'supabase'],
@@ -34,6 +38,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'schedules',
     'engine',
     'monitor',
+    'server',
     'demo',
   ],
   index: [
@@ -52,15 +57,18 @@ const below: Readonly<Record<string, readonly string[]>> = {
 
 /** Which folder may use which package: each is wrapped in one place, so that replacing it touches one place. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  pg: ['postgres', 'demo'],
+  pg: ['postgres', 'demo', 'control'],
+  '@dbos-inc/dbos-sdk': ['control'],
+  kysely: ['control', 'server'],
+  pino: ['server'],
   'hash-wasm': ['postgres', 'repository'],
   '@napi-rs/blake-hash': ['repository'],
   '@aws-sdk/client-s3': ['storage'],
   '@aws-sdk/client-kms': ['engine'],
   commander: ['cli'],
   croner: ['schedules'],
-  yaml: ['engine'],
-  zod: ['engine', 'repository', 'monitor'],
+  yaml: ['engine', 'server'],
+  zod: ['engine', 'repository', 'monitor', 'server'],
 }
 
 /** The public surfaces: what may re-export. */

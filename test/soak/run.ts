@@ -1,5 +1,5 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey|serve …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
@@ -7,6 +7,7 @@
  *     npm run soak -- prune --kills 300
  *     npm run soak -- mirror --kills 300
  *     npm run soak -- rekey --kills 300
+ *     npm run soak -- serve --rounds 5
  *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- catalog --backups 10000 --segments 1000000
  *     npm run soak -- files --files 100000
@@ -25,6 +26,7 @@ import { measureMemory } from './memory.ts'
 import { runMirrorSoak } from './mirror.ts'
 import { runPruneSoak } from './prune.ts'
 import { runRekeySoak } from './rekey.ts'
+import { runServeSoak } from './serve.ts'
 
 const SHORT = {
   kills: '24',
@@ -34,6 +36,7 @@ const SHORT = {
   backups: '1000',
   segments: '100000',
   files: '10000',
+  rounds: '1',
 }
 
 const { values: given, positionals } = parseArgs({
@@ -48,6 +51,8 @@ const { values: given, positionals } = parseArgs({
     backups: { type: 'string', default: '10000' },
     segments: { type: 'string', default: '1000000' },
     files: { type: 'string', default: '100000' },
+    /** Of each death of a server. */
+    rounds: { type: 'string', default: '3' },
     seed: { type: 'string' },
     major: { type: 'string' },
     /** A few minutes' worth of each: what is run before a change lands. */
@@ -56,7 +61,7 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files', 'mirror', 'rekey']
+const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files', 'mirror', 'rekey', 'serve']
 const wanted = new Set(positionals.length > 0 ? positionals : ALL)
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
@@ -103,6 +108,12 @@ for (const [name, soak] of [
   const outcome = await soak({ kills: Number(values.kills ?? 300), seed, say })
   say(`kills: ${JSON.stringify(outcome.kills)}; ${outcome.survived} ended before; ${outcome.backups} backups`)
   conclude(name, outcome.problems)
+}
+if (wanted.has('serve')) {
+  const major = values.major === undefined ? anyMajor() : Number(values.major)
+  const outcome = await runServeSoak({ major, rounds: Number(values.rounds), say })
+  say(`serve: ${outcome.kills} kills, ${outcome.inTheMiddle} of them in the middle of the backup`)
+  conclude('serve', outcome.problems)
 }
 if (wanted.has('increments')) {
   const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]

@@ -12,6 +12,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     onProgress: terminal.onProgress,
     type,
     label: optionText(options.label),
+    request: optionText(options.request),
     via: optionText(options.via) as 'replication' | 'files' | undefined,
   }).result
   return { data: report, text: render(report, retake.clusterName) }

@@ -18,7 +18,7 @@ import type { ClusterRepository } from '../../repository/cluster.ts'
 import { readCondemnedPacks } from '../../repository/condemned.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
-import { listBackupIds } from '../../repository/manifest-store.ts'
+import { listBackupIds, listBackups } from '../../repository/manifest-store.ts'
 import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
 import { BackupCopy, type BackupStart } from './backup-copy.ts'
 import { type BackupType, Basis } from './basis.ts'
@@ -47,6 +47,8 @@ export interface BackUpOptions {
   readonly type?: BackupType | undefined
   /** Free text, kept with the backup. */
   readonly label?: string | undefined
+  /** Names what asks for this backup. When one that was made for it is held, that one is the result, and no other is made. */
+  readonly request?: string | undefined
   /** zstd level, 1 to 19; higher is smaller and slower. Default 1, by measurement. */
   readonly compressionLevel?: number | undefined
   /** Threads that compress and seal. Default: one per processor, at most eight; 0 works in the caller's thread. */
@@ -89,6 +91,8 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   await using lease = await acquireLease(cluster, { role: 'backup', holder: 'retake backup', clock, logger })
   const signal = options.signal ? AbortSignal.any([options.signal, lease.signal]) : lease.signal
   await cleanInterruptedRuns(cluster)
+  const made = await findRequested(options)
+  if (made) return made
   await using line = new ServerLine(target, { applicationName: 'retake backup', signal })
   const settings = await readServerSettings(line)
   const way = await chooseWay(line, options)
@@ -107,6 +111,14 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
     await cleanUp(cluster, { signal: lease.signal, logger })
     throw explain(error)
   }
+}
+
+/** Whoever asked may have been ended after the commit, before it could note that. */
+async function findRequested({ cluster, request }: BackUpOptions): Promise<BackupSummary | undefined> {
+  if (request === undefined) return undefined
+  // One that cannot be read was made for nobody: a new one is needed.
+  const backups = await listBackups(cluster, { onDamage: () => {} })
+  return backups.findLast((backup) => backup.request === request)
 }
 
 async function openBasis(
@@ -153,6 +165,7 @@ async function copyAndCommit(context: BackupContext): Promise<BackupSummary> {
     ...kind,
     via: stop.via,
     ...(options.label === undefined ? {} : { label: options.label }),
+    ...(options.request === undefined ? {} : { request: options.request }),
     cluster: cluster.facts.name,
     systemIdentifier: cluster.facts.systemIdentifier,
     serverVersionNum: settings.serverVersionNum,

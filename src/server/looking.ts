@@ -1,0 +1,44 @@
+/** Looks at the health of one cluster again and again, and remembers what was seen. */
+import type { Kysely } from 'kysely'
+import type { Logger } from '../base/progress.ts'
+import type { ControlTables } from '../control/database/schema.ts'
+import { lastLook, recordLook } from '../control/health.ts'
+import { type HealthReport, readHealth } from '../monitor/read-health.ts'
+import { forever } from './forever.ts'
+import type { ManagedCluster } from './managed-cluster.ts'
+
+export interface LookingOptions {
+  readonly db: Kysely<ControlTables>
+  readonly everyMs: number
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  /** Told of each report after it is on record. */
+  readonly onReport: (report: HealthReport) => Promise<void>
+}
+
+export async function keepLooking(cluster: ManagedCluster, options: LookingOptions): Promise<void> {
+  const { db, everyMs, signal, logger, onReport } = options
+  await forever(
+    async () => {
+      const report = await lookOnce(cluster, { db, signal })
+      await onReport(report)
+    },
+    {
+      signal,
+      everyMs,
+      onError: ({ message, code }) => logger.warn(`The look at ${cluster.name} failed: ${message}`, { code }),
+    },
+  )
+}
+
+/** What cannot be opened is for the checks to find, so they are given the options then. */
+export async function lookOnce(
+  cluster: ManagedCluster,
+  { db, signal }: { readonly db: Kysely<ControlTables>; readonly signal: AbortSignal },
+): Promise<HealthReport> {
+  const subject = await cluster.open().catch(() => cluster.options)
+  const earlier = (await lastLook(db, cluster.name))?.observation
+  const report = await readHealth(subject, { signal, earlier })
+  await recordLook(db, report)
+  return report
+}
