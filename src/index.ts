@@ -60,6 +60,7 @@ export {
 } from './engine/mirrors/keep-copies.ts'
 export type { MirrorSetUp } from './engine/mirrors/set-up.ts'
 export type { BackupCopies } from './engine/mirrors/three-two-one.ts'
+export { type ReadNativeOptions, readNative } from './engine/native/read-native.ts'
 export { openRetake, type Retake, type RetakeOptions } from './engine/open.ts'
 export type { Operation, OperationOptions } from './engine/operation.ts'
 export { type PruneOptions, prune } from './engine/prune.ts'
@@ -150,3 +151,5 @@ export type { ClusterStats, KindStats, RepositoryStats, SharingStats } from './r
 export type { VerifyFinding } from './repository/verify/findings.ts'
 export type { RunOutcome } from './schedules/judge.ts'
 export type { BlackoutConfig, ScheduleConfig, ScheduleTask } from './schedules/schedule.ts'
+export { judgeNative, type NativeJudgement } from './supabase/native/judge.ts'
+export type { NativeLag, NativeState } from './supabase/native/state.ts'

@@ -55,6 +55,8 @@ export type {
 } from './supabase/management/shapes.ts'
 export { type AskOptions, type BackupManagerOptions, DatabaseBackupManager } from './supabase/manager.ts'
 export { BackupMonitor, type LogOptions } from './supabase/monitor.ts'
+export { judgeNative, type NativeJudgement } from './supabase/native/judge.ts'
+export { type NativeLag, type NativeState, readNativeState } from './supabase/native/state.ts'
 export {
   type ChecklistItem,
   type EmergencyContact,

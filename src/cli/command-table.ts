@@ -139,6 +139,7 @@ export const commands: readonly CommandDeclaration[] = [
   {
     path: ['backups'],
     summary: 'list the backups',
+    details: 'Where `supabaseProject` is configured, those that Supabase itself makes stand below.',
     examples: [
       { command: 'retake backups', note: 'newest last' },
       { command: 'retake backups --json', note: 'for machines' },
@@ -148,6 +149,7 @@ export const commands: readonly CommandDeclaration[] = [
   {
     path: ['window'],
     summary: 'show which moments can be restored, with gaps',
+    details: 'Where `supabaseProject` is configured, what Supabase itself can restore stands below.',
     examples: [
       { command: 'retake window', note: 'the ranges' },
       { command: 'retake window --json', note: 'for machines' },

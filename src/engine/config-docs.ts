@@ -5,7 +5,7 @@ import { type OptionDeclaration, optionEntries } from './config-options.ts'
 export function renderConfigReference(): string {
   const rows = optionEntries().map(([name, option]) => {
     const flag = option.flag ? `\`${option.flag}\`` : '–'
-    return `| \`${name}\` | \`${option.env}\` | ${flag} | ${describe(option)} |`
+    return `| \`${name}\` | ${variablesOf(option)} | ${flag} | ${describe(option)} |`
   })
   const example = optionEntries()
     .filter(([name, option]) => !option.environmentOnly && ['repo', 'cluster', 'databaseUrl', 'keyFile'].includes(name))
@@ -22,10 +22,18 @@ export function renderConfigReference(): string {
     'Exactly one of `RETAKE_KEY_FILE` (or `--key-file`), `RETAKE_KEY`, `RETAKE_KEY_COMMAND` and `RETAKE_PASSPHRASE` opens the repository. When several are set, ' +
       'the first in this order is used. When none is, a command on a terminal asks for a passphrase, unless `--no-input` is given. ' +
       'A key file may also be a recovery kit: the key is found inside it.',
+    '## Supabase',
+    'With `supabaseProject`, the backups that Supabase itself makes appear beside those of Retake. The management token is looked for in ' +
+      '`RETAKE_SUPABASE_TOKEN`, then in `SUPABASE_ACCESS_TOKEN`, which the command line of Supabase reads too, then asked of `supabaseTokenCommand`. ' +
+      'It is a secret of the organization. Without one, what Supabase holds is unknown, and said to be.',
     '## The server',
     "Without `databaseUrl`, libpq's variables say where the server is: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on. `.pgpass` supplies passwords.",
     '',
   ].join('\n\n')
+}
+
+function variablesOf({ env, envFallback }: OptionDeclaration): string {
+  return envFallback === undefined ? `\`${env}\`` : `\`${env}\`, else \`${envFallback}\``
 }
 
 function describe(option: OptionDeclaration): string {

@@ -38,6 +38,8 @@ export interface OptionDeclaration {
   /** Name in the configuration file is the key of the table. */
   readonly description: string
   readonly env: string
+  /** A variable of another program that means the same; looked at when `env` is not set. */
+  readonly envFallback?: string
   /** The flag every command takes, as commander writes it; absent: the value never comes from the command line. */
   readonly flag?: string
   /** Printed as it is written in the file. */
@@ -308,6 +310,38 @@ export const configOptions = declare({
     defaultText: 'none; `retake schedules` proposes some',
     example: '[{"name": "backup", "task": "backup", "cron": "0 2 * * *", "zone": "Europe/Berlin"}]',
     value: { kind: 'schedules' },
+  },
+  supabaseProject: {
+    description:
+      "The reference of a hosted Supabase project whose own backups are shown and judged beside Retake's (docs/supabase.md): the first part of `https://<reference>.supabase.co`. It needs a management token.",
+    env: 'RETAKE_SUPABASE_PROJECT',
+    example: 'abcdefghijklmnopqrst',
+    value: { kind: 'text', pattern: /^[a-z]{20}$/, patternText: 'twenty lower-case letters' },
+  },
+  supabaseToken: {
+    description:
+      'A personal access token for the Management API of Supabase; a scoped one is enough: it may read the project, its database and its organization, and for a native restore write the database.',
+    env: 'RETAKE_SUPABASE_TOKEN',
+    envFallback: 'SUPABASE_ACCESS_TOKEN',
+    example: 'sbp_…',
+    secret: true,
+    environmentOnly: true,
+    value: { kind: 'text' },
+  },
+  supabaseTokenCommand: {
+    description:
+      'A shell command that prints the management token, when no variable holds it, such as a call of your secret manager. It has 30 seconds.',
+    env: 'RETAKE_SUPABASE_TOKEN_COMMAND',
+    example: 'pass show supabase/token',
+    value: { kind: 'text' },
+  },
+  supabaseApiUrl: {
+    description:
+      'The address of the Management API, for tests and other installations; https, or http on this machine.',
+    env: 'RETAKE_SUPABASE_API_URL',
+    defaultText: 'https://api.supabase.com',
+    example: 'https://api.supabase.com',
+    value: { kind: 'text' },
   },
   keyRotationDays: {
     description:

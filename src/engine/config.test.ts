@@ -27,6 +27,16 @@ test('flags win over environment, environment over file', async (t) => {
   assert.equal(resolved.file, join(directory, 'retake.config.yaml'))
 })
 
+test('a variable of another program counts where our own is not set', async (t) => {
+  const directory = await directoryWith(t)
+  const env = { SUPABASE_ACCESS_TOKEN: 'theirs', RETAKE_SUPABASE_TOKEN: '' }
+  assert.equal((await resolveConfig({ directory, env })).config.supabaseToken, 'theirs')
+  const both = await resolveConfig({ directory, env: { ...env, RETAKE_SUPABASE_TOKEN: 'ours' } })
+  assert.equal(both.config.supabaseToken, 'ours')
+  const named = await directoryWith(t, { 'retake.config.yaml': 'supabaseToken: sbp_x' })
+  await assert.rejects(resolveConfig({ directory: named }), { hint: /supabaseTokenCommand/ })
+})
+
 test('without a file and without anything set, nothing is configured', async (t) => {
   const resolved = await resolveConfig({ directory: await directoryWith(t), env: {} })
   assert.deepEqual(resolved, { config: {}, sources: {}, file: undefined })

@@ -49,9 +49,9 @@ export async function resolveConfig(options: ResolveConfigOptions): Promise<Reso
     }
   }
   for (const [name, option] of optionEntries()) {
-    const fromEnv = nonEmpty(env[option.env])
-    if (fromEnv !== undefined) {
-      config[name] = checked(name, fromEnv, option.env)
+    const variable = [option.env, option.envFallback ?? ''].find((one) => nonEmpty(env[one]) !== undefined)
+    if (variable !== undefined) {
+      config[name] = checked(name, env[variable], variable)
       sources[name] = 'environment'
     }
     const fromFlag = options.flags?.[name]
@@ -96,7 +96,7 @@ export async function parseConfigFile(text: string, file: string): Promise<Confi
         'config.invalid',
         `${file} must not hold "${name}": a secret in that file is read by too many.`,
         {
-          hint: `Set the environment variable ${option.env}, or use keyFile or keyCommand.`,
+          hint: `Set the environment variable ${option.env}, or use ${name === 'supabaseToken' ? 'supabaseTokenCommand' : 'keyFile or keyCommand'}.`,
         },
       )
     }

@@ -2,20 +2,24 @@
  * Where the key comes from: `RETAKE_KEY_FILE` (or `--key-file`), `RETAKE_KEY`, `RETAKE_KEY_COMMAND`, `RETAKE_KMS_KEY`,
  * `RETAKE_PASSPHRASE`, and at last a question on the terminal. The first that is set is used; a flag is above them all.
  */
-import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { isAbsolute, resolve } from 'node:path'
-import { abortedError, isRetakeError, RetakeError, systemErrorCode } from '../base/errors.ts'
+import { isRetakeError, RetakeError, systemErrorCode } from '../base/errors.ts'
 import type { Logger } from '../base/progress.ts'
 import type { KeyMaterial } from '../repository/keys/key-material.ts'
 import { parseKeyText } from '../repository/keys/key-text.ts'
 import type { Config } from './config-options.ts'
 import { openAwsKms } from './keys/aws-kms.ts'
+import { MAX_SECRET_BYTES, runSecretCommand } from './secret-command.ts'
 
-/** A secret manager that asks on a terminal of its own needs a while; one that hangs must not hang a backup for ever. */
-const COMMAND_LIMIT_MS = 30_000
 /** A key is 100 bytes, a recovery kit 3 KiB. What is longer is the wrong file. */
-const MAX_KEY_BYTES = 64 * 1024
+const MAX_KEY_BYTES = MAX_SECRET_BYTES
+
+const KEY_COMMAND = {
+  what: 'key',
+  variable: 'RETAKE_KEY_COMMAND (or keyCommand)',
+  failure: 'key.missing',
+} as const
 
 export interface KeySourceOptions {
   readonly config: Pick<Config, 'keyFile' | 'key' | 'keyCommand' | 'kmsKey' | 'passphrase'>
@@ -37,7 +41,10 @@ export async function loadKey(options: KeySourceOptions): Promise<KeyMaterial> {
   const { config } = options
   if (config.keyFile !== undefined) return readKeyFile(config.keyFile, options)
   if (config.key !== undefined) return parseKeyText(config.key)
-  if (config.keyCommand !== undefined) return parseKeyText(await runKeyCommand(config.keyCommand, options))
+  if (config.keyCommand !== undefined) {
+    const { commandLimitMs: limitMs, signal } = options
+    return parseKeyText(await runSecretCommand(config.keyCommand, { ...KEY_COMMAND, limitMs, signal }))
+  }
   if (config.kmsKey !== undefined) return { kind: 'kms', service: openAwsKms(config.kmsKey, options) }
   if (config.passphrase !== undefined) return { kind: 'passphrase', text: config.passphrase }
   if (options.askPassphrase) {
@@ -80,59 +87,4 @@ function malformedFile(file: string): RetakeError {
   return new RetakeError('key.malformed', `${file} is too long to be a key file.`, {
     hint: 'Point RETAKE_KEY_FILE at the file that `retake init --new-key FILE` made, or at a recovery kit.',
   })
-}
-
-/** What the command prints is the key: it is never part of a message, and neither is what it says on stderr. */
-function runKeyCommand(command: string, options: KeySourceOptions): Promise<string> {
-  const { promise, resolve: succeed, reject: fail } = Promise.withResolvers<string>()
-  // Its own process group: at the time limit the shell's children end too.
-  const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  const end = (error: RetakeError) => {
-    fail(error)
-    killGroup(child.pid)
-  }
-  const limitMs = options.commandLimitMs ?? COMMAND_LIMIT_MS
-  const timer = setTimeout(() => end(commandTimeout(limitMs)), limitMs)
-  const onAbort = () => end(abortedError(options.signal?.reason))
-  if (options.signal?.aborted) onAbort()
-  options.signal?.addEventListener('abort', onAbort, { once: true })
-  child.stdout.on('data', (chunk: Buffer) => {
-    sizeBytes += chunk.length
-    if (sizeBytes > MAX_KEY_BYTES) end(commandFailed('it printed more than a key'))
-    else chunks.push(chunk)
-  })
-  child.once('error', (error) =>
-    end(commandFailed(`it could not be started (${systemErrorCode(error) ?? 'unknown error'})`)),
-  )
-  child.once('close', (code, signal) => {
-    if (code === 0) succeed(Buffer.concat(chunks).toString('utf8'))
-    else fail(commandFailed(signal ? `it was ended by ${signal}` : `its exit status was ${code}`))
-  })
-  return promise.finally(() => {
-    clearTimeout(timer)
-    options.signal?.removeEventListener('abort', onAbort)
-  })
-}
-
-function commandFailed(why: string): RetakeError {
-  return new RetakeError('key.missing', `The key command gave no key: ${why}.`, {
-    hint: 'Run the command of RETAKE_KEY_COMMAND (or keyCommand) by hand; it must print the key and nothing else.',
-  })
-}
-
-function commandTimeout(limitMs: number): RetakeError {
-  return new RetakeError('timeout', `The key command did not end within ${limitMs / 1000} seconds.`, {
-    hint: 'Run the command of RETAKE_KEY_COMMAND (or keyCommand) by hand; it must not ask anything.',
-  })
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ESRCH') throw error
-  }
 }

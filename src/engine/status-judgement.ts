@@ -1,5 +1,7 @@
 /** What the state of a cluster means for recovery. Pure, with the time passed in. */
 import { parseLsn } from '../postgres/lsn.ts'
+import { judgeNative } from '../supabase/native/judge.ts'
+import type { NativeState } from '../supabase/native/state.ts'
 import { DEFAULT_BACKUP_MAX_AGE_HOURS, DEFAULT_RPO_TARGET_SECONDS } from './config-options.ts'
 import type { MirrorsReport } from './mirrors/copies.ts'
 import type { DamageView, GapView, WindowView } from './window.ts'
@@ -23,6 +25,8 @@ export interface Reason {
     | 'mirror.behind'
     | 'mirror.unreachable'
     | 'mirror.unknown'
+    | 'native.failed'
+    | 'native.unknown'
   readonly severity: 'danger' | 'warning'
   readonly message: string
   readonly fix: string
@@ -104,17 +108,27 @@ export interface StatusFacts {
   readonly gaps: readonly GapView[]
   readonly damage: readonly DamageView[]
   readonly mirrors?: MirrorsReport | undefined
+  readonly native?: NativeState | undefined
   readonly backupMaxAgeHours?: number | undefined
   readonly rpoTargetSeconds?: number | undefined
 }
 
 /** The reasons to worry, the worst first. */
 export function judgeStatus(facts: StatusFacts): Reason[] {
-  const reasons = [judgeBackups, judgeServer, judgeWal, judgeSpool, judgeMirrors].flatMap((judge) => judge(facts))
+  const reasons = [judgeBackups, judgeServer, judgeWal, judgeSpool, judgeMirrors, judgeSupabase].flatMap((judge) =>
+    judge(facts),
+  )
   return [
     ...reasons.filter(({ severity }) => severity === 'danger'),
     ...reasons.filter(({ severity }) => severity === 'warning'),
   ]
+}
+
+/** Never a danger: what Retake holds is restored without Supabase. */
+function judgeSupabase({ native }: StatusFacts): Reason[] {
+  if (!native) return []
+  const { state, finding, fix = 'retake health' } = judgeNative(native)
+  return state === 'passed' ? [] : [warn(`native.${state}`, finding, fix)]
 }
 
 function judgeMirrors({ mirrors }: StatusFacts): Reason[] {

@@ -3,8 +3,10 @@ import { type RetakeError, toRetakeError } from '../base/errors.ts'
 import { openSql } from '../postgres/connection/sql.ts'
 import { formatLsn } from '../postgres/lsn.ts'
 import { querySlotStatus, type SlotStatus } from '../sources/physical/slot-status.ts'
+import type { NativeState } from '../supabase/native/state.ts'
 import { type MirrorsReport, readMirrors } from './mirrors/copies.ts'
 import { type BackupCopies, readBackupCopies } from './mirrors/three-two-one.ts'
+import { readBesideNative } from './native/read-native.ts'
 import type { Retake } from './open.ts'
 import type { OperationOptions } from './operation.ts'
 import { type ReceiverState, readReceiver } from './receiver-state.ts'
@@ -63,6 +65,8 @@ export interface StatusReport {
   readonly mirrors?: MirrorsReport | undefined
   /** Which copies hold the last backup, and what 3-2-1 lacks. */
   readonly lastBackupCopies?: BackupCopies | undefined
+  /** What Supabase itself holds, where a project is configured. */
+  readonly native?: NativeState | undefined
 }
 
 /**
@@ -79,6 +83,19 @@ export async function readStatus(
   retake: Retake,
   options: Pick<OperationOptions, 'signal'> = {},
 ): Promise<StatusReport> {
+  const { own: facts, native } = await readBesideNative(retake, () => gatherFacts(retake, options), options)
+  const { damagedBackups, ...shown } = facts
+  const reasons = judgeStatus({
+    ...facts,
+    native,
+    backupMaxAgeHours: retake.config.backupMaxAgeHours,
+    rpoTargetSeconds: retake.config.rpoTargetSeconds,
+  })
+  const verdict = reasons.some(({ severity }) => severity === 'danger') ? 'endangered' : 'ok'
+  return { verdict, reasons, ...shown, ...(native ? { native } : {}) }
+}
+
+async function gatherFacts(retake: Retake, options: Pick<OperationOptions, 'signal'>) {
   const cluster = await retake.cluster()
   const { backups, damaged, archive, report } = await readHoldings(retake)
   const receiver = await readReceiver(cluster, retake.clock)
@@ -89,7 +106,8 @@ export async function readStatus(
   const last = backups.at(-1)
   const mirrors = await readMirrors(retake)
   const held = mirrors && last ? (await readBackupCopies(retake, [last.backupId])).get(last.backupId) : undefined
-  const facts = {
+  return {
+    damagedBackups: damaged.map(({ backupId }) => backupId),
     cluster: retake.clusterName,
     at: now.toISOString(),
     backupCount: backups.length,
@@ -127,14 +145,6 @@ export async function readStatus(
     ...(mirrors ? { mirrors } : {}),
     ...(held ? { lastBackupCopies: held } : {}),
   }
-  const reasons = judgeStatus({
-    ...facts,
-    damagedBackups: damaged.map(({ backupId }) => backupId),
-    backupMaxAgeHours: retake.config.backupMaxAgeHours,
-    rpoTargetSeconds: retake.config.rpoTargetSeconds,
-  })
-  const verdict = reasons.some(({ severity }) => severity === 'danger') ? 'endangered' : 'ok'
-  return { verdict, reasons, ...facts }
 }
 
 async function askServer(

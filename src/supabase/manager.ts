@@ -103,7 +103,7 @@ export class DatabaseBackupManager {
   }
 
   async getBackupRetentionPolicy(options: AskOptions = {}): Promise<RetentionReport> {
-    return viewRetention(await this.#facts(options).retention(), this.#settings.thresholds)
+    return viewRetention(await this.#facts(options).platform.retention(), this.#settings.thresholds)
   }
 
   /** Undefined when it is known that there is none; with the status `unknown` when nobody could be asked. */

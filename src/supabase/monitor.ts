@@ -87,7 +87,7 @@ function nameOf({ projectName, projectId, region }: BackupReport): string {
 function scoreOf({ healthScore, health }: BackupReport): string {
   if (healthScore === 'unknown') return `unknown. ${health.reason ?? ''}`.trim()
   const before = health.points === healthScore ? '' : `, ${health.points} before caps`
-  return `${healthScore} of 100 (${health.band}${before})`
+  return `${healthScore} of 100 (${health.band}${before}; formula ${health.formula})`
 }
 
 function lastOf({ lastBackup, sources }: BackupReport): string {

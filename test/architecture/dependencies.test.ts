@@ -15,9 +15,20 @@ const below: Readonly<Record<string, readonly string[]>> = {
   recovery: ['base', 'postgres', 'storage', 'repository', 'catalog'],
   // When something is due, and whether it came; what is known of the past is told by the engine.
   schedules: ['base'],
-  engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules'],
+  engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules', 'supabase'],
   // Looks at what the verbs show, and judges it; alerts will stand on it.
-  monitor: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules', 'engine'],
+  monitor: [
+    'base',
+    'postgres',
+    'storage',
+    'repository',
+    'catalog',
+    'sources',
+    'recovery',
+    'schedules',
+    'supabase',
+    'engine',
+  ],
   // What servers share: the control database, durable workflows. It keeps reports of the monitor and does not make them.
   control: ['base', 'postgres', 'monitor'],
   // The process that looks after clusters: the parts put together.
@@ -36,6 +47,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'sources',
     'recovery',
     'schedules',
+    'supabase',
     'engine',
     'monitor',
     'server',
@@ -50,6 +62,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'sources',
     'recovery',
     'schedules',
+    'supabase',
     'engine',
     'monitor',
   ],

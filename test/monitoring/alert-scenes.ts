@@ -191,6 +191,11 @@ export const scenes: readonly AlertScene[] = [
   { name: 'a copy is not configured', fires: ['RetakeCopyMissing'], series: inState('mirrors', 'danger') },
   { name: 'a copy is behind', fires: ['RetakeCopyBehind'], facts: { copiesFailed: true } },
   {
+    name: "Supabase's own backups are late",
+    fires: ['RetakeNativeBackupsBad'],
+    series: inState('native-backups', 'warning'),
+  },
+  {
     name: 'the disk of the repository fills within days',
     fires: ['RetakeDiskFillsSoon'],
     series: { [`retake_repo_disk_free_bytes{${cluster}}`]: '10000-10x84' },

@@ -1,23 +1,34 @@
 import { type BackupList, listBackups } from '../../engine/backups.ts'
 import type { BackupCopies } from '../../engine/mirrors/three-two-one.ts'
+import { readBesideNative } from '../../engine/native/read-native.ts'
 import { type HoldView, listHolds } from '../../engine/retention.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatAgo, formatBytes, renderTable } from '../format.ts'
+import { renderNativeBackups } from '../native-view.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   await using retake = await context.open()
-  const { backups, damaged, copies } = await listBackups(retake)
+  const { own, native } = await readBesideNative(retake, () => listBackups(retake), { signal: context.signal })
+  const { backups, damaged, copies } = own
   for (const { backupId, error } of damaged)
     context.terminal.logger.warn(`Backup ${backupId} cannot be read. ${error.message}`)
   const now = context.clock.now()
   const holds = await listHolds(retake)
+  const text =
+    backups.length === 0
+      ? `No backup of "${retake.clusterName}" yet. Make one: retake backup`
+      : render(backups, { now, holds, copies })
   return {
-    data: { cluster: retake.clusterName, backups, damaged, holds, ...(copies ? { copies } : {}) },
-    text:
-      backups.length === 0
-        ? `No backup of "${retake.clusterName}" yet. Make one: retake backup`
-        : render(backups, { now, holds, copies }),
+    data: {
+      cluster: retake.clusterName,
+      backups,
+      damaged,
+      holds,
+      ...(copies ? { copies } : {}),
+      ...(native ? { native } : {}),
+    },
+    text: native ? [`Retake's own:`, text, renderNativeBackups(native)].join('\n\n') : text,
     problem: damaged.length > 0 ? 'repo.damaged' : undefined,
   }
 }

@@ -1,6 +1,7 @@
 import { readStatus, type StatusReport } from '../../engine/status.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatAgo, formatBytes, formatDuration, renderFields } from '../format.ts'
+import { nativeSummary } from '../native-view.ts'
 import type { Terminal } from '../terminal.ts'
 import { renderLag } from './repo-mirrors.ts'
 import { renderWindows } from './window.ts'
@@ -55,6 +56,7 @@ function render(report: StatusReport, { now, terminal }: { readonly now: Date; r
         .filter(Boolean)
         .join('; lacks '),
     ]),
+    ['Supabase', report.native && nativeSummary(report.native)],
   ])
   const parts = [fields]
   if (report.windows.length > 0) parts.push(renderWindows(report.windows))

@@ -1,11 +1,15 @@
+import { readBesideNative } from '../../engine/native/read-native.ts'
 import { readWindow, type WindowEdgeView, type WindowReport, type WindowView } from '../../engine/window.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { renderTable } from '../format.ts'
+import { renderNativeWindow } from '../native-view.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   await using retake = await context.open()
-  const report = await readWindow(retake)
-  return { data: report, text: render(report) }
+  const { own, native } = await readBesideNative(retake, () => readWindow(retake), { signal: context.signal })
+  if (!native) return { data: own, text: render(own) }
+  const text = [`Retake's own:`, render(own), renderNativeWindow(native)].join('\n\n')
+  return { data: { ...own, native }, text }
 }
 
 function render(report: WindowReport): string {

@@ -1,6 +1,7 @@
 import type { DrillRecord } from '../health/input.ts'
 import { backup } from './backup.ts'
 import { keys, retention } from './keeping.ts'
+import { nativeBackups } from './native-backups.ts'
 import { drillCheck, verification } from './proof.ts'
 import { disk, mirrors, repository } from './repository.ts'
 import type { AnyHealthCheck } from './run-checks.ts'
@@ -26,6 +27,7 @@ export function allChecks(known: { readonly drill?: DrillRecord | undefined }): 
     retention,
     keys,
     mirrors,
+    nativeBackups,
     disk,
     clock,
     configuration,

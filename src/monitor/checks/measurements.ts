@@ -157,6 +157,28 @@ export interface Measurements {
     readonly kitProofAgeMs?: number | undefined
     readonly kitProofDepth?: 'sample' | 'full' | undefined
   }
+  /** Absent as a whole while Supabase does not answer. */
+  readonly 'native-backups': {
+    /** The reference of the Supabase project. */
+    readonly project: string
+    /** As Supabase names it: `ACTIVE_HEALTHY`, `INACTIVE` (paused), … */
+    readonly projectStatus: string
+    /** Point-in-time recovery is on; Supabase lists no backups then. */
+    readonly pitr: boolean
+    /** Listed ones that can be restored. */
+    readonly count: number
+    readonly failed: number
+    /** The first and the last moment that Supabase can restore. */
+    readonly from?: string | undefined
+    readonly to?: string | undefined
+    /** Since the last moment; 0 while the database is idle and everything is archived. */
+    readonly ageMs?: number | undefined
+    readonly maxAgeMs: number
+    /** By the plan, or by the add-on of point-in-time recovery. */
+    readonly retentionDays?: number | undefined
+    /** Who can restore the cluster at all. */
+    readonly coveredBy: 'both' | 'retake' | 'supabase' | 'nobody' | 'unknown'
+  }
   readonly clock: {
     readonly offsetMs: number
     readonly uncertaintyMs: number

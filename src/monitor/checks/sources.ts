@@ -5,6 +5,7 @@
 import { RetakeError } from '../../base/errors.ts'
 import { defaultSlotName } from '../../engine/config-options.ts'
 import { gatherServerFacts, type ServerFacts } from '../../engine/doctor/server-facts.ts'
+import { readNative } from '../../engine/native/read-native.ts'
 import { openRetake, type Retake, type RetakeOptions, type RetakeSettings, retakeSettings } from '../../engine/open.ts'
 import { readSchedules, type SchedulesReport } from '../../engine/schedules.ts'
 import { queryServerView, type ServerView } from '../../engine/server-view.ts'
@@ -13,6 +14,7 @@ import { type Holdings, readHoldings } from '../../engine/window.ts'
 import { openSql } from '../../postgres/connection/sql.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 import { formatLsn, type Lsn, parseLsn } from '../../postgres/lsn.ts'
+import type { NativeState } from '../../supabase/native/state.ts'
 import type { Observation } from './observation.ts'
 
 /** A cluster by its configuration, or one whose repository is open already (and stays open). */
@@ -51,6 +53,7 @@ export class HealthSources implements AsyncDisposable {
   readonly holdings: () => Promise<Holdings>
   readonly runs: () => Promise<RunsFound>
   readonly schedules: () => Promise<SchedulesReport>
+  readonly native: () => Promise<NativeState | undefined>
 
   constructor({ subject, earlier, connectTimeoutMs, signal }: SourcesOptions) {
     this.settings = 'repository' in subject ? subject : retakeSettings(subject)
@@ -81,6 +84,7 @@ export class HealthSources implements AsyncDisposable {
     })
     this.holdings = once(async () => readHoldings((await this.retake()).retake))
     this.runs = once(async () => findRuns((await this.retake()).retake, await this.holdings()))
+    this.native = once(() => readNative(this.settings, { signal: ends }))
     this.schedules = once(async () => {
       const { retake } = await this.retake()
       return readSchedules(retake, { holdings: await this.holdings(), next: 1 })

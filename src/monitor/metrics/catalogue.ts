@@ -159,6 +159,22 @@ export const catalogue = {
   retake_copy_missing_objects: gauge('Objects that the copy lacks.', ['copy']),
   retake_copy_lag_seconds: gauge('At most so old is the oldest object that the copy lacks.', ['copy']),
   retake_last_backup_lacks: gauge('1 at what the last backup lacks for 3-2-1: copies, places, offsite.', ['lack']),
+
+  retake_native_up: gauge(
+    '1 when Supabase answered about its own backups, 0 when it did not; absent without a Supabase project.',
+  ),
+  retake_native_info: info('The Supabase project, and its status by that name.', ['project', 'status']),
+  retake_native_pitr: gauge('1 when point-in-time recovery is on at Supabase.'),
+  retake_native_backups: gauge('Backups that Supabase lists: restorable and failed ones; with PITR it lists none.', [
+    'state',
+  ]),
+  retake_native_window_begin_timestamp_seconds: gauge('The first moment that Supabase can restore.'),
+  retake_native_window_end_timestamp_seconds: gauge('The last one: of its newest backup, or with PITR.'),
+  retake_native_age_seconds: gauge(
+    'How old that last moment is at the time of the collection; 0 while the database is idle and all is archived.',
+  ),
+  retake_native_max_age_seconds: gauge('A last moment that is older is late.'),
+  retake_native_retention_seconds: gauge('For how long Supabase keeps backups, by the plan or the PITR add-on.'),
 } as const
 
 export type MetricName = keyof typeof catalogue

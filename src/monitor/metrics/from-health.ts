@@ -3,6 +3,7 @@ import { type HealthCheckResult, resultOf } from '../checks/result.ts'
 import type { HealthReport } from '../read-health.ts'
 import { eachState, inSeconds, type MetricsWriter } from './families.ts'
 import { putKept } from './from-kept.ts'
+import { putNative } from './from-native.ts'
 import { putNow } from './from-now.ts'
 import { measuredBy } from './measured.ts'
 
@@ -39,6 +40,7 @@ export function putHealth(writer: MetricsWriter, report: HealthReport): void {
   const measured = measuredBy(report.checks)
   putNow(writer, measured)
   putKept(writer, measured)
+  putNative(writer, report.checks)
 }
 
 function putScore(

@@ -93,6 +93,25 @@ describe('metrics', () => {
     assert.equal(blind.get('retake_health_band{cluster="main",band="unknown"}'), '1')
   })
 
+  test('of Supabase: nothing without a project, and 0 while it does not answer', () => {
+    const everything = look()
+    assert.equal(everything.get('retake_native_up{cluster="main"}'), '1')
+    assert.equal(everything.get('retake_native_age_seconds{cluster="main"}'), '3600')
+    assert.equal(everything.get('retake_native_retention_seconds{cluster="main"}'), '604800')
+    const silent = look({ facts: { unknown: ['native-backups'] } })
+    assert.equal(silent.get('retake_native_up{cluster="main"}'), '0')
+    assert.deepEqual(named(silent, 'retake_native_age_seconds'), [])
+    const report = reportOf()
+    const checks = report.checks.map((check) =>
+      check.name === 'native-backups' ? { ...check, state: 'skipped' as const, measured: undefined } : check,
+    )
+    const without = metricsOf({ report: { ...report, checks }, backups: [], durationMs: 1, limit: 1 })
+    assert.deepEqual(
+      without.filter(({ name }) => name.startsWith('retake_native')),
+      [],
+    )
+  })
+
   test('nobody expects tables, so none is there and none is missing', () => {
     const samples = look({ facts: { tablesExpected: false }, measured: { 'critical-tables': { tables: [] } } })
     assert.deepEqual(named(samples, 'retake_critical_table_exists'), [])

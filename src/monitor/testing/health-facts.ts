@@ -227,6 +227,22 @@ function addKept(facts: Facts, add: Add): void {
     ...stateOf(!facts.copiesFailed, 'warning'),
     measured: { copies: [], missing: (['copies', 'places', 'offsite'] as const).slice(0, facts.lacks) },
   })
+  add('native-backups', {
+    state: 'passed',
+    measured: {
+      project: 'abcdefghijklmnopqrst',
+      projectStatus: 'ACTIVE_HEALTHY',
+      pitr: true,
+      count: 0,
+      failed: 0,
+      from: ago(7 * DAY_MS),
+      to: ago(HOUR_MS),
+      ageMs: HOUR_MS,
+      maxAgeMs: 25 * HOUR_MS,
+      retentionDays: 7,
+      coveredBy: 'both',
+    },
+  })
   add('disk', { state: 'passed', measured: { freeBytes: 1, totalBytes: 1 } })
   add('clock', { state: 'passed', measured: { offsetMs: 0, uncertaintyMs: 0 } })
   add('configuration', { ...stateOf(!facts.outside, 'warning'), measured: { outside: facts.outside } })

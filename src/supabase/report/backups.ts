@@ -8,7 +8,7 @@ import {
   restorableBackups,
 } from '../management/native-backups.ts'
 import type { RetakeStatus } from '../retake-status.ts'
-import type { Answer } from './facts.ts'
+import type { Answer } from './project-facts.ts'
 import type { LastBackup, PointInTimeReport, RecoveryWindow, Trace, Unknown } from './types.ts'
 
 const HOUR_MS = 3_600_000

@@ -1,24 +1,12 @@
 /** Asks everybody who may know something, each question once for a report. What fails becomes an unknown with its reason. */
 import type { Clock } from '../../base/clock.ts'
-import { isRetakeError } from '../../base/errors.ts'
 import type { CriticalTable } from '../critical-tables.ts'
 import type { Fetch } from '../exchange.ts'
 import type { SupabaseManagement } from '../management/api.ts'
-import {
-  ARCHIVER_SQL,
-  type ArchiverFacts,
-  type NativeView,
-  pitrRetentionDays,
-  planRetentionDays,
-  readArchiverRow,
-  viewNativeBackups,
-} from '../management/native-backups.ts'
-import type { Project } from '../management/shapes.ts'
 import type { SupabaseRest, TableAnswer } from '../rest.ts'
 import { fetchRetakeStatus, type RetakeStatus } from '../retake-status.ts'
-import type { Thresholds, Trace } from './types.ts'
-
-export type Answer<T> = { readonly value: T; readonly trace: Trace } | { readonly unknown: string }
+import { type Answer, attempt, eachOnce, ProjectFacts } from './project-facts.ts'
+import type { Thresholds } from './types.ts'
 
 export interface FactSettings {
   readonly projectId: string
@@ -50,73 +38,14 @@ const TABLES_AT_ONCE = 4
 
 export class Facts {
   readonly settings: FactSettings
-  readonly #asked = new Map<string, Promise<unknown>>()
+  readonly #once = eachOnce()
+
+  /** What the Management API tells. */
+  readonly platform: ProjectFacts
 
   constructor(settings: FactSettings) {
     this.settings = settings
-  }
-
-  project(): Promise<Answer<Project>> {
-    return this.#once('project', () =>
-      this.#manage('GET /v1/projects/{ref}', (api, ref, options) => api.project(ref, options)),
-    )
-  }
-
-  backups(): Promise<Answer<NativeView>> {
-    return this.#once('backups', () =>
-      this.#manage('GET /v1/projects/{ref}/database/backups', async (api, ref, options) =>
-        viewNativeBackups(await api.backups(ref, options)),
-      ),
-    )
-  }
-
-  schedule(): Promise<Answer<string>> {
-    return this.#once('schedule', () =>
-      this.#manage(
-        'GET /v1/projects/{ref}/database/backups/schedule: schedule_for',
-        async (api, ref, options) => (await api.backupSchedule(ref, options)).schedule_for,
-      ),
-    )
-  }
-
-  /** Of the add-on with point-in-time recovery, else of the plan. */
-  retention(): Promise<Answer<number>> {
-    return this.#once('retention', async () => {
-      const backups = await this.backups()
-      if ('unknown' in backups) return backups
-      return backups.value.mode === 'pitr' ? this.#addonRetention() : this.#planRetention()
-    })
-  }
-
-  async #addonRetention(): Promise<Answer<number>> {
-    const answer = await this.#manage(
-      'GET /v1/projects/{ref}/billing/addons: variant of pitr',
-      async (api, ref, options) => pitrRetentionDays(await api.addons(ref, options)),
-    )
-    return present(answer, 'No variant of the PITR add-on is listed.')
-  }
-
-  async #planRetention(): Promise<Answer<number>> {
-    const project = await this.project()
-    if ('unknown' in project) return project
-    const slug = project.value.organization_slug
-    if (slug === undefined) return { unknown: 'The project does not name its organization.' }
-    const answer = await this.#manage(
-      'GET /v1/organizations/{slug}/entitlements: backup.retention_days',
-      async (api, _ref, options) => planRetentionDays(await api.entitlements(slug, options)),
-    )
-    return present(answer, 'The plan does not say for how long backups are kept.')
-  }
-
-  /** How archiving stands; only asked where the latest restore point would otherwise be unexplained. */
-  archiver(): Promise<Answer<ArchiverFacts>> {
-    return this.#once('archiver', async () => {
-      const answer = await this.#manage(
-        'POST /v1/projects/{ref}/database/query: pg_stat_archiver',
-        async (api, ref, options) => readArchiverRow((await api.queryReadOnly(ref, ARCHIVER_SQL, options))[0]),
-      )
-      return present(answer, 'pg_stat_archiver has no row.')
-    })
+    this.platform = new ProjectFacts(settings)
   }
 
   retake(): Promise<Answer<RetakeStatus>> {
@@ -158,45 +87,13 @@ export class Facts {
   async #askCatalog(tables: readonly Required<CriticalTable>[]) {
     const { clock } = this.settings
     const begunMs = clock.monotonicMs()
-    const answer = await this.#manage('POST /v1/projects/{ref}/database/query: pg_class', (api, ref, options) =>
+    const answer = await this.platform.ask('POST /v1/projects/{ref}/database/query: pg_class', (api, ref, options) =>
       api.queryReadOnly(ref, catalogSql(tables), options),
     )
     const latencyMs = Math.round((clock.monotonicMs() - begunMs) * 10) / 10
     if ('unknown' in answer) return { names: undefined, latencyMs, reason: answer.unknown }
     return { names: new Set(answer.value.map(({ name }) => String(name))), latencyMs, reason: undefined }
   }
-
-  async #manage<T>(
-    detail: string,
-    ask: (api: SupabaseManagement, ref: string, options: { signal: AbortSignal | undefined }) => Promise<T>,
-  ): Promise<Answer<T>> {
-    const { management, projectId, signal } = this.settings
-    if (!management) return { unknown: 'No management token was given.' }
-    return attempt({ source: 'management-api', detail }, () => ask(management, projectId, { signal }))
-  }
-
-  #once<T>(name: string, ask: () => Promise<T>): Promise<T> {
-    const known = this.#asked.get(name) as Promise<T> | undefined
-    if (known) return known
-    const asked = ask()
-    this.#asked.set(name, asked)
-    return asked
-  }
-}
-
-async function attempt<T>(trace: Trace, ask: () => Promise<T>): Promise<Answer<T>> {
-  try {
-    return { value: await ask(), trace }
-  } catch (error) {
-    // Who stopped the report does not want one; what is no error of ours is a defect and must not look like an unknown.
-    if (!isRetakeError(error) || error.code === 'aborted') throw error
-    return { unknown: error.message }
-  }
-}
-
-function present<T>(answer: Answer<T | undefined>, reason: string): Answer<T> {
-  if ('unknown' in answer) return answer
-  return answer.value === undefined ? { unknown: reason } : { value: answer.value, trace: answer.trace }
 }
 
 async function mapLimited<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {

@@ -11,12 +11,13 @@ import {
   unknownTrace,
 } from './backups.ts'
 import { deriveConnectivity, deriveTables } from './database.ts'
-import type { Answer, Facts } from './facts.ts'
+import type { Facts } from './facts.ts'
+import type { Answer } from './project-facts.ts'
 import { recommend } from './recommend.ts'
 import type { BackupReport, PointInTimeReport, RetentionReport, Thresholds, Trace } from './types.ts'
 
 export async function askAboutBackups(facts: Facts): Promise<BackupAnswers> {
-  const [native, retake] = await Promise.all([facts.backups(), facts.retake()])
+  const [native, retake] = await Promise.all([facts.platform.backups(), facts.retake()])
   return { native, retake, hasRetake: facts.settings.retake !== undefined }
 }
 
@@ -29,13 +30,13 @@ export async function makeReport(facts: Facts): Promise<BackupReport> {
   const { clock, projectId, rest, thresholds } = facts.settings
   const [answers, project, retention, schedule, database] = await Promise.all([
     askAboutBackups(facts),
-    facts.project(),
-    facts.retention(),
-    facts.schedule(),
+    facts.platform.project(),
+    facts.platform.retention(),
+    facts.platform.schedule(),
     facts.database(),
   ])
   const isPitr = 'value' in answers.native && answers.native.value.mode === 'pitr'
-  const archiver = isPitr ? await facts.archiver() : undefined
+  const archiver = isPitr ? await facts.platform.archiver() : undefined
   const now = clock.now()
   const pointInTime = derivePointInTime(answers)
   const kept = viewRetention(retention, thresholds)
