@@ -61,7 +61,15 @@ export {
 export type { MirrorSetUp } from './engine/mirrors/set-up.ts'
 export type { BackupCopies } from './engine/mirrors/three-two-one.ts'
 export { type ReadNativeOptions, readNative } from './engine/native/read-native.ts'
-export { openRetake, type Retake, type RetakeOptions } from './engine/open.ts'
+export {
+  type ApplyNativeOptions,
+  applyNative,
+  type NativeRestoreReport,
+  type NativeSteps,
+  nativeSteps,
+  planNative,
+} from './engine/native/restore.ts'
+export { openRetake, type Retake, type RetakeOptions, type RetakeSettings, retakeSettings } from './engine/open.ts'
 export type { Operation, OperationOptions } from './engine/operation.ts'
 export { type PruneOptions, prune } from './engine/prune.ts'
 export type { PruneReport, RepackReport, RetentionPlanView, WalDecisionView } from './engine/prune-report.ts'
@@ -151,5 +159,10 @@ export type { ClusterStats, KindStats, RepositoryStats, SharingStats } from './r
 export type { VerifyFinding } from './repository/verify/findings.ts'
 export type { RunOutcome } from './schedules/judge.ts'
 export type { BlackoutConfig, ScheduleConfig, ScheduleTask } from './schedules/schedule.ts'
+export {
+  type NativeRestorePlan,
+  type NativeRestoreState,
+  readNativePlan,
+} from './supabase/management/native-restore.ts'
 export { judgeNative, type NativeJudgement } from './supabase/native/judge.ts'
 export type { NativeLag, NativeState } from './supabase/native/state.ts'

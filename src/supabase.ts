@@ -35,10 +35,12 @@ export {
 } from './supabase/management/native-backups.ts'
 export {
   applyNativeRestore,
+  type FollowNativeOptions,
   followNativeRestore,
   type NativeRestorePlan,
   type NativeRestoreState,
   planNativeRestore,
+  readNativePlan,
 } from './supabase/management/native-restore.ts'
 export type {
   Addons,

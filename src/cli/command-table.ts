@@ -1,6 +1,7 @@
 /** Every command as data: help, completion and `docs/cli.md` come from here. What a command does is in `loaders.ts`. */
 import type { CommandDeclaration, CommandGroup, CommandOption } from './command.ts'
 import { keyCommands } from './key-commands.ts'
+import { nativeCommands } from './native-commands.ts'
 import { repoCommands } from './repo-commands.ts'
 import { retentionCommands } from './retention-commands.ts'
 import { serverCommands } from './server-commands.ts'
@@ -43,6 +44,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: 'repo', summary: 'the repository itself: its size, its soundness, the places where it is kept' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },
+  { name: 'native', summary: 'have Supabase restore its project in place: plan, then apply' },
 ]
 
 export const commands: readonly CommandDeclaration[] = [
@@ -333,6 +335,7 @@ export const commands: readonly CommandDeclaration[] = [
   ...serverCommands,
   ...repoCommands,
   ...keyCommands,
+  ...nativeCommands,
   {
     path: ['completion'],
     summary: 'print a completion script for a shell',

@@ -41,5 +41,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'keys retire': () => import('./commands/keys-retire.ts'),
   'keys escrow-test': () => import('./commands/keys-escrow-test.ts'),
   'keys shred': () => import('./commands/keys-shred.ts'),
+  'native plan': () => import('./commands/native-plan.ts'),
+  'native apply': () => import('./commands/native-apply.ts'),
   completion: () => import('./commands/completion.ts'),
 }

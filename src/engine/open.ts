@@ -75,6 +75,7 @@ export async function openRetake(options: RetakeOptions): Promise<Retake> {
   return assembleRetake(settings, repository)
 }
 
+/** The same without a repository: for what needs none, such as `readNative` and the health of a cluster. */
 export function retakeSettings(options: RetakeOptions): RetakeSettings {
   const { key, env, directory, configFile, logger, clock, askPassphrase: _ask, signal: _signal, ...config } = options
   const here = directory ?? process.cwd()

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { RetakeError, systemErrorCode } from '../../base/errors.ts'
+import { RetakeError } from '../../base/errors.ts'
 import type { Retake } from '../../engine/open.ts'
 import { applyRestore, planRestore } from '../../engine/restore.ts'
 import { type RestorePlan, readPlan } from '../../recovery/plan-types.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { optionText } from '../options.ts'
+import { readPlanFile } from '../plan-file.ts'
 import { askLine } from '../prompt.ts'
 import { failedChecks, planOptionNames, planOptions, renderPlan } from '../restore-options.ts'
 import { renderReport } from '../restore-report.ts'
@@ -13,6 +13,8 @@ import { letHeapGrow } from '../small-heap.ts'
 
 /** A restore of fewer files needs little memory either way, and is waited for: keeping the heap small costs a tenth of its time. */
 const MANY_FILES = 20_000
+
+const HOW_TO_PLAN = 'Make one: retake restore plan --at latest --to DIR --out plan.json'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { signal, terminal, options } = context
@@ -57,33 +59,5 @@ async function planOf(context: CommandContext, retake: Retake): Promise<RestoreP
       },
     )
   }
-  return readPlan(parsePlan(await readPlanFile(resolve(context.directory, file)), file))
-}
-
-async function readPlanFile(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    throw new RetakeError(
-      'config.invalid',
-      `The plan ${file} could not be read (${systemErrorCode(error) ?? 'unknown error'}).`,
-      {
-        hint: 'Make one: retake restore plan --at latest --to DIR --out plan.json',
-        cause: error,
-      },
-    )
-  }
-}
-
-/** The file of `--out`, or what `restore plan --json` printed. */
-function parsePlan(text: string, file: string): unknown {
-  try {
-    const value = JSON.parse(text) as { plan?: unknown } | null
-    return value?.plan ?? value
-  } catch (cause) {
-    throw new RetakeError('config.invalid', `${file} is not JSON, so it is no plan.`, {
-      hint: 'Make one: retake restore plan --at latest --to DIR --out plan.json',
-      cause,
-    })
-  }
+  return readPlan(await readPlanFile(resolve(context.directory, file), HOW_TO_PLAN))
 }

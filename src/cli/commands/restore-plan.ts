@@ -1,17 +1,15 @@
-import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { RetakeError, systemErrorCode } from '../../base/errors.ts'
 import { planRestore } from '../../engine/restore.ts'
-import type { RestorePlan } from '../../recovery/plan-types.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { optionText } from '../options.ts'
+import { writePlanFile } from '../plan-file.ts'
 import { failedChecks, planOptions, renderPlan } from '../restore-options.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   await using retake = await context.open()
   const plan = await planRestore(retake, planOptions(context, retake))
   const out = optionText(context.options.out)
-  const file = out === undefined ? undefined : await writePlan(resolve(context.directory, out), plan)
+  const file = out === undefined ? undefined : await writePlanFile(resolve(context.directory, out), plan)
   const refused = failedChecks(plan)
   const next = refused
     ? 'Repair what FAILED, then plan again.'
@@ -22,21 +20,5 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     data: { plan, ...(file ? { file } : {}) },
     text: `${renderPlan(plan)}\n\n${next}`,
     problem: refused ? 'restore.refused' : undefined,
-  }
-}
-
-async function writePlan(file: string, plan: RestorePlan): Promise<string> {
-  try {
-    await writeFile(file, `${JSON.stringify(plan, undefined, 2)}\n`)
-    return file
-  } catch (error) {
-    throw new RetakeError(
-      'config.invalid',
-      `The plan could not be written to ${file} (${systemErrorCode(error) ?? 'unknown error'}).`,
-      {
-        hint: 'Name a file in a directory that you may write.',
-        cause: error,
-      },
-    )
   }
 }

@@ -4,9 +4,10 @@
  */
 import { sleep } from '../../base/abort.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
-import { RetakeError } from '../../base/errors.ts'
+import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import { formatInstant, parseInstant } from '../../base/instant.ts'
-import type { SupabaseManagement } from './api.ts'
+import { list, number, object, type Shaped, text } from '../shape.ts'
+import { isProjectRef, type SupabaseManagement } from './api.ts'
 import type { CallOptions } from './http.ts'
 import { viewNativeBackups } from './native-backups.ts'
 
@@ -27,10 +28,44 @@ export interface NativeRestorePlan {
 }
 
 export interface NativeRestoreState {
+  /** As Supabase names it; `unknown` when it could not be asked this time. */
   readonly status: string
   /** `not-seen`: the project stayed healthy all the time, so nothing shows that a restore has run. */
   readonly state: 'running' | 'done' | 'failed' | 'not-seen'
   readonly at: string
+  /** Why the status is unknown. */
+  readonly reason?: string | undefined
+}
+
+const planShape = object({
+  kind: text,
+  projectRef: text,
+  projectName: text,
+  organization: text,
+  target: text,
+  targetUnix: number,
+  window: object({ earliest: text, latest: text }),
+  madeAt: text,
+  warnings: list(text),
+})
+
+/**
+ * A plan that was written down, read again. Whether it still holds is checked when it is carried out.
+ * @throws RetakeError `config.invalid`
+ */
+export function readNativePlan(value: unknown): NativeRestorePlan {
+  const hint = 'Make one: retake native plan --at INSTANT --out plan.json'
+  let plan: Shaped<typeof planShape>
+  try {
+    plan = planShape(value, 'the plan')
+  } catch (error) {
+    if (!isRetakeError(error, 'supabase.protocol')) throw error
+    throw new RetakeError('config.invalid', `This is no plan of a native restore: ${error.message}`, { hint })
+  }
+  const { kind, projectRef, target, targetUnix, madeAt } = plan
+  const isSound = kind === 'supabase-pitr' && isProjectRef(projectRef) && Date.parse(target) === targetUnix * 1000
+  if (isSound && !Number.isNaN(Date.parse(madeAt))) return { ...plan, kind }
+  throw new RetakeError('config.invalid', 'This is no plan of a native restore, or it was changed by hand.', { hint })
 }
 
 /**
@@ -99,13 +134,26 @@ export async function applyNativeRestore(
   plan: NativeRestorePlan,
   options: CallOptions & { readonly confirm: string; readonly clock?: Clock | undefined },
 ): Promise<void> {
+  await confirmNativeRestore(api, plan, options)
+  await api.restorePitr(plan.projectRef, plan.targetUnix, { signal: options.signal })
+}
+
+/**
+ * Everything that {@link applyNativeRestore} checks before it orders; nothing is ordered.
+ * @throws RetakeError `confirmation.missing`, `plan.stale`, `supabase.*`
+ */
+export async function confirmNativeRestore(
+  api: SupabaseManagement,
+  plan: NativeRestorePlan,
+  options: CallOptions & { readonly confirm: string | undefined; readonly clock?: Clock | undefined },
+): Promise<void> {
   const { confirm, signal, clock = systemClock } = options
   if (confirm !== plan.projectRef) {
     throw new RetakeError(
       'confirmation.missing',
       `The project ${plan.projectRef} would be overwritten; it was not confirmed.`,
       {
-        hint: `Confirm with ${plan.projectRef}.`,
+        hint: `Confirm with the reference of the project: ${plan.projectRef}.`,
       },
     )
   }
@@ -114,35 +162,66 @@ export async function applyNativeRestore(
   }
   const again = await planNativeRestore(api, { ref: plan.projectRef, at: plan.target, clock, signal })
   if (again.targetUnix !== plan.targetUnix) throw new RetakeError('plan.stale', 'The plan was changed; plan again.')
-  await api.restorePitr(plan.projectRef, plan.targetUnix, { signal })
+}
+
+/** States that no restore leads out of by itself. */
+const ENDED_BADLY: ReadonlySet<string> = new Set(['RESTORE_FAILED', 'INIT_FAILED', 'INACTIVE', 'REMOVED'])
+
+export interface FollowNativeOptions extends CallOptions {
+  /** Default 10 000. */
+  readonly pollMs?: number | undefined
+  /** Default 120 000. */
+  readonly settleMs?: number | undefined
+  /** For how long Supabase may give no answer before following ends with its error; default 600 000. */
+  readonly patienceMs?: number | undefined
+  /** Somebody has seen the project restoring before; then a healthy one has come to the end. */
+  readonly wasSeen?: boolean | undefined
+  readonly clock?: Clock | undefined
 }
 
 /**
  * The project's state until the restore has ended. Right after the order the project may still look healthy: that is the end
  * only once it was seen otherwise. When it stays healthy for `settleMs`, the last state is `not-seen`.
+ * @throws RetakeError `aborted`; `supabase.denied`, `supabase.missing` and the like at once; what may pass after `patienceMs`
  */
 export async function* followNativeRestore(
   api: SupabaseManagement,
   ref: string,
-  options: CallOptions & {
-    /** Default 10 000. */
-    readonly pollMs?: number | undefined
-    /** Default 120 000. */
-    readonly settleMs?: number | undefined
-    readonly clock?: Clock | undefined
-  } = {},
+  options: FollowNativeOptions = {},
 ): AsyncGenerator<NativeRestoreState, void, undefined> {
-  const { pollMs = 10_000, settleMs = 120_000, clock = systemClock, signal } = options
+  const { pollMs = 10_000, settleMs = 120_000, patienceMs = 600_000, clock = systemClock, signal } = options
   const begunMs = clock.monotonicMs()
-  let seenRestoring = false
+  let answeredMs = begunMs
+  let seenRestoring = options.wasSeen ?? false
   for (;;) {
-    const { status } = await api.project(ref, { signal })
+    const { status, reason } = await askStatus(api, ref, {
+      signal,
+      isPatient: clock.monotonicMs() - answeredMs < patienceMs,
+    })
     const at = clock.now().toISOString()
-    if (status === 'RESTORE_FAILED') return yield { status, state: 'failed', at }
-    if (status !== 'ACTIVE_HEALTHY') seenRestoring = true
-    else if (seenRestoring) return yield { status, state: 'done', at }
-    else if (clock.monotonicMs() - begunMs >= settleMs) return yield { status, state: 'not-seen', at }
-    yield { status, state: 'running', at }
+    if (reason === undefined) {
+      answeredMs = clock.monotonicMs()
+      if (ENDED_BADLY.has(status)) return yield { status, state: 'failed', at }
+      if (status !== 'ACTIVE_HEALTHY') seenRestoring = true
+      else if (seenRestoring) return yield { status, state: 'done', at }
+      else if (clock.monotonicMs() - begunMs >= settleMs) return yield { status, state: 'not-seen', at }
+    }
+    yield { status, state: 'running', at, ...(reason === undefined ? {} : { reason }) }
     await sleep(pollMs, signal)
+  }
+}
+
+async function askStatus(
+  api: SupabaseManagement,
+  ref: string,
+  { signal, isPatient }: CallOptions & { readonly isPatient: boolean },
+): Promise<{ readonly status: string; readonly reason?: string }> {
+  try {
+    return { status: (await api.project(ref, { signal })).status }
+  } catch (error) {
+    // A page of something in between passes as well; a token that is refused does not come back.
+    const mayPass = isRetakeError(error) && (error.retry !== 'never' || error.code === 'supabase.protocol')
+    if (!mayPass || !isPatient) throw error
+    return { status: 'unknown', reason: error.message }
   }
 }
