@@ -111,7 +111,7 @@ describe('health, day by day', () => {
     assert.equal(healthy.verdict, 'ok', JSON.stringify(healthy.checks))
     assert.deepEqual(
       healthy.checks.filter(({ state }) => state !== 'passed').map(({ name, state }) => `${name} ${state}`),
-      ['schedules skipped', 'drill skipped', 'mirrors skipped'],
+      ['schedules skipped', 'drill skipped', 'mirrors skipped', 'native-backups skipped'],
     )
     assert.deepEqual(items(healthy), {
       proof: 9,

@@ -11,7 +11,7 @@ import { makeLightProject, runScript } from '../support/light-package.ts'
 const root = resolve(import.meta.dirname, '../..')
 const REF = 'abcdefghijklmnopqrst'
 
-/** Compressed, 17.8 KB when this was written. A number that is changed on purpose only. */
+/** Compressed, 19.4 KB when this was written. A number that is changed on purpose only. */
 const MAXIMUM_GZIP_BYTES = 20 * 1024
 
 async function bundle(options: {

@@ -154,6 +154,15 @@ test('history: slots, not attempts; pruned backups are no missed ones', () => {
   assert.deepEqual(of([28]), [8, 6], 'nothing for weeks')
 })
 
+test('what Supabase itself holds wins nothing, loses nothing and lifts no cap', () => {
+  for (const changes of [{}, { usable: 0, backups: 0 }, { openGaps: 1 }] satisfies Partial<Facts>[]) {
+    const input = inputOf({ ...perfect, ...changes })
+    const without = { ...input, checks: input.checks.filter(({ name }) => name !== 'native-backups') }
+    assert.notEqual(without.checks.length, input.checks.length)
+    assert.deepEqual(scoreHealth(input), scoreHealth(without))
+  }
+})
+
 test('the score loads nothing of the engine, so that it runs where the engine cannot', () => {
   const directory = import.meta.dirname
   const files = [
