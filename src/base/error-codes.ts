@@ -146,6 +146,16 @@ export const errorCodes = facts({
   'supabase.failed': { exit: 1, retry: 'later' },
   /** An answer is not what the API describes: something in between answered, or the API changed. */
   'supabase.protocol': { exit: 1, retry: 'never' },
+  /** A channel of notices could not be reached: network, name, port, proxy. The notice stays in line and is tried again. */
+  'notice.unreachable': { exit: 1, retry: 'later' },
+  /** A channel wants fewer notices. The notice is tried again when it said, at the earliest. */
+  'notice.rate-limited': { exit: 1, retry: 'later' },
+  /** A channel failed on its own side, or something in between answered. Whether the notice arrived is not always known; it is tried again. */
+  'notice.failed': { exit: 1, retry: 'later' },
+  /** A channel did not accept the password, token or key. The hint says which one it wants. */
+  'notice.denied': { exit: 12, retry: 'never' },
+  /** A channel understood the notice and refused it: no such place, no such recipient, no trusted encryption. The hint is what to change. */
+  'notice.refused': { exit: 22, retry: 'never' },
   /** `retake doctor`, `retake status` or `retake health` found something that endangers recovery, or `retake schedules` a run that did not come. */
   'health.failed': { exit: 40, retry: 'never' },
   /** `retake health` could not find out whether something endangers recovery, or `retake schedules` whether a run came. */

@@ -80,6 +80,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-kms': ['engine'],
   commander: ['cli'],
   croner: ['schedules'],
+  nodemailer: ['monitor'],
   yaml: ['engine', 'server'],
   zod: ['engine', 'repository', 'monitor', 'server'],
 }

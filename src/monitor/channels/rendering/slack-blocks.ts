@@ -1,0 +1,95 @@
+/**
+ * A notice for Slack: blocks of rich text, whose texts are taken literally, so that nothing in them can become a mention, a link or
+ * broken markup; and a text for notifications and screen readers, which is escaped. Pure.
+ * https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
+ */
+
+import type { Notice } from '../../alerts/notice.ts'
+import type { RenderOptions } from '../channel.ts'
+import { andMore, clip, fitItems } from './fit.ts'
+import { composeMessage, type MessageItem, type Tone } from './message.ts'
+
+/** Slack refuses more than about 13,200 characters of blocks in one message (`msg_blocks_too_long`), which its reference does not say. */
+export const SLACK_BLOCKS_BUDGET = 11_000
+/** Of a message's text; longer ones are cut by Slack in the middle of what they say. */
+const LONGEST_TEXT = 3000
+
+export const SIGNS: Readonly<Record<Tone, string>> = {
+  critical: '🔴',
+  warning: '🟠',
+  info: '🔵',
+  good: '🟢',
+  quiet: '⚪',
+}
+
+type RichElement =
+  | { readonly type: 'text'; readonly text: string; readonly style?: { readonly bold: true } }
+  | { readonly type: 'link'; readonly text: string; readonly url: string; readonly style?: { readonly bold: true } }
+
+interface RichSection {
+  readonly type: 'rich_text_section'
+  readonly elements: readonly RichElement[]
+}
+
+interface SlackBlock {
+  readonly type: 'rich_text'
+  readonly elements: readonly RichSection[]
+}
+
+export interface SlackMessage {
+  readonly text: string
+  readonly blocks: readonly SlackBlock[]
+}
+
+const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
+
+/** https://docs.slack.dev/messaging/formatting-message-text#escaping */
+export function escapeSlack(character: string): string {
+  return escapes[character] ?? character
+}
+
+/** `brief`: the first line and the links, for an answer to a message that holds the rest. */
+export function renderSlack(notice: Notice, options: RenderOptions & { readonly brief?: boolean } = {}): SlackMessage {
+  const message = composeMessage(notice, options)
+  const title = `${SIGNS[message.tone]} ${message.firstLine}`
+  const lines = options.brief ? [] : message.lines
+  const fitted = fitItems(lines, { budget: SLACK_BLOCKS_BUDGET / 3, cost: sizeOf })
+  const links: RichElement[] = message.links.flatMap(({ label, url }, index) => [
+    ...(index === 0 ? [] : [text('   ')]),
+    { type: 'link', text: label, url, style: { bold: true } } as const,
+  ])
+  const tail = [...(links.length > 0 ? [links] : []), [text(message.footer)]]
+  const head = [
+    [bold(title)],
+    ...fitted.shown.map((line) => [text(line)]),
+    ...(fitted.hidden > 0 ? [[text(andMore(fitted.hidden, 'line'))]] : []),
+  ]
+  const items = fitItems(options.brief ? [] : message.items.map(itemElements), {
+    budget: SLACK_BLOCKS_BUDGET - sizeOf([...head, ...tail]) - 300,
+    cost: (elements) => sizeOf(elements) + 60,
+  })
+  const more = items.hidden > 0 ? [[text(andMore(items.hidden, 'alert'))]] : []
+  return {
+    text: clip(title, LONGEST_TEXT, { escape: escapeSlack }),
+    blocks: [...head, ...items.shown, ...more, ...tail].map((elements) => ({
+      type: 'rich_text',
+      elements: [{ type: 'rich_text_section', elements }],
+    })),
+  }
+}
+
+function itemElements({ heading, rows }: MessageItem): RichElement[] {
+  return [bold(heading), ...rows.flatMap(({ label, text: value }) => [text(`\n${label}: `), text(value)])]
+}
+
+function text(value: string): RichElement {
+  return { type: 'text', text: value }
+}
+
+function bold(value: string): RichElement {
+  return { type: 'text', text: value, style: { bold: true } }
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value).length
+}

@@ -1,0 +1,196 @@
+/**
+ * Slack. With a bot's token the first message of an incident is brought up to date and everything else goes into its thread; an incoming
+ * webhook can only post. https://docs.slack.dev/reference/methods/chat.postMessage
+ */
+import { RetakeError } from '../../base/errors.ts'
+import type { Notice } from '../alerts/notice.ts'
+import {
+  type Channel,
+  type ChannelSurroundings,
+  DELIVERY_LIMIT_MS,
+  type Receipt,
+  receiptOf,
+  type SendOptions,
+} from './channel.ts'
+import type { SlackBotConfig, SlackWebhookConfig } from './config.ts'
+import { assertSuccess, exchangeHttp, parseObject, secretsOfAddress, strangeAnswer } from './http.ts'
+import { renderSlack } from './rendering/slack-blocks.ts'
+import { planPosting } from './threading.ts'
+
+const WEBHOOK_HINT =
+  "Make a new incoming webhook in Slack's settings of the app, and put its address in the place of the old one."
+const TOKEN_HINT =
+  'Put the bot token of an app that is installed in this workspace, with the scope chat:write, in its place.'
+
+export function openSlackWebhook(
+  config: SlackWebhookConfig,
+  url: string,
+  { fetch, now }: ChannelSurroundings,
+): Channel {
+  const peer = 'Slack'
+  const secrets = secretsOfAddress(url)
+  return {
+    name: config.name,
+    kind: 'slack-webhook',
+    async send(notice, options = {}) {
+      const answer = await exchangeHttp({
+        url,
+        headers: { 'content-type': 'application/json; charset=utf-8' },
+        body: JSON.stringify({ ...renderSlack(notice, options), unfurl_links: false, unfurl_media: false }),
+        fetch,
+        timeoutMs: options.timeoutMs ?? DELIVERY_LIMIT_MS,
+        signal: options.signal,
+        peer,
+        secrets,
+      })
+      assertSuccess(answer, { peer, secrets, now: now(), deniedHint: WEBHOOK_HINT, missingHint: WEBHOOK_HINT })
+      if (answer.text.trim() !== 'ok') throw strangeAnswer(peer)
+      return {
+        channel: config.name,
+        kind: 'slack-webhook',
+        notice: notice.id,
+        incident: notice.incident,
+        at: now().toISOString(),
+      }
+    },
+  }
+}
+
+export function openSlackBot(config: SlackBotConfig, token: string, surroundings: ChannelSurroundings): Channel {
+  const channel = { name: config.name, kind: 'slack-bot' } as const
+  return {
+    ...channel,
+    async send(notice, options = {}) {
+      const previous = receiptOf(channel, notice, options)
+      const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
+      const call = (method: string, body: object) =>
+        callSlack({
+          method,
+          body,
+          config,
+          token,
+          surroundings,
+          signal: options.signal,
+          timeoutMs: Math.max(1, deadline - performance.now()),
+        })
+      return await post(notice, { config, options, previous, call, now: surroundings.now })
+    },
+  }
+}
+
+type Call = (method: string, body: object) => Promise<SlackAnswer>
+
+type SlackAnswer =
+  | { readonly ok: true; readonly ts: string; readonly channel: string }
+  | { readonly ok: false; readonly gone: true }
+
+interface PostOptions {
+  readonly config: SlackBotConfig
+  readonly options: SendOptions
+  readonly previous: Receipt | undefined
+  readonly call: Call
+  readonly now: () => Date
+}
+
+/** The update comes first: when it is tried again after a failure, nothing stands there twice. */
+async function post(notice: Notice, { config, options, previous, call, now }: PostOptions): Promise<Receipt> {
+  const first =
+    previous?.first !== undefined && previous.place !== undefined
+      ? { ts: previous.first, channel: previous.place }
+      : undefined
+  const plan = planPosting(notice.kind, first !== undefined)
+  const updated =
+    plan.update && first ? await call('chat.update', { ...first, ...renderSlack(notice, options) }) : undefined
+  // A message that somebody deleted can be neither updated nor answered.
+  const thread = updated?.ok === false ? undefined : first
+  const posted = await call('chat.postMessage', {
+    channel: thread?.channel ?? config.channel,
+    ...renderSlack(notice, { ...options, brief: updated?.ok === true }),
+    ...(thread === undefined ? {} : { thread_ts: thread.ts, ...(plan.loud ? { reply_broadcast: true } : {}) }),
+    unfurl_links: false,
+    unfurl_media: false,
+  })
+  if (!posted.ok) throw strangeAnswer('Slack')
+  return {
+    channel: config.name,
+    kind: 'slack-bot',
+    notice: notice.id,
+    incident: notice.incident,
+    at: now().toISOString(),
+    message: posted.ts,
+    first: thread?.ts ?? posted.ts,
+    place: posted.channel,
+  }
+}
+
+interface SlackCall {
+  readonly method: string
+  readonly body: object
+  readonly config: SlackBotConfig
+  readonly token: string
+  readonly surroundings: ChannelSurroundings
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs: number
+}
+
+async function callSlack(request: SlackCall): Promise<SlackAnswer> {
+  const { method, body, config, token, surroundings, signal, timeoutMs } = request
+  const peer = 'Slack'
+  const secrets = [token]
+  const answer = await exchangeHttp({
+    url: `${(config.server ?? 'https://slack.com/api').replace(/\/+$/, '')}/${method}`,
+    headers: { 'content-type': 'application/json; charset=utf-8', authorization: `Bearer ${token}` },
+    body: JSON.stringify(body),
+    fetch: surroundings.fetch,
+    timeoutMs,
+    signal,
+    peer,
+    secrets,
+  })
+  assertSuccess(answer, {
+    peer,
+    secrets,
+    now: surroundings.now(),
+    deniedHint: TOKEN_HINT,
+    missingHint: 'Correct `server` of the channel.',
+  })
+  const said = parseObject(answer.text)
+  if (said?.ok === true && typeof said.ts === 'string' && typeof said.channel === 'string') {
+    return { ok: true, ts: said.ts, channel: said.channel }
+  }
+  if (said?.ok !== false || typeof said.error !== 'string') throw strangeAnswer(peer)
+  if (method === 'chat.update' && GONE.has(said.error)) return { ok: false, gone: true }
+  throw slackFailure(said.error, config)
+}
+
+/** Of an update: the message is not there any more, or may not be changed any more. */
+const GONE = new Set(['message_not_found', 'cant_update_message', 'edit_window_closed'])
+const PASSING = new Set([
+  'internal_error',
+  'fatal_error',
+  'service_unavailable',
+  'request_timeout',
+  'team_added_to_org',
+  'accesslimited',
+])
+const DENIED =
+  /^(?:not_authed|invalid_auth|account_inactive|token_revoked|token_expired|missing_scope|no_permission|not_allowed_token_type|org_login_required|ekm_access_denied|access_denied|team_access_not_granted)$/
+
+/** Slack says with status 200 that it did not do it. https://docs.slack.dev/reference/methods/chat.postMessage#errors */
+function slackFailure(error: string, config: SlackBotConfig): RetakeError {
+  // It is a word of Slack's; what is none is not repeated.
+  const word = /^[a-z_]{1,60}$/.test(error) ? error : 'an unknown error'
+  const message = `Slack did not take the notice: ${word}.`
+  if (error === 'ratelimited' || error === 'rate_limited' || error === 'message_limit_exceeded') {
+    return new RetakeError('notice.rate-limited', message)
+  }
+  if (PASSING.has(error)) return new RetakeError('notice.failed', message)
+  if (DENIED.test(error)) return new RetakeError('notice.denied', message, { hint: TOKEN_HINT })
+  const hint =
+    error === 'channel_not_found' || error === 'not_in_channel'
+      ? `Invite the app into the channel (/invite @app), and check \`channel\`, which is ${config.channel}.`
+      : error === 'is_archived'
+        ? `Unarchive the channel ${config.channel}, or name another one.`
+        : `Look the word up in Slack's reference of chat.postMessage, then test the channel.`
+  return new RetakeError('notice.refused', message, { hint })
+}
