@@ -86,6 +86,29 @@ describe('Slack with a token', () => {
     assert.match(JSON.stringify(only?.content), /Effect/)
   })
 
+  test('when the app has no place where the message stands, the news is posted where it belongs today', async () => {
+    const slack = slackApi(SLACK_TOKEN)
+    await using endpoint = await openEndpoint(slack.handle)
+    const channel = await open(config(endpoint), { TOKEN: SLACK_TOKEN })
+    const previous = { ...(await channel.send(fired)), place: 'C_OLD' }
+    for (const notice of [escalated, resolved]) {
+      const receipt = await channel.send(notice, { previous })
+      assert.equal(receipt.place, 'C0123456789')
+      assert.equal(receipt.first, receipt.message)
+    }
+  })
+
+  test('blocks that are not taken do not cost the notice', async () => {
+    const slack = slackApi(SLACK_TOKEN)
+    await using endpoint = await openEndpoint((request) =>
+      request.body.includes('"blocks"')
+        ? { status: 200, body: { ok: false, error: 'invalid_blocks' } }
+        : slack.handle({ ...request, body: request.body.replace('{', '{"blocks":[],') }),
+    )
+    await (await open(config(endpoint), { TOKEN: SLACK_TOKEN })).send(fired)
+    assert.match(String([...slack.messages.values()][0]?.content.text), /CRITICAL: no backup of prod/)
+  })
+
   for (const [error, code, hint] of [
     ['channel_not_found', 'notice.refused', /invite @app/],
     ['is_archived', 'notice.refused', /Unarchive/],
@@ -124,6 +147,16 @@ describe('Slack through an incoming webhook', () => {
     await story(await open({ kind: 'slack-webhook', name: 'team', url: { env: 'URL' } }, { URL: endpoint.url + PATH }))
     assert.equal(slack.messages.length, 4)
     assert(endpoint.requests.every(({ path }) => path === PATH))
+  })
+
+  test('blocks that are not taken do not cost the notice', async () => {
+    await using endpoint = await openEndpoint(({ body }) =>
+      body.includes('"blocks"') ? { status: 400, body: 'invalid_blocks' } : { status: 200, body: 'ok' },
+    )
+    await (await open({ kind: 'slack-webhook', name: 'team', url: { env: 'URL' } }, { URL: endpoint.url + PATH })).send(
+      fired,
+    )
+    assert.match(endpoint.requests[1]?.body ?? '', /CRITICAL: no backup of prod/)
   })
 
   test('a page of HTML with status 200 is no success', async () => {
@@ -360,6 +393,16 @@ describe('Telegram', () => {
         ['41', true],
       ],
     )
+  })
+
+  test('a message in another chat is not touched', async () => {
+    const telegram = telegramApi(BOT_TOKEN, '-100123')
+    await using endpoint = await openEndpoint(telegram.handle)
+    const channel = await open(config(endpoint), { TOKEN: BOT_TOKEN })
+    await channel.send(noticeOf({ incident: 'another' }))
+    const previous = { ...(await channel.send(fired)), place: '77', first: '41' }
+    await channel.send(resolved, { previous })
+    assert.doesNotMatch(String(telegram.messages.get(41)?.content.text), /RESOLVED/)
   })
 
   test('an edit that was already made is one that was made', async () => {

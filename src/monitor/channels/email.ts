@@ -1,7 +1,6 @@
 /** Mail: text and HTML, one thread per incident, marked as made by a program. */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import MailComposer from 'nodemailer/lib/mail-composer'
 import { RetakeError, systemErrorCode } from '../../base/errors.ts'
 import type { Notice } from '../alerts/notice.ts'
 import {
@@ -68,7 +67,7 @@ interface ComposeOptions {
   readonly previous?: Receipt | undefined
 }
 
-function composeMail(
+async function composeMail(
   notice: Notice,
   { config, options, subject, messageId, previous }: ComposeOptions,
 ): Promise<Buffer> {
@@ -76,7 +75,9 @@ function composeMail(
     (id) => id !== undefined && id !== messageId,
   )
   const parent = references.at(-1)
-  return new MailComposer({
+  // Loaded by who sends mail only.
+  const { default: MailComposer } = await import('nodemailer/lib/mail-composer')
+  return await new MailComposer({
     from: config.from,
     to: [...config.to],
     subject,

@@ -33,16 +33,22 @@ export function openSlackWebhook(
     name: config.name,
     kind: 'slack-webhook',
     async send(notice, options = {}) {
-      const answer = await exchangeHttp({
-        url,
-        headers: { 'content-type': 'application/json; charset=utf-8' },
-        body: JSON.stringify({ ...renderSlack(notice, options), unfurl_links: false, unfurl_media: false }),
-        fetch,
-        timeoutMs: options.timeoutMs ?? DELIVERY_LIMIT_MS,
-        signal: options.signal,
-        peer,
-        secrets,
-      })
+      const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
+      const ask = (body: object) =>
+        exchangeHttp({
+          url,
+          headers: { 'content-type': 'application/json; charset=utf-8' },
+          body: JSON.stringify({ ...body, unfurl_links: false, unfurl_media: false }),
+          fetch,
+          timeoutMs: Math.max(1, deadline - performance.now()),
+          signal: options.signal,
+          peer,
+          secrets,
+        })
+      const message = renderSlack(notice, options)
+      let answer = await ask(message)
+      // What people must know is not lost for its looks.
+      if (answer.status === 400 && /block/.test(answer.text)) answer = await ask({ text: message.text })
       assertSuccess(answer, { peer, secrets, now: now(), deniedHint: WEBHOOK_HINT, missingHint: WEBHOOK_HINT })
       if (answer.text.trim() !== 'ok') throw strangeAnswer(peer)
       return {
@@ -63,7 +69,7 @@ export function openSlackBot(config: SlackBotConfig, token: string, surroundings
     async send(notice, options = {}) {
       const previous = receiptOf(channel, notice, options)
       const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
-      const call = (method: string, body: object) =>
+      const call = (method: string, body: SlackBody) =>
         callSlack({
           method,
           body,
@@ -78,7 +84,9 @@ export function openSlackBot(config: SlackBotConfig, token: string, surroundings
   }
 }
 
-type Call = (method: string, body: object) => Promise<SlackAnswer>
+type Call = (method: string, body: SlackBody) => Promise<SlackAnswer>
+
+type SlackBody = Readonly<Record<string, unknown>>
 
 type SlackAnswer =
   | { readonly ok: true; readonly ts: string; readonly channel: string }
@@ -101,15 +109,17 @@ async function post(notice: Notice, { config, options, previous, call, now }: Po
   const plan = planPosting(notice.kind, first !== undefined)
   const updated =
     plan.update && first ? await call('chat.update', { ...first, ...renderSlack(notice, options) }) : undefined
-  // A message that somebody deleted can be neither updated nor answered.
-  const thread = updated?.ok === false ? undefined : first
-  const posted = await call('chat.postMessage', {
-    channel: thread?.channel ?? config.channel,
+  const message = {
     ...renderSlack(notice, { ...options, brief: updated?.ok === true }),
-    ...(thread === undefined ? {} : { thread_ts: thread.ts, ...(plan.loud ? { reply_broadcast: true } : {}) }),
     unfurl_links: false,
     unfurl_media: false,
-  })
+  }
+  const loud = plan.loud ? { reply_broadcast: true } : {}
+  const answered =
+    first && updated?.ok !== false
+      ? await call('chat.postMessage', { ...message, channel: first.channel, thread_ts: first.ts, ...loud })
+      : undefined
+  const posted = answered?.ok ? answered : await call('chat.postMessage', { ...message, channel: config.channel })
   if (!posted.ok) throw strangeAnswer('Slack')
   return {
     channel: config.name,
@@ -118,14 +128,14 @@ async function post(notice: Notice, { config, options, previous, call, now }: Po
     incident: notice.incident,
     at: now().toISOString(),
     message: posted.ts,
-    first: thread?.ts ?? posted.ts,
+    first: answered?.ok && first ? first.ts : posted.ts,
     place: posted.channel,
   }
 }
 
 interface SlackCall {
   readonly method: string
-  readonly body: object
+  readonly body: SlackBody
   readonly config: SlackBotConfig
   readonly token: string
   readonly surroundings: ChannelSurroundings
@@ -159,12 +169,27 @@ async function callSlack(request: SlackCall): Promise<SlackAnswer> {
     return { ok: true, ts: said.ts, channel: said.channel }
   }
   if (said?.ok !== false || typeof said.error !== 'string') throw strangeAnswer(peer)
-  if (method === 'chat.update' && GONE.has(said.error)) return { ok: false, gone: true }
+  // The message, or the place where it was: an answer has nothing to answer, and the news is posted where it belongs today.
+  if (('ts' in body || 'thread_ts' in body) && GONE.has(said.error)) return { ok: false, gone: true }
+  // What people must know is not lost for its looks.
+  if (/block/.test(said.error) && 'blocks' in body) {
+    const { blocks: _, ...plain } = body
+    return await callSlack({ ...request, body: plain })
+  }
   throw slackFailure(said.error, config)
 }
 
-/** Of an update: the message is not there any more, or may not be changed any more. */
-const GONE = new Set(['message_not_found', 'cant_update_message', 'edit_window_closed'])
+/** The message is not there any more, may not be changed any more, or stands where the app has no place any more. */
+const GONE = new Set([
+  'message_not_found',
+  'cant_update_message',
+  'edit_window_closed',
+  'thread_not_found',
+  'cannot_reply_to_message',
+  'channel_not_found',
+  'not_in_channel',
+  'is_archived',
+])
 const PASSING = new Set([
   'internal_error',
   'fatal_error',

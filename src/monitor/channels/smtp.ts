@@ -1,6 +1,6 @@
 /** One mail over one SMTP connection, with a time limit for all of it. What the server says decides whether it may be tried again. */
 import type { ConnectionOptions } from 'node:tls'
-import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import { throwIfAborted } from '../../base/abort.ts'
 import { attempt } from '../../base/attempt.ts'
 import { isRetakeError, RetakeError, systemErrorCode } from '../../base/errors.ts'
 import type { RefusedRecipient } from './channel.ts'
@@ -48,6 +48,9 @@ export async function sendMail(mail: Mail, options: SendMailOptions): Promise<re
 
 async function converse(mail: Mail, options: SendMailOptions): Promise<readonly RefusedRecipient[]> {
   const { server, timeoutMs, signal } = options
+  // Loaded by who sends mail only.
+  const { default: SMTPConnection } = await import('nodemailer/lib/smtp-connection')
+  throwIfAborted(signal)
   const connection = new SMTPConnection({
     host: server.host,
     port: server.port,

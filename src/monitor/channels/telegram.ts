@@ -16,7 +16,9 @@ export function openTelegram(config: TelegramConfig, token: string, surroundings
   return {
     ...channel,
     async send(notice, options = {}) {
-      const first = numberOf(receiptOf(channel, notice, options)?.first)
+      const previous = receiptOf(channel, notice, options)
+      // Another chat counts its messages anew.
+      const first = previous?.place === config.chat ? numberOf(previous.first) : undefined
       const plan = planPosting(notice.kind, first !== undefined)
       const call = caller(config, { token, options, surroundings })
       const common = { chat_id: config.chat, parse_mode: 'HTML', link_preview_options: { is_disabled: true } }
