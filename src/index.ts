@@ -102,6 +102,25 @@ export { readStatus, type SlotView, type StatusReport } from './engine/status.ts
 export type { Reason, RpoView } from './engine/status-judgement.ts'
 export { type ClusterDamage, type VerifyOptions, type VerifyResult, verify } from './engine/verify.ts'
 export { type GapView, readWindow, type WindowEdgeView, type WindowReport, type WindowView } from './engine/window.ts'
+export type { AlertSeverity, Notice, NoticeAlert, NoticeKind } from './monitor/alerts/notice.ts'
+export type {
+  Channel,
+  ChannelKind,
+  NoticeLinks,
+  Receipt,
+  RefusedRecipient,
+  SendOptions,
+} from './monitor/channels/channel.ts'
+export type { ChannelConfig } from './monitor/channels/config.ts'
+export { type DeliveryOutcome, deliver } from './monitor/channels/deliver.ts'
+export type { DeliveryFailure } from './monitor/channels/failure.ts'
+export { type HeartbeatOptions, sendHeartbeat } from './monitor/channels/heartbeat.ts'
+export { type OpenChannelOptions, openChannel } from './monitor/channels/open-channel.ts'
+export { canaryNotice, testNotice } from './monitor/channels/own-notices.ts'
+export { readChannels } from './monitor/channels/read-channels.ts'
+export { decideRetry, type FailedAttempt, type RetryDecision, type RetryPolicy } from './monitor/channels/retry.ts'
+export type { SecretSource } from './monitor/channels/secret.ts'
+export { type TestChannelOptions, testChannel } from './monitor/channels/test-channel.ts'
 export type { Measurements as HealthMeasurements, ObservedTable } from './monitor/checks/measurements.ts'
 export {
   type Observation as HealthObservation,

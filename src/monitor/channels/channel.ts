@@ -93,3 +93,13 @@ export function receiptOf(
   if (previous?.incident !== notice.incident) return undefined
   return previous.channel === channel.name && previous.kind === channel.kind ? previous : undefined
 }
+
+/** What is kept of a delivery that the other side took at `at`. */
+export function makeReceipt(
+  channel: Pick<Channel, 'name' | 'kind'>,
+  notice: Notice,
+  { at, ...rest }: { readonly at: Date } & Pick<Receipt, 'message' | 'first' | 'place' | 'subject' | 'refused'>,
+): Receipt {
+  const { name, kind } = channel
+  return { channel: name, kind, notice: notice.id, incident: notice.incident, at: at.toISOString(), ...rest }
+}

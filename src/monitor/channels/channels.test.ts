@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { describe, test } from 'node:test'
-import type { Channel, Receipt } from './channel.ts'
-import type { ChannelConfig } from './config.ts'
-import { deliver } from './deliver.ts'
-import { openChannel } from './open-channel.ts'
-import { type Endpoint, openEndpoint } from './testing/endpoint.ts'
-import { ALERT, noticeOf } from './testing/notices.ts'
+import { type Endpoint, openEndpoint } from '../../../test/support/notices/endpoint.ts'
+import { ALERT, noticeOf } from '../../../test/support/notices/notices.ts'
 import {
   discordApi,
   ntfyServer,
@@ -15,7 +11,11 @@ import {
   slackWebhook,
   teamsWorkflow,
   telegramApi,
-} from './testing/providers.ts'
+} from '../../../test/support/notices/providers.ts'
+import type { Channel, Receipt } from './channel.ts'
+import type { ChannelConfig } from './config.ts'
+import { deliver } from './deliver.ts'
+import { openChannel } from './open-channel.ts'
 
 const PATH = '/services/T0000000000/B0000000000/thisisverysecret'
 const SLACK_TOKEN = 'xoxb-123456789012-very-secret'

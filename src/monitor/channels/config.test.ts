@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import '../../../test/support/leaks.ts'
+import { openEndpoint } from '../../../test/support/notices/endpoint.ts'
+import { slackWebhook } from '../../../test/support/notices/providers.ts'
 import { makeTemp } from '../../../test/support/temp.ts'
 import { type ChannelConfig, channelSchema, channelsSchema } from './config.ts'
 import { openChannel } from './open-channel.ts'
 import { canaryNotice } from './own-notices.ts'
+import { readChannels } from './read-channels.ts'
 import { readSecret } from './secret.ts'
 import { testChannel } from './test-channel.ts'
-import { openEndpoint } from './testing/endpoint.ts'
-import { slackWebhook } from './testing/providers.ts'
 
 const mail = {
   kind: 'email',
@@ -67,6 +68,26 @@ describe('the configuration of channels', () => {
       assert.match(JSON.stringify(error?.issues), says)
     })
   }
+
+  test('what is wrong is said with its place, and without its value', () => {
+    const address = 'https://discord.com/api/webhooks/1/very-secret'
+    for (const [value, says] of [
+      [
+        [mail, { kind: 'discord', name: 'd', url: address }],
+        /^channels\[1\]\.url cannot be used: a secret is given as/,
+      ],
+      [[{ kind: 'email', name: address }], /^channels\[0\]\.\w+ cannot be used/],
+      [[{ kind: address, name: 'x' }], /^channels\[0\]\.kind cannot be used/],
+      [address, /^channels cannot be used/],
+    ] as const) {
+      assert.throws(
+        () => readChannels(value),
+        (error: Error & { code: string }) =>
+          error.code === 'config.invalid' && says.test(error.message) && !error.message.includes('very-secret'),
+      )
+    }
+    assert.deepEqual(readChannels([mail]), [mail])
+  })
 
   test('two channels of one name are refused', () => {
     assert.equal(channelsSchema.safeParse([mail, mail]).success, false)

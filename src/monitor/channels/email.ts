@@ -7,6 +7,7 @@ import {
   type Channel,
   type ChannelSurroundings,
   DELIVERY_LIMIT_MS,
+  makeReceipt,
   type Receipt,
   receiptOf,
   type SendOptions,
@@ -44,17 +45,13 @@ export function openEmail(config: EmailConfig, secrets: EmailSecrets, { now }: C
         },
         { server, timeoutMs: options.timeoutMs ?? DELIVERY_LIMIT_MS, signal: options.signal },
       )
-      return {
-        channel: config.name,
-        kind: 'email',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
+      return makeReceipt(channel, notice, {
+        at: now(),
         message: messageId,
         first: previous?.first ?? messageId,
         subject: previous?.subject ?? subject,
         ...(refused.length > 0 ? { refused } : {}),
-      }
+      })
     },
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { openEndpoint } from '../../../test/support/notices/endpoint.ts'
 import { sendHeartbeat } from './heartbeat.ts'
-import { openEndpoint } from './testing/endpoint.ts'
 
 const UUID = '5bf66975-d4c7-4bf5-bcc8-b8d8a82ea278'
 

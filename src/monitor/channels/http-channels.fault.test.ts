@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { type Answer, type Endpoint, openEndpoint } from '../../../test/support/notices/endpoint.ts'
+import { noticeOf } from '../../../test/support/notices/notices.ts'
 import type { Channel } from './channel.ts'
 import type { ChannelConfig } from './config.ts'
 import { deliver } from './deliver.ts'
 import { openChannel } from './open-channel.ts'
-import { type Answer, type Endpoint, openEndpoint } from './testing/endpoint.ts'
-import { noticeOf } from './testing/notices.ts'
 
 const NOW = new Date('2026-11-22T12:00:00.000Z')
 const SECRET = 'S3cretS3cretS3cret'

@@ -45,7 +45,7 @@ export async function exchangeHttp(request: HttpRequest): Promise<HttpAnswer> {
   const outcome = await attempt((limit) => ask(request, limit), {
     limitMs: timeoutMs,
     what: peer,
-    hint: `Look whether ${peer} can be reached from this machine; whether the notice arrived is not known.`,
+    hint: 'It must be reachable from this machine. Whether the notice arrived is not known.',
     signal,
   })
   if ('error' in outcome) throw outcome.error

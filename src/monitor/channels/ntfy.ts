@@ -1,7 +1,8 @@
 /** ntfy: pushed to telephones that subscribed to the topic. */
-import { type Channel, type ChannelSurroundings, DELIVERY_LIMIT_MS } from './channel.ts'
+import { type Channel, type ChannelSurroundings, makeReceipt } from './channel.ts'
 import type { NtfyConfig } from './config.ts'
-import { assertSuccess, exchangeHttp, parseObject, strangeAnswer } from './http.ts'
+import { assertSuccess, parseObject, strangeAnswer } from './http.ts'
+import { beginPosting } from './post-json.ts'
 import { renderNtfy } from './rendering/ntfy-message.ts'
 
 const DENIED_HINT = 'Give `token` an access token that may write to the topic.'
@@ -16,37 +17,24 @@ export interface NtfySecrets {
 export function openNtfy(
   config: NtfyConfig,
   { topic, token }: NtfySecrets,
-  { fetch, now }: ChannelSurroundings,
+  surroundings: ChannelSurroundings,
 ): Channel {
   const secrets = [topic, ...(token === undefined ? [] : [token])]
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const channel = { name: config.name, kind: 'ntfy' } as const
+  const { now } = surroundings
   return {
-    name: config.name,
-    kind: 'ntfy',
+    ...channel,
     async send(notice, options = {}) {
-      const answer = await exchangeHttp({
-        url: `${(config.server ?? 'https://ntfy.sh').replace(/\/+$/, '')}/`,
-        headers: {
-          'content-type': 'application/json',
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        },
-        body: JSON.stringify(renderNtfy(notice, { ...options, topic })),
-        fetch,
-        timeoutMs: options.timeoutMs ?? DELIVERY_LIMIT_MS,
-        signal: options.signal,
-        peer: PEER,
-        secrets,
+      const post = beginPosting({ peer: PEER, secrets, surroundings, options, headers })
+      // To the server's root: the topic is in the message, and in no log of addresses.
+      const answer = await post(`${(config.server ?? 'https://ntfy.sh').replace(/\/+$/, '')}/`, {
+        body: renderNtfy(notice, { ...options, topic }),
       })
       assertSuccess(answer, { peer: PEER, secrets, now: now(), deniedHint: DENIED_HINT, missingHint: MISSING_HINT })
       const id = parseObject(answer.text)?.id
       if (typeof id !== 'string') throw strangeAnswer(PEER)
-      return {
-        channel: config.name,
-        kind: 'ntfy',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
-        message: id,
-      }
+      return makeReceipt(channel, notice, { at: now(), message: id })
     },
   }
 }

@@ -1,36 +1,27 @@
 /** PagerDuty, Events API v2: an incident there for each of ours, with the same end. */
 import type { Notice } from '../alerts/notice.ts'
-import { type Channel, type ChannelSurroundings, DELIVERY_LIMIT_MS } from './channel.ts'
+import { type Channel, type ChannelSurroundings, makeReceipt } from './channel.ts'
 import type { PagerDutyConfig } from './config.ts'
-import { assertSuccess, exchangeHttp, parseObject, strangeAnswer } from './http.ts'
+import { assertSuccess, parseObject, strangeAnswer } from './http.ts'
+import { beginPosting } from './post-json.ts'
 import { dedupKey, type PagerDutyEvent, renderPagerDuty } from './rendering/pagerduty-event.ts'
 
 const HINT =
   'Put the integration key of an "Events API v2" integration of the service in its place; accounts in Europe need `server` too.'
 const PEER = 'PagerDuty'
 
-export function openPagerDuty(
-  config: PagerDutyConfig,
-  routingKey: string,
-  { fetch, now }: ChannelSurroundings,
-): Channel {
+export function openPagerDuty(config: PagerDutyConfig, routingKey: string, surroundings: ChannelSurroundings): Channel {
   const secrets = [routingKey]
   const server = (config.server ?? 'https://events.pagerduty.com').replace(/\/+$/, '')
+  const channel = { name: config.name, kind: 'pagerduty' } as const
+  const { now } = surroundings
   return {
-    name: config.name,
-    kind: 'pagerduty',
+    ...channel,
     async send(notice, options = {}) {
-      const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
+      const post = beginPosting({ peer: PEER, secrets, surroundings, options })
       for (const event of eventsOf(notice, renderPagerDuty(notice, options))) {
-        const answer = await exchangeHttp({
-          url: `${server}/v2/${event.kind === 'change' ? 'change/enqueue' : 'enqueue'}`,
-          headers: { 'content-type': 'application/json; charset=utf-8' },
-          body: JSON.stringify({ routing_key: routingKey, ...event.body }),
-          fetch,
-          timeoutMs: Math.max(1, deadline - performance.now()),
-          signal: options.signal,
-          peer: PEER,
-          secrets,
+        const answer = await post(`${server}/v2/${event.kind === 'change' ? 'change/enqueue' : 'enqueue'}`, {
+          body: { routing_key: routingKey, ...event.body },
         })
         // A key that is none is status 400 there.
         assertSuccess(answer, {
@@ -43,14 +34,7 @@ export function openPagerDuty(
         })
         if (parseObject(answer.text)?.status !== 'success') throw strangeAnswer(PEER)
       }
-      return {
-        channel: config.name,
-        kind: 'pagerduty',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
-        message: dedupKey(notice.incident),
-      }
+      return makeReceipt(channel, notice, { at: now(), message: dedupKey(notice.incident) })
     },
   }
 }

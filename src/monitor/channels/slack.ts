@@ -7,57 +7,40 @@ import type { Notice } from '../alerts/notice.ts'
 import {
   type Channel,
   type ChannelSurroundings,
-  DELIVERY_LIMIT_MS,
+  makeReceipt,
   type Receipt,
   receiptOf,
   type SendOptions,
 } from './channel.ts'
 import type { SlackBotConfig, SlackWebhookConfig } from './config.ts'
-import { assertSuccess, exchangeHttp, parseObject, secretsOfAddress, strangeAnswer } from './http.ts'
+import { assertSuccess, parseObject, secretsOfAddress, strangeAnswer } from './http.ts'
+import { beginPosting, type PostJson } from './post-json.ts'
 import { renderSlack } from './rendering/slack-blocks.ts'
 import { planPosting } from './threading.ts'
 
+const PEER = 'Slack'
+const NO_PREVIEWS = { unfurl_links: false, unfurl_media: false } as const
 const WEBHOOK_HINT =
   "Make a new incoming webhook in Slack's settings of the app, and put its address in the place of the old one."
 const TOKEN_HINT =
   'Put the bot token of an app that is installed in this workspace, with the scope chat:write, in its place.'
 
-export function openSlackWebhook(
-  config: SlackWebhookConfig,
-  url: string,
-  { fetch, now }: ChannelSurroundings,
-): Channel {
-  const peer = 'Slack'
+export function openSlackWebhook(config: SlackWebhookConfig, url: string, surroundings: ChannelSurroundings): Channel {
   const secrets = secretsOfAddress(url)
+  const channel = { name: config.name, kind: 'slack-webhook' } as const
+  const { now } = surroundings
   return {
-    name: config.name,
-    kind: 'slack-webhook',
+    ...channel,
     async send(notice, options = {}) {
-      const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
-      const ask = (body: object) =>
-        exchangeHttp({
-          url,
-          headers: { 'content-type': 'application/json; charset=utf-8' },
-          body: JSON.stringify({ ...body, unfurl_links: false, unfurl_media: false }),
-          fetch,
-          timeoutMs: Math.max(1, deadline - performance.now()),
-          signal: options.signal,
-          peer,
-          secrets,
-        })
+      const post = beginPosting({ peer: PEER, secrets, surroundings, options })
+      const ask = (message: object) => post(url, { body: { ...message, ...NO_PREVIEWS } })
       const message = renderSlack(notice, options)
       let answer = await ask(message)
       // What people must know is not lost for its looks.
       if (answer.status === 400 && /block/.test(answer.text)) answer = await ask({ text: message.text })
-      assertSuccess(answer, { peer, secrets, now: now(), deniedHint: WEBHOOK_HINT, missingHint: WEBHOOK_HINT })
-      if (answer.text.trim() !== 'ok') throw strangeAnswer(peer)
-      return {
-        channel: config.name,
-        kind: 'slack-webhook',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
-      }
+      assertSuccess(answer, { peer: PEER, secrets, now: now(), deniedHint: WEBHOOK_HINT, missingHint: WEBHOOK_HINT })
+      if (answer.text.trim() !== 'ok') throw strangeAnswer(PEER)
+      return makeReceipt(channel, notice, { at: now() })
     },
   }
 }
@@ -68,18 +51,11 @@ export function openSlackBot(config: SlackBotConfig, token: string, surroundings
     ...channel,
     async send(notice, options = {}) {
       const previous = receiptOf(channel, notice, options)
-      const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
-      const call = (method: string, body: SlackBody) =>
-        callSlack({
-          method,
-          body,
-          config,
-          token,
-          surroundings,
-          signal: options.signal,
-          timeoutMs: Math.max(1, deadline - performance.now()),
-        })
-      return await post(notice, { config, options, previous, call, now: surroundings.now })
+      const headers = { authorization: `Bearer ${token}` }
+      const post = beginPosting({ peer: PEER, secrets: [token], surroundings, options, headers })
+      const call: Call = (method, body) =>
+        callSlack(method, body, { config, post, secrets: [token], now: surroundings.now() })
+      return await tell(notice, { config, options, previous, call, now: surroundings.now })
     },
   }
 }
@@ -101,7 +77,7 @@ interface PostOptions {
 }
 
 /** The update comes first: when it is tried again after a failure, nothing stands there twice. */
-async function post(notice: Notice, { config, options, previous, call, now }: PostOptions): Promise<Receipt> {
+async function tell(notice: Notice, { config, options, previous, call, now }: PostOptions): Promise<Receipt> {
   const first =
     previous?.first !== undefined && previous.place !== undefined
       ? { ts: previous.first, channel: previous.place }
@@ -111,8 +87,7 @@ async function post(notice: Notice, { config, options, previous, call, now }: Po
     plan.update && first ? await call('chat.update', { ...first, ...renderSlack(notice, options) }) : undefined
   const message = {
     ...renderSlack(notice, { ...options, brief: updated?.ok === true }),
-    unfurl_links: false,
-    unfurl_media: false,
+    ...NO_PREVIEWS,
   }
   const loud = plan.loud ? { reply_broadcast: true } : {}
   const answered =
@@ -120,61 +95,38 @@ async function post(notice: Notice, { config, options, previous, call, now }: Po
       ? await call('chat.postMessage', { ...message, channel: first.channel, thread_ts: first.ts, ...loud })
       : undefined
   const posted = answered?.ok ? answered : await call('chat.postMessage', { ...message, channel: config.channel })
-  if (!posted.ok) throw strangeAnswer('Slack')
-  return {
-    channel: config.name,
-    kind: 'slack-bot',
-    notice: notice.id,
-    incident: notice.incident,
-    at: now().toISOString(),
+  if (!posted.ok) throw strangeAnswer(PEER)
+  return makeReceipt({ name: config.name, kind: 'slack-bot' }, notice, {
+    at: now(),
     message: posted.ts,
     first: answered?.ok && first ? first.ts : posted.ts,
     place: posted.channel,
-  }
+  })
 }
 
-interface SlackCall {
-  readonly method: string
-  readonly body: SlackBody
+interface CallOptions {
   readonly config: SlackBotConfig
-  readonly token: string
-  readonly surroundings: ChannelSurroundings
-  readonly signal?: AbortSignal | undefined
-  readonly timeoutMs: number
+  readonly post: PostJson
+  readonly secrets: readonly string[]
+  readonly now: Date
 }
 
-async function callSlack(request: SlackCall): Promise<SlackAnswer> {
-  const { method, body, config, token, surroundings, signal, timeoutMs } = request
-  const peer = 'Slack'
-  const secrets = [token]
-  const answer = await exchangeHttp({
-    url: `${(config.server ?? 'https://slack.com/api').replace(/\/+$/, '')}/${method}`,
-    headers: { 'content-type': 'application/json; charset=utf-8', authorization: `Bearer ${token}` },
-    body: JSON.stringify(body),
-    fetch: surroundings.fetch,
-    timeoutMs,
-    signal,
-    peer,
-    secrets,
-  })
-  assertSuccess(answer, {
-    peer,
-    secrets,
-    now: surroundings.now(),
-    deniedHint: TOKEN_HINT,
-    missingHint: 'Correct `server` of the channel.',
-  })
+async function callSlack(method: string, body: SlackBody, options: CallOptions): Promise<SlackAnswer> {
+  const { config, post, secrets, now } = options
+  const answer = await post(`${(config.server ?? 'https://slack.com/api').replace(/\/+$/, '')}/${method}`, { body })
+  const missingHint = 'Correct `server` of the channel.'
+  assertSuccess(answer, { peer: PEER, secrets, now, deniedHint: TOKEN_HINT, missingHint })
   const said = parseObject(answer.text)
   if (said?.ok === true && typeof said.ts === 'string' && typeof said.channel === 'string') {
     return { ok: true, ts: said.ts, channel: said.channel }
   }
-  if (said?.ok !== false || typeof said.error !== 'string') throw strangeAnswer(peer)
+  if (said?.ok !== false || typeof said.error !== 'string') throw strangeAnswer(PEER)
   // The message, or the place where it was: an answer has nothing to answer, and the news is posted where it belongs today.
   if (('ts' in body || 'thread_ts' in body) && GONE.has(said.error)) return { ok: false, gone: true }
   // What people must know is not lost for its looks.
   if (/block/.test(said.error) && 'blocks' in body) {
     const { blocks: _, ...plain } = body
-    return await callSlack({ ...request, body: plain })
+    return await callSlack(method, plain, options)
   }
   throw slackFailure(said.error, config)
 }

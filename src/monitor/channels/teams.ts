@@ -1,39 +1,27 @@
 /** Teams: a card through a workflow ("Post to a channel when a webhook request is received"). It can post, and nothing else. */
 import { RetakeError } from '../../base/errors.ts'
-import { type Channel, type ChannelSurroundings, DELIVERY_LIMIT_MS } from './channel.ts'
+import { type Channel, type ChannelSurroundings, makeReceipt } from './channel.ts'
 import type { TeamsConfig } from './config.ts'
-import { assertSuccess, exchangeHttp, quote, secretsOfAddress } from './http.ts'
+import { assertSuccess, quote, secretsOfAddress } from './http.ts'
+import { beginPosting } from './post-json.ts'
 import { renderTeams } from './rendering/adaptive-card.ts'
 
 const HINT =
   'Open the workflow in Teams: it must be switched on, and its owner still a member; then put its address in the place of the old one.'
 const PEER = 'Teams'
 
-export function openTeams(config: TeamsConfig, url: string, { fetch, now }: ChannelSurroundings): Channel {
+export function openTeams(config: TeamsConfig, url: string, surroundings: ChannelSurroundings): Channel {
   const secrets = secretsOfAddress(url)
+  const channel = { name: config.name, kind: 'teams' } as const
+  const { now } = surroundings
   return {
-    name: config.name,
-    kind: 'teams',
+    ...channel,
     async send(notice, options = {}) {
-      const answer = await exchangeHttp({
-        url,
-        headers: { 'content-type': 'application/json; charset=utf-8' },
-        body: JSON.stringify(renderTeams(notice, options)),
-        fetch,
-        timeoutMs: options.timeoutMs ?? DELIVERY_LIMIT_MS,
-        signal: options.signal,
-        peer: PEER,
-        secrets,
-      })
+      const post = beginPosting({ peer: PEER, secrets, surroundings, options })
+      const answer = await post(url, { body: renderTeams(notice, options) })
       assertSuccess(answer, { peer: PEER, secrets, now: now(), deniedHint: HINT, missingHint: HINT })
       assertTaken(answer.text, secrets)
-      return {
-        channel: config.name,
-        kind: 'teams',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
-      }
+      return makeReceipt(channel, notice, { at: now() })
     },
   }
 }

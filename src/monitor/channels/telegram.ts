@@ -1,7 +1,8 @@
 /** Telegram: a bot's message, brought up to date and answered as the incident goes on. https://core.telegram.org/bots/api#sendmessage */
-import { type Channel, type ChannelSurroundings, DELIVERY_LIMIT_MS, receiptOf, type SendOptions } from './channel.ts'
+import { type Channel, type ChannelSurroundings, makeReceipt, receiptOf, type SendOptions } from './channel.ts'
 import type { TelegramConfig } from './config.ts'
-import { assertSuccess, exchangeHttp, type HttpAnswer, parseObject, strangeAnswer } from './http.ts'
+import { assertSuccess, type HttpAnswer, parseObject, strangeAnswer } from './http.ts'
+import { beginPosting } from './post-json.ts'
 import { renderTelegram } from './rendering/telegram-html.ts'
 import { planPosting } from './threading.ts'
 
@@ -35,16 +36,12 @@ export function openTelegram(config: TelegramConfig, token: string, surroundings
           : {}),
       })
       if (result.id === undefined) throw strangeAnswer(PEER)
-      return {
-        channel: config.name,
-        kind: 'telegram',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
+      return makeReceipt(channel, notice, {
+        at: now(),
         message: String(result.id),
         first: String(edited?.done === false ? result.id : (first ?? result.id)),
         place: config.chat,
-      }
+      })
     },
   }
 }
@@ -62,26 +59,17 @@ interface CallerOptions {
 }
 
 function caller(config: TelegramConfig, { token, options, surroundings }: CallerOptions) {
-  const { fetch, now } = surroundings
   const secrets = [token]
-  const deadline = performance.now() + (options.timeoutMs ?? DELIVERY_LIMIT_MS)
+  const server = (config.server ?? 'https://api.telegram.org').replace(/\/+$/, '')
+  const post = beginPosting({ peer: PEER, secrets, surroundings, options })
   return async (method: 'sendMessage' | 'editMessageText', body: object): Promise<TelegramAnswer> => {
-    const answer = await exchangeHttp({
-      url: `${(config.server ?? 'https://api.telegram.org').replace(/\/+$/, '')}/bot${token}/${method}`,
-      headers: { 'content-type': 'application/json; charset=utf-8' },
-      body: JSON.stringify(body),
-      fetch,
-      timeoutMs: Math.max(1, deadline - performance.now()),
-      signal: options.signal,
-      peer: PEER,
-      secrets,
-    })
+    const answer = await post(`${server}/bot${token}/${method}`, { body })
     const known = method === 'editMessageText' ? readEditRefusal(answer) : undefined
     if (known) return known
     assertSuccess(answer, {
       peer: PEER,
       secrets,
-      now: now(),
+      now: surroundings.now(),
       deniedHint: answer.status === 401 ? TOKEN_HINT : CHAT_HINT,
       missingHint: TOKEN_HINT,
       refusedHint: CHAT_HINT,

@@ -1,9 +1,10 @@
 /** A webhook for programs: the notice as JSON, signed as Standard Webhooks says, so that a receiver knows who sent it, and once. */
 import { createHmac } from 'node:crypto'
 import { RetakeError } from '../../base/errors.ts'
-import { type Channel, type ChannelSurroundings, DELIVERY_LIMIT_MS } from './channel.ts'
+import { type Channel, type ChannelSurroundings, makeReceipt } from './channel.ts'
 import type { WebhookConfig } from './config.ts'
-import { assertSuccess, exchangeHttp, secretsOfAddress } from './http.ts'
+import { assertSuccess, secretsOfAddress } from './http.ts'
+import { beginPosting } from './post-json.ts'
 import { renderWebhook } from './rendering/webhook-payload.ts'
 
 const MISSING_HINT = 'The receiver is not there any more: correct the address of the channel, or take the channel away.'
@@ -17,38 +18,22 @@ export interface WebhookSecrets {
 export function openWebhook(
   config: WebhookConfig,
   { url, secret }: WebhookSecrets,
-  { fetch, now }: ChannelSurroundings,
+  surroundings: ChannelSurroundings,
 ): Channel {
   const key = readSigningKey(secret, config.name)
   const peer = `The webhook at ${new URL(url).host}`
   const secrets = [secret, ...secretsOfAddress(url)]
+  const channel = { name: config.name, kind: 'webhook' } as const
+  const { now } = surroundings
   return {
-    name: config.name,
-    kind: 'webhook',
+    ...channel,
     async send(notice, options = {}) {
       const body = JSON.stringify(renderWebhook(notice, options))
-      const answer = await exchangeHttp({
-        url,
-        headers: {
-          'content-type': 'application/json; charset=utf-8',
-          ...signatureHeaders({ id: notice.id, body, key, now: now() }),
-        },
-        body,
-        fetch,
-        timeoutMs: options.timeoutMs ?? DELIVERY_LIMIT_MS,
-        signal: options.signal,
-        peer,
-        secrets,
-      })
+      const post = beginPosting({ peer, secrets, surroundings, options })
+      const headers = signatureHeaders({ id: notice.id, body, key, now: now() })
+      const answer = await post(url, { headers, body })
       assertSuccess(answer, { peer, secrets, now: now(), deniedHint: DENIED_HINT, missingHint: MISSING_HINT })
-      return {
-        channel: config.name,
-        kind: 'webhook',
-        notice: notice.id,
-        incident: notice.incident,
-        at: now().toISOString(),
-        message: webhookId(notice.id),
-      }
+      return makeReceipt(channel, notice, { at: now(), message: webhookId(notice.id) })
     },
   }
 }

@@ -108,7 +108,7 @@ function itemOf(notice: Notice, alert: NoticeAlert): MessageItem {
   }
   const state = over ? 'RESOLVED ' : notice.alerts.length > 1 ? `${alert.severity.toUpperCase()} ` : ''
   return {
-    heading: clip(`${state}${heading.join(' · ')}`, LONGEST_LINE),
+    heading: clip(`${state}${heading.join(' · ') || cleanLine(alert.rule) || 'An alert'}`, LONGEST_LINE),
     rows: [
       ...row('Found', alert.finding),
       ...row('Effect', alert.effect),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { ALERT, anyLinks, anyNotice, noticeOf } from '../testing/notices.ts'
+import { ALERT, anyLinks, anyNotice, noticeOf } from '../../../../test/support/notices/notices.ts'
 import { ADAPTIVE_CARD_BUDGET_BYTES, renderTeams } from './adaptive-card.ts'
 import { renderDiscord } from './discord-embed.ts'
 import { renderEmailHtml } from './email-html.ts'

@@ -1,6 +1,6 @@
 /** Notices for tests: plain ones, and any at all. */
 import fc from 'fast-check'
-import type { Notice, NoticeAlert } from '../../alerts/notice.ts'
+import type { Notice, NoticeAlert } from '../../../src/monitor/alerts/notice.ts'
 
 export const NOTICE_KINDS = [
   'fired',
