@@ -22,8 +22,8 @@ const ENTRIES = {
   'deep-worker': 'src/repository/verify/deep-worker.ts',
 }
 
-/** What runs where there is no Node, or an older one: nothing of the engine, no package, no module of Node but in the test server. */
-const LIGHT_ENTRIES = { supabase: 'src/supabase.ts', testing: 'src/testing.ts' }
+/** What runs where there is no Node, or an older one: nothing of the engine, no package but the client's checker of answers, no module of Node but in the test server. */
+const LIGHT_ENTRIES = { client: 'src/client.ts', supabase: 'src/supabase.ts', testing: 'src/testing.ts' }
 
 rmSync(out, { recursive: true, force: true })
 const types = spawnSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p', 'tsconfig.build.json'], {

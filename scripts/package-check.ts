@@ -148,7 +148,7 @@ function checkOldNode(): void {
   )
 }
 
-/** The two light entries from the tarball alone, without any of its dependencies, on the oldest Node that is here. */
+/** The light entries from the tarball alone, without any of its dependencies, on the oldest Node that is here. */
 function checkLightEntries(tarball: string): void {
   const place = join(box, 'light')
   const installed = join(place, `node_modules/${manifest.name}`)
@@ -158,16 +158,21 @@ function checkLightEntries(tarball: string): void {
     join(place, 'use.mjs'),
     `import { BackupMonitor, DatabaseBackupManager } from '${manifest.name}/supabase'
 import { startManagementServer } from '${manifest.name}/testing'
+import { createClient } from '${manifest.name}/client'
 const ref = 'abcdefghijklmnopqrst'
 const server = await startManagementServer({ projects: [{ ref }] })
 const settings = { managementToken: server.token, managementUrl: server.url }
 const manager = new DatabaseBackupManager(server.url, 'a-key', ref, settings)
 console.log(BackupMonitor.formatReport(await manager.generateBackupReport()))
 await server.close()
+console.log(await createClient({ url: 'http://127.0.0.1:1' }).getServer().catch(({ code }) => code))
 `,
   )
   const asked = run(findOldNode() ?? process.execPath, ['use.mjs'], { cwd: place })
-  assert.match(asked.stdout, /^Backup report for cinetrack \(abcdefghijklmnopqrst\), us-east-1/)
+  assert.match(
+    asked.stdout,
+    /^Backup report for cinetrack \(abcdefghijklmnopqrst\), us-east-1[\s\S]*\napi\.unreachable\n$/,
+  )
   assert.equal(asked.stderr, '')
 }
 
@@ -175,9 +180,11 @@ await server.close()
 function checkLightTypes(): void {
   writeFileSync(
     join(consumer, 'light.ts'),
-    `import { BackupMonitor, DatabaseBackupManager, RecoveryProcedures } from '${manifest.name}/supabase'
+    `import { createClient } from '${manifest.name}/client'
+import { BackupMonitor, DatabaseBackupManager, RecoveryProcedures } from '${manifest.name}/supabase'
 const manager = new DatabaseBackupManager('https://abcdefghijklmnopqrst.supabase.co', 'key', 'abcdefghijklmnopqrst')
 export const text: Promise<string> = manager.generateBackupReport().then((report) => BackupMonitor.formatReport(report))
+export const server: Promise<string> = createClient({ url: 'http://127.0.0.1:7432' }).getServer().then(({ version }) => version)
 export const steps: number = RecoveryProcedures.getRecoveryInstructions().length
 // @ts-expect-error what may be unknown is no number
 export const days: Promise<number> = manager.generateBackupReport().then((report) => report.backupRetentionDays)

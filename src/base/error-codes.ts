@@ -156,6 +156,20 @@ export const errorCodes = facts({
   'notice.denied': { exit: 12, retry: 'never' },
   /** A channel understood the notice and refused it: no such place, no such recipient, no trusted encryption. The hint is what to change. */
   'notice.refused': { exit: 22, retry: 'never' },
+  /** A request to the API is not as it is described (`docs/api.md`); the answer lists the fields. Nothing was changed. */
+  'api.invalid': { exit: 2, retry: 'never' },
+  /** The server did not accept the token, or none was sent, or the request came under a name that the server does not know as its own. */
+  'api.denied': { exit: 12, retry: 'never' },
+  /** The server knows no such run, alert, channel or address, or has nothing to tell of it yet. */
+  'api.missing': { exit: 10, retry: 'never' },
+  /** The state of the thing does not allow what was asked, such as stopping a run that is over, or an `Idempotency-Key` was used for another request. */
+  'api.conflict': { exit: 22, retry: 'never' },
+  /** The server is ending, has too many streams open, or still works on the same request. */
+  'api.busy': { exit: 11, retry: 'later' },
+  /** The server of Retake could not be reached, or the connection broke. Whether an action was begun is not known: repeat it with the same `Idempotency-Key`. */
+  'api.unreachable': { exit: 1, retry: 'later' },
+  /** An answer is not what the API describes: something in between answered, or the versions differ. */
+  'api.protocol': { exit: 1, retry: 'never' },
   /** `retake doctor`, `retake status` or `retake health` found something that endangers recovery, or `retake schedules` a run that did not come. */
   'health.failed': { exit: 40, retry: 'never' },
   /** `retake health` could not find out whether something endangers recovery, or `retake schedules` whether a run came. */

@@ -31,8 +31,11 @@ const below: Readonly<Record<string, readonly string[]>> = {
   ],
   // What servers share: the control database, durable workflows. It keeps reports of the monitor and does not make them.
   control: ['base', 'postgres', 'monitor'],
+  // What the server shows, as HTTP; it carries nothing out itself. `contract` and `client` go into browsers, which their bundle test shows.
+  api: ['base', 'engine', 'monitor'],
+  client: ['base', 'api'],
   // The process that looks after clusters: the parts put together.
-  server: ['base', 'postgres', 'schedules', 'engine', 'monitor', 'control'],
+  server: ['base', 'postgres', 'schedules', 'engine', 'monitor', 'control', 'api'],
   // Published apart, for programs without Node: it may use of `base` only what runs there too, which its bundle test shows.
   supabase: ['base'],
   testing: ['base', 'supabase'],
@@ -82,11 +85,13 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   croner: ['schedules'],
   nodemailer: ['monitor'],
   yaml: ['engine', 'server'],
-  zod: ['engine', 'repository', 'monitor', 'server'],
+  zod: ['engine', 'repository', 'monitor', 'server', 'api'],
+  hono: ['api'],
+  '@hono/node-server': ['api'],
 }
 
 /** The public surfaces: what may re-export. */
-const surfaces = new Set(['src/index.ts', 'src/supabase.ts', 'src/testing.ts'])
+const surfaces = new Set(['src/index.ts', 'src/client.ts', 'src/supabase.ts', 'src/testing.ts'])
 
 const modules = readModules('src/**/*.ts')
 const production = modules.filter(({ path }) => !isTest(path))

@@ -1,4 +1,4 @@
-/** The two light entries as users get them: built as `npm run build` builds them, alone in a project, and an older Node to run them. */
+/** The light entries as users get them: built as `npm run build` builds them, alone in a project, and an older Node to run them. */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
@@ -8,7 +8,7 @@ import { makeTemp, type TempDirectory } from './temp.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
-/** A project with nothing in it but `retake/supabase` and `retake/testing`, found through the `exports` of the real package.json. */
+/** A project with nothing in it but `retake/client`, `retake/supabase` and `retake/testing`, found through the `exports` of the real package.json. */
 export async function makeLightProject(): Promise<TempDirectory> {
   const temp = makeTemp({ label: 'light' })
   const place = temp.join('node_modules/retake')
@@ -17,7 +17,7 @@ export async function makeLightProject(): Promise<TempDirectory> {
   writeFileSync(join(place, 'package.json'), JSON.stringify({ name, version, type, exports }))
   await build({
     absWorkingDir: root,
-    entryPoints: { supabase: 'src/supabase.ts', testing: 'src/testing.ts' },
+    entryPoints: { client: 'src/client.ts', supabase: 'src/supabase.ts', testing: 'src/testing.ts' },
     outdir: join(place, 'dist/light'),
     bundle: true,
     splitting: true,

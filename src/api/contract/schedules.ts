@@ -1,0 +1,43 @@
+/** What `retake schedules --json` prints. */
+import * as z from 'zod'
+import { clusterName, instant, type Shown } from './words.ts'
+
+const due = { at: instant, startAt: instant.describe('When it begins, after jitter and blackouts.') }
+
+const judged = z.object({
+  ...due,
+  outcome: z.enum(['succeeded', 'running', 'due', 'late', 'failed', 'missed', 'idle', 'unknown']),
+  runId: z.string().optional(),
+  beganAt: instant.optional(),
+  endedAt: instant.optional(),
+  beganLate: z.boolean(),
+})
+
+const schedule = z.object({
+  name: z.string(),
+  task: z.enum(['backup', 'verify', 'prune']),
+  type: z.enum(['full', 'incremental']).optional(),
+  deep: z.literal(true).optional(),
+  cron: z.string(),
+  words: z.string(),
+  zone: z.string(),
+  jitterMs: z.number(),
+  graceMs: z.number(),
+  verdict: z.enum(['ok', 'missed', 'unknown']),
+  last: judged.optional().describe('The newest run that was due.'),
+  settled: judged.optional().describe('What the verdict is about.'),
+  runs: z.array(judged).describe('Oldest first.'),
+  knownFrom: instant.describe('Earlier than this, a run of which nothing is held is unknown, not missed.'),
+  next: z.array(z.object(due)),
+})
+
+export const schedulesSchema = z
+  .object({
+    cluster: clusterName,
+    at: instant,
+    configured: z.boolean().describe('False: these are only proposed.'),
+    verdict: z.enum(['ok', 'missed', 'unknown']),
+    schedules: z.array(schedule),
+  })
+  .describe('What is due when, and whether it came.')
+export type Schedules = Shown<typeof schedulesSchema>
