@@ -64,6 +64,7 @@ export { type ReadNativeOptions, readNative } from './engine/native/read-native.
 export {
   type ApplyNativeOptions,
   applyNative,
+  checkNative,
   type NativeRestoreReport,
   type NativeSteps,
   nativeSteps,

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { applyNative, type NativeRestoreReport, nativeSteps, planNative } from '../../engine/native/restore.ts'
+import { applyNative, checkNative, type NativeRestoreReport, nativeSteps } from '../../engine/native/restore.ts'
 import { type RetakeSettings, retakeSettings } from '../../engine/open.ts'
 import {
   type NativeRestorePlan,
@@ -22,10 +22,11 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   const plan = readNativePlan(await readPlanFile(planFile, HOW_TO_PLAN))
   const settings = retakeSettings(await retakeOptions(context))
   if (options.dryRun === true) {
-    const again = await planNative(settings, { at: plan.target, signal })
+    const { isOrdered } = await checkNative(settings, plan, { planFile, signal })
     const steps = nativeSteps(settings)
-    const text = `${renderNativePlan(again, { steps, now: clock.now() })}\n\nNothing was ordered.`
-    return { data: { dryRun: true, plan: again, steps }, text }
+    const end = isOrdered ? 'It was ordered before; without --dry-run it is followed.' : 'Nothing was ordered.'
+    const text = `${renderNativePlan(plan, { steps, now: clock.now() })}\n\n${end}`
+    return { data: { dryRun: true, isOrdered, plan, steps }, text }
   }
   const seconds = optionInteger(options.poll, { name: '--poll', min: 1, max: 3600 })
   const report = await applyNative(settings, plan, {

@@ -11,7 +11,7 @@ import type { Fault } from '../../supabase/test-server/faults.ts'
 import { startManagementServer } from '../../supabase/test-server/server.ts'
 import { retakeSettings } from '../open.ts'
 import { orderFileOf } from './order.ts'
-import { type ApplyNativeOptions, applyNative, nativeSteps, planNative } from './restore.ts'
+import { type ApplyNativeOptions, applyNative, checkNative, nativeSteps, planNative } from './restore.ts'
 
 const REF = 'abcdefghijklmnopqrst'
 const NOW_MS = Date.parse('2026-11-22T09:00:00Z')
@@ -56,6 +56,7 @@ async function start() {
   return {
     server,
     settings,
+    planFile,
     pass,
     states,
     apply,
@@ -236,6 +237,23 @@ describe('a native restore by plan', () => {
     s.server.fault({ kind: 'html', status: 200, on: STATUS, times: 3 })
     await assert.rejects(s.apply(plan, { onState: () => s.pass(400_000) }), { code: 'supabase.protocol' })
     assert.deepEqual(s.server.pendingFaults, [])
+  })
+
+  test('can be checked without ordering it, before and after', async () => {
+    await using s = await start()
+    const plan = await s.plan()
+    const check = (which: NativeRestorePlan) => checkNative(s.settings, which, { planFile: s.planFile })
+    assert.deepEqual(await check(plan), { isOrdered: false })
+    assert.deepEqual([s.orders(), existsSync(s.orderFile(plan))], [0, false])
+    await assert.rejects(check({ ...plan, projectRef: 'bbbbbbbbbbbbbbbbbbbb' }), { code: 'plan.stale' })
+    await applyAndStop(s, plan)
+    assert.deepEqual(await check(plan), { isOrdered: true })
+    await s.apply(plan)
+    await assert.rejects(check(plan), { code: 'plan.stale', message: /was carried out/ })
+    const old = await s.plan()
+    s.pass(16 * 60_000)
+    await assert.rejects(check(old), { code: 'plan.stale' })
+    assert.equal(s.orders(), 1)
   })
 
   test('that failed is told as failed', async () => {

@@ -82,6 +82,22 @@ export interface NativeRestoreReport {
 }
 
 /**
+ * Everything that {@link applyNative} checks before it orders, but for the confirmation. Changes nothing.
+ * @returns `isOrdered`: it was ordered before, and would only be followed
+ * @throws RetakeError `plan.stale`, `restore.refused`, `target.outside`, `supabase.*`
+ */
+export async function checkNative(
+  settings: RetakeSettings,
+  plan: NativeRestorePlan,
+  options: Pick<ApplyNativeOptions, 'planFile' | 'signal'>,
+): Promise<{ readonly isOrdered: boolean }> {
+  const { api, known } = await openPlanned(settings, plan, options)
+  const { clock } = settings
+  if (!known) await confirmNativeRestore(api, plan, { confirm: plan.projectRef, clock, signal: options.signal })
+  return { isOrdered: known !== undefined }
+}
+
+/**
  * Orders the restore that was planned, and follows it to its end. When this plan was ordered before, it is followed only: an
  * order whose answer was lost may have been carried out, and is never sent again.
  * @throws RetakeError `confirmation.missing`, `plan.stale`, `supabase.*`, `aborted`
@@ -91,7 +107,22 @@ export async function applyNative(
   plan: NativeRestorePlan,
   options: ApplyNativeOptions,
 ): Promise<NativeRestoreReport> {
-  const { signal, planFile } = options
+  const { planFile } = options
+  const { api, known } = await openPlanned(settings, plan, options)
+  const order = known ?? (await giveOrder(api, plan, { ...options, settings }))
+  try {
+    return await follow({ api, plan, order, settings, options, resumed: known !== undefined })
+  } catch (error) {
+    if (!isRetakeError(error, 'aborted')) throw error
+    throw stopped(planFile, 'Supabase goes on with it', error)
+  }
+}
+
+async function openPlanned(
+  settings: RetakeSettings,
+  plan: NativeRestorePlan,
+  { planFile, signal }: Pick<ApplyNativeOptions, 'planFile' | 'signal'>,
+): Promise<{ readonly api: SupabaseManagement; readonly known: NativeOrder | undefined }> {
   const { api, ref } = await openNativeLink(settings, { signal })
   if (ref !== plan.projectRef) {
     throw new RetakeError('plan.stale', `The plan is for the project ${plan.projectRef}; ${ref} is configured.`, {
@@ -100,13 +131,7 @@ export async function applyNative(
   }
   const known = await readOrder(planFile, plan)
   if (known?.outcome !== undefined) throw alreadyEnded(known, planFile)
-  const order = known ?? (await giveOrder(api, plan, { ...options, settings }))
-  try {
-    return await follow({ api, plan, order, settings, options, resumed: known !== undefined })
-  } catch (error) {
-    if (!isRetakeError(error, 'aborted')) throw error
-    throw stopped(planFile, 'Supabase goes on with it', error)
-  }
+  return { api, known }
 }
 
 function stopped(planFile: string, meanwhile: string, cause: RetakeError): RetakeError {
