@@ -18,6 +18,8 @@ export interface OperationFacts {
   readonly answer?: z.ZodType
   /** Instead of an answer: server-sent events, of which each one's data is this. */
   readonly events?: z.ZodType
+  /** The name that each of them has. */
+  readonly event?: 'run' | 'change'
   /** It changes something, so it takes an `Idempotency-Key`. */
   readonly action?: true
   /** Codes that are of this operation, beside those that any may answer. */

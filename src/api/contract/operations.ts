@@ -108,6 +108,7 @@ const clusters = {
     description:
       'Each event says what to read anew. After `reset` everything is to be read anew: changes may have been missed.',
     events: clusterEventSchema,
+    event: 'change',
   },
 } as const satisfies Record<string, OperationFacts>
 
@@ -167,6 +168,7 @@ const runs = {
       'Each event carries the whole run; whoever reads slowly is given the newest only. The last one is of a run that is over.',
     params: ofRun,
     events: runSchema,
+    event: 'run',
     errors: ['api.missing'],
   },
 } as const satisfies Record<string, OperationFacts>

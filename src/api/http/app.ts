@@ -161,7 +161,7 @@ async function serveEvents(c: RequestContext, { facts, input, context, handle }:
   if (open.streams >= limits.streams) throw busy(`${limits.streams} streams are open, and no more are allowed.`)
   open.streams++
   const stream = eventStream({
-    event: c.req.path.includes('/runs/') ? 'run' : 'change',
+    event: facts.event ?? 'message',
     open: (signal) => watch.open({ signal, ...(after === undefined ? {} : { after }) }),
     render: (value) => checked(facts.events, value),
     failure: (error) => problemOf(error, { path: c.req.path, requestId: c.get('requestId'), secrets }),

@@ -1,4 +1,3 @@
-import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/progress.ts'
 
 export interface ApiLimits {
@@ -38,5 +37,4 @@ export interface ApiOptions {
   readonly allowedHosts?: readonly string[] | undefined
   readonly limits?: Partial<ApiLimits> | undefined
   readonly logger?: Logger | undefined
-  readonly clock?: Clock | undefined
 }
