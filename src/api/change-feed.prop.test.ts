@@ -49,6 +49,7 @@ test('nothing is missed without a word, whenever it comes and however slowly it 
       }
       while (read < published) await take(pending ?? watcher.next())
       const last = pending ?? watcher.next()
+      assert.equal(getEventListeners(controller.signal, 'abort').length, 1, 'an earlier wait left its listener')
       controller.abort()
       assert.equal((await last).done, true)
       assert.equal(feed.waiting, 0)
