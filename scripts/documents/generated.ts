@@ -1,5 +1,6 @@
 import { renderCliReference } from '../../src/cli/docs.ts'
 import { renderConfigReference } from '../../src/engine/config-docs.ts'
+import { renderAlertsReference } from './alerts-reference.ts'
 import { renderApiReference } from './api-reference.ts'
 import { renderErrorReference } from './error-reference.ts'
 import { renderKernelModule } from './kernel-module.ts'
@@ -16,6 +17,7 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'docs/errors.md', render: renderErrorReference },
   { path: 'docs/configuration.md', render: renderConfigReference },
   { path: 'docs/cli.md', render: renderCliReference },
+  { path: 'docs/alerts.md', render: renderAlertsReference },
   { path: 'docs/api.md', render: renderApiReference },
   { path: 'docs/metrics.md', render: renderMetricsReference },
   { path: 'src/postgres/kernel/kernel-bytes.ts', render: renderKernelModule },

@@ -1,5 +1,7 @@
 /** What servers saw of the clusters: the last report of each, and every score. */
 import type { Kysely } from 'kysely'
+import type { Band } from '../monitor/health/score.ts'
+import type { MetricFamily } from '../monitor/metrics/families.ts'
 import type { HealthReport } from '../monitor/read-health.ts'
 import type { ControlTables } from './database/schema.ts'
 
@@ -14,23 +16,41 @@ export interface ScoreRecord {
   readonly formula: number
   /** Undefined: too little was known for a number. */
   readonly value?: number | undefined
-  readonly band: string
+  readonly band: Band
   readonly verdict: HealthReport['verdict']
+  readonly points: number
+  /** Names of the caps that held. */
+  readonly caps: readonly string[]
+  readonly unknownBecause?: string | undefined
 }
 
-export async function recordLook(db: Db, report: HealthReport): Promise<void> {
+export async function recordLook(
+  db: Db,
+  { report, metrics }: { readonly report: HealthReport; readonly metrics: readonly MetricFamily[] },
+): Promise<void> {
   const { cluster, score, verdict } = report
   const at = new Date(report.at)
   const text = JSON.stringify(report)
+  const families = JSON.stringify(metrics)
   await db.transaction().execute(async (tx) => {
     await tx
       .insertInto('look')
-      .values({ cluster, at, report: text })
-      .onConflict((conflict) => conflict.column('cluster').doUpdateSet({ at, report: text }))
+      .values({ cluster, at, report: text, metrics: families })
+      .onConflict((conflict) => conflict.column('cluster').doUpdateSet({ at, report: text, metrics: families }))
       .execute()
     await tx
       .insertInto('health')
-      .values({ cluster, at, formula: score.formula, value: score.value ?? null, band: score.band, verdict })
+      .values({
+        cluster,
+        at,
+        formula: score.formula,
+        value: score.value ?? null,
+        band: score.band,
+        verdict,
+        points: score.points,
+        caps: JSON.stringify(score.caps.map(({ name }) => name)),
+        unknown_because: score.unknownBecause ?? null,
+      })
       .onConflict((conflict) => conflict.columns(['cluster', 'at']).doNothing())
       .execute()
     await tx
@@ -52,23 +72,35 @@ export async function lastLooks(db: Db): Promise<HealthReport[]> {
   return rows.map(({ report }) => report as HealthReport)
 }
 
-export async function listScores(
-  db: Db,
-  { cluster, from, limit }: { readonly cluster: string; readonly from: Date; readonly limit: number },
-): Promise<ScoreRecord[]> {
-  const rows = await db
-    .selectFrom('health')
-    .selectAll()
-    .where('cluster', '=', cluster)
-    .where('at', '>=', from)
-    .orderBy('at')
-    .limit(limit)
-    .execute()
-  return rows.map(({ at, formula, value, band, verdict }) => ({
+/** The metrics of every cluster, as its last look found them. */
+export async function lastMetrics(db: Db): Promise<(readonly MetricFamily[])[]> {
+  const rows = await db.selectFrom('look').select('metrics').orderBy('cluster').execute()
+  return rows.map(({ metrics }) => metrics as unknown as readonly MetricFamily[])
+}
+
+export interface ListScoresOptions {
+  readonly cluster: string
+  readonly from?: Date | undefined
+  readonly until?: Date | undefined
+  /** Only older ones; the newest come first. */
+  readonly before?: Date | undefined
+  readonly limit: number
+}
+
+export async function listScores(db: Db, options: ListScoresOptions): Promise<ScoreRecord[]> {
+  const { cluster, from, until, before, limit } = options
+  let query = db.selectFrom('health').selectAll().where('cluster', '=', cluster).orderBy('at', 'desc').limit(limit)
+  if (from) query = query.where('at', '>=', from)
+  if (until) query = query.where('at', '<=', until)
+  if (before) query = query.where('at', '<', before)
+  return (await query.execute()).map(({ at, formula, value, band, verdict, points, caps, unknown_because }) => ({
     at,
     formula,
     ...(value === null ? {} : { value }),
-    band,
+    band: band as Band,
     verdict: verdict as HealthReport['verdict'],
+    points,
+    caps: caps as unknown as readonly string[],
+    ...(unknown_because === null ? {} : { unknownBecause: unknown_because }),
   }))
 }

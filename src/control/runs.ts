@@ -6,7 +6,7 @@ import type { ControlTables, RunTable } from './database/schema.ts'
 
 type Db = Kysely<ControlTables>
 
-export type RunTask = 'backup' | 'verify' | 'prune'
+export type RunTask = 'backup' | 'verify' | 'prune' | 'check'
 
 /** `waiting`: it failed, or must wait, and is tried again. */
 export type RunState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled'
@@ -15,6 +15,10 @@ export interface RunOptions {
   readonly type?: 'full' | 'incremental' | undefined
   readonly label?: string | undefined
   readonly deep?: boolean | undefined
+  /** Of a verification: only this one. */
+  readonly backupId?: string | undefined
+  /** Of a pruning. */
+  readonly dryRun?: boolean | undefined
 }
 
 /** Plain data: the input of a workflow. */
@@ -41,6 +45,7 @@ export interface Run extends Omit<RunRequest, 'dueAt'> {
   /** Of the last attempt that failed. */
   readonly error?: SerializedError | undefined
   readonly cancelledBy?: string | undefined
+  readonly changedAt: Date
 }
 
 /** Puts it on record. False: it was already. */
@@ -72,6 +77,7 @@ export async function beginAttempt(db: Db, id: string): Promise<number | undefin
       began_at: sql<Date>`coalesce(began_at, now())`,
       attempts: sql<number>`attempts + 1`,
       progress: null,
+      changed_at: sql<Date>`now()`,
     })
     .where('id', '=', id)
     .where('state', 'not in', ended)
@@ -83,7 +89,7 @@ export async function beginAttempt(db: Db, id: string): Promise<number | undefin
 export async function reportProgress(db: Db, id: string, progress: Progress): Promise<void> {
   await db
     .updateTable('run')
-    .set({ progress: JSON.stringify(progress) })
+    .set({ progress: JSON.stringify(progress), changed_at: sql<Date>`now()` })
     .where('id', '=', id)
     .where('state', '=', 'running')
     .execute()
@@ -101,6 +107,7 @@ export async function changeRun(db: Db, id: string, change: RunChange): Promise<
     .set({
       state: change.state,
       progress: null,
+      changed_at: sql<Date>`now()`,
       ...(isEnd ? { ended_at: sql<Date>`now()` } : {}),
       ...(change.state === 'succeeded'
         ? { result: JSON.stringify(change.result), error: null }
@@ -115,7 +122,13 @@ export async function changeRun(db: Db, id: string, change: RunChange): Promise<
 export async function cancelRun(db: Db, { id, by }: { readonly id: string; readonly by: string }): Promise<boolean> {
   const result = await db
     .updateTable('run')
-    .set({ state: 'cancelled', cancelled_by: by, ended_at: sql<Date>`now()`, progress: null })
+    .set({
+      state: 'cancelled',
+      cancelled_by: by,
+      ended_at: sql<Date>`now()`,
+      changed_at: sql<Date>`now()`,
+      progress: null,
+    })
     .where('id', '=', id)
     .where('state', 'not in', ended)
     .executeTakeFirst()
@@ -136,15 +149,17 @@ export async function knownRuns(db: Db, ids: readonly string[]): Promise<Set<str
 
 export interface ListRunsOptions {
   readonly cluster?: string | undefined
+  readonly task?: RunTask | undefined
   readonly states?: readonly RunState[] | undefined
   /** Only older ones than this; the newest come first. */
   readonly before?: { readonly createdAt: Date; readonly id: string } | undefined
   readonly limit: number
 }
 
-export async function listRuns(db: Db, { cluster, states, before, limit }: ListRunsOptions): Promise<Run[]> {
+export async function listRuns(db: Db, { cluster, task, states, before, limit }: ListRunsOptions): Promise<Run[]> {
   let query = db.selectFrom('run').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit)
   if (cluster !== undefined) query = query.where('cluster', '=', cluster)
+  if (task) query = query.where('task', '=', task)
   if (states) query = query.where('state', 'in', states)
   if (before) query = query.where(sql<boolean>`(created_at, id) < (${before.createdAt}, ${before.id})`)
   return (await query.execute()).map(runOf)
@@ -166,6 +181,7 @@ function runOf(row: Selectable<RunTable>): Run {
     state: row.state as RunState,
     createdAt: row.created_at,
     attempts: row.attempts,
+    changedAt: row.changed_at,
     ...(dueAt ? { dueAt } : {}),
     ...(beganAt ? { beganAt } : {}),
     ...(endedAt ? { endedAt } : {}),
@@ -174,4 +190,15 @@ function runOf(row: Selectable<RunTable>): Run {
     ...(row.error ? { error: row.error as unknown as SerializedError } : {}),
     ...(cancelledBy ? { cancelledBy } : {}),
   }
+}
+
+/** Runs of each cluster that have not ended. */
+export async function countOpenRuns(db: Db): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('run')
+    .select(['cluster', sql<number>`count(*)::int`.as('count')])
+    .where('state', 'not in', ended)
+    .groupBy('cluster')
+    .execute()
+  return new Map(rows.map(({ cluster, count }) => [cluster, count]))
 }

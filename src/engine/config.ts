@@ -68,17 +68,14 @@ export async function resolveConfig(options: ResolveConfigOptions): Promise<Reso
  * @throws RetakeError `config.invalid`
  */
 export async function parseConfigFile(text: string, file: string): Promise<Config> {
-  // Loaded only where there is a file: a quarter of what a command would load otherwise.
-  const { parse: parseYaml } = await import('yaml')
-  let document: unknown
-  try {
-    document = parseYaml(text)
-  } catch (error) {
-    // The parser's message quotes the line, which may hold a password: only the place is repeated.
-    throw new RetakeError('config.invalid', `${file} is not valid YAML or JSON${placeOf(error)}.`, {
+  const { readYaml } = await import('./read-yaml.ts')
+  const read = readYaml(text)
+  if ('place' in read) {
+    throw new RetakeError('config.invalid', `${file} is not valid YAML or JSON${read.place}.`, {
       hint: 'Correct the file at that place. Nothing was done.',
     })
   }
+  const document = read.value
   if (document === null || document === undefined) return {}
   if (typeof document !== 'object' || Array.isArray(document)) {
     throw new RetakeError('config.invalid', `${file} must hold options, one "name: value" on each line.`, {
@@ -169,11 +166,6 @@ function unknownKey(name: string, file: string): RetakeError {
     hint: candidate ? `Did you mean "${candidate}"?` : 'See docs/configuration.md for the options.',
     details: { option: name, ...(candidate ? { nearest: candidate } : {}) },
   })
-}
-
-function placeOf(error: unknown): string {
-  const position = (error as { linePos?: readonly { line: number; col: number }[] }).linePos?.[0]
-  return position ? ` (line ${position.line}, column ${position.col})` : ''
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

@@ -6,6 +6,10 @@ import { RetakeError, systemErrorCode } from '../base/errors.ts'
 import { resolveConfig } from '../engine/config.ts'
 import { DEFAULT_CLUSTER } from '../engine/config-options.ts'
 import type { RetakeOptions } from '../engine/open.ts'
+import { readYaml } from '../engine/read-yaml.ts'
+import { type ReadPolicy, readAlertPolicy } from '../monitor/alerts/read-policy.ts'
+import type { ChannelConfig } from '../monitor/channels/config.ts'
+import { readChannels } from '../monitor/channels/read-channels.ts'
 
 export const SERVER_CONFIG_FILE = 'retake.server.yaml'
 export const DEFAULT_LISTEN = '127.0.0.1:7420'
@@ -18,10 +22,10 @@ const serverFileSchema = z.strictObject({
   receive: z.boolean().optional(),
   runs: z.int().min(1).max(64).optional(),
   graceSeconds: z.int().min(0).max(86_400).optional(),
+  channels: z.unknown().optional(),
+  alerts: z.unknown().optional(),
+  heartbeat: z.url({ protocol: /^https?$/ }).optional(),
 })
-
-/** What stands in the file. */
-export type ServerFile = z.infer<typeof serverFileSchema>
 
 export interface ServerConfig {
   /** What each cluster's own configuration says, by the cluster's name. */
@@ -37,6 +41,11 @@ export interface ServerConfig {
   readonly runs: number
   /** How long a stopping server waits for what runs; then it leaves that to the others. */
   readonly graceMs: number
+  /** How people are told. */
+  readonly channels: readonly ChannelConfig[]
+  readonly alerts: ReadPolicy
+  /** An address that is told regularly that this server lives, so that its silence is noticed elsewhere. */
+  readonly heartbeat: string | undefined
 }
 
 export interface ClusterConfig {
@@ -69,6 +78,7 @@ export async function readServerConfig(options: ReadServerConfigOptions): Promis
     ? await readClusters(file.clusters, { base, env })
     : [clusterOf(await options.single())]
   assertDistinct(clusters)
+  const channels = file.channels === undefined ? [] : readChannels(file.channels)
   return {
     clusters,
     directory: dataDirectory({ flag: options.data, file: file.directory, base, directory, env }),
@@ -77,6 +87,12 @@ export async function readServerConfig(options: ReadServerConfigOptions): Promis
     receive: file.receive ?? true,
     runs: file.runs ?? 2,
     graceMs: (file.graceSeconds ?? 20) * 1000,
+    channels,
+    alerts: readAlertPolicy(
+      file.alerts,
+      channels.map(({ name }) => name),
+    ),
+    heartbeat: file.heartbeat,
   }
 }
 
@@ -91,14 +107,11 @@ async function findFile({ file, directory }: ReadServerConfigOptions) {
       hint: 'Name the file of the server with --server-config, or leave it out for one cluster.',
     })
   }
-  const { parse } = await import('yaml')
-  let document: unknown
-  try {
-    document = parse(text) ?? {}
-  } catch {
-    throw new RetakeError('config.invalid', `${path} is not valid YAML.`, { hint: 'Correct the file.' })
+  const read = readYaml(text)
+  if ('place' in read) {
+    throw new RetakeError('config.invalid', `${path} is not valid YAML${read.place}.`, { hint: 'Correct the file.' })
   }
-  const parsed = serverFileSchema.safeParse(document)
+  const parsed = serverFileSchema.safeParse(read.value ?? {})
   if (parsed.success) return { file: path, values: parsed.data }
   const [issue] = parsed.error.issues
   throw new RetakeError('config.invalid', `${path}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}.`, {

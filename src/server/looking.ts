@@ -3,7 +3,8 @@ import type { Kysely } from 'kysely'
 import type { Logger } from '../base/progress.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { lastLook, recordLook } from '../control/health.ts'
-import { type HealthReport, readHealth } from '../monitor/read-health.ts'
+import { type HealthReport, lookAtHealth } from '../monitor/read-health.ts'
+import { metricsOf } from '../monitor/read-metrics.ts'
 import { forever } from './forever.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
 
@@ -15,6 +16,9 @@ export interface LookingOptions {
   /** Told of each report after it is on record. */
   readonly onReport: (report: HealthReport) => Promise<void>
 }
+
+/** Of each cluster, so many have metrics of their own: with many clusters the answer to one scrape stays small. */
+const MOST_BACKUPS = 10
 
 export async function keepLooking(cluster: ManagedCluster, options: LookingOptions): Promise<void> {
   const { db, everyMs, signal, logger, onReport } = options
@@ -38,7 +42,8 @@ export async function lookOnce(
 ): Promise<HealthReport> {
   const subject = await cluster.open().catch(() => cluster.options)
   const earlier = (await lastLook(db, cluster.name))?.observation
-  const report = await readHealth(subject, { signal, earlier })
-  await recordLook(db, report)
+  const { report, backups, durationMs } = await lookAtHealth(subject, { signal, earlier })
+  const metrics = metricsOf({ report, backups, durationMs, limit: MOST_BACKUPS })
+  await recordLook(db, { report, metrics })
   return report
 }

@@ -42,7 +42,7 @@ function dueBetween(config: ScheduleConfig, from: Date, until: Date) {
   const runs: { readonly id: string; readonly startMs: number }[] = []
   for (const { at, startAt } of dueAfter(scheduleOf(config), { cluster: 'main', after: from })) {
     if (startAt >= until) break
-    runs.push({ id: `main/${config.name}/${at.toISOString()}`, startMs: startAt.getTime() })
+    runs.push({ id: `main~${config.name}~${at.toISOString()}`, startMs: startAt.getTime() })
   }
   return runs
 }

@@ -3,7 +3,7 @@ import { type DueRun, dueAfter, lastDue } from '../schedules/due.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 
 export interface NewestDue {
-  /** `CLUSTER/SCHEDULE/TIME`. */
+  /** `CLUSTER~SCHEDULE~TIME`. */
   readonly id: string
   readonly schedule: Schedule
   readonly run: DueRun
@@ -17,7 +17,7 @@ export function newestDue(
   // The newest may wait for its jitter, or for the end of a blackout.
   const candidates = lastDue(schedule, { cluster, now, count: 2, fromMs: schedule.sinceMs ?? 0 })
   const run = candidates.findLast(({ startAt }) => startAt <= now)
-  return run && { id: `${cluster}/${schedule.name}/${run.at.toISOString()}`, schedule, run }
+  return run && { id: `${cluster}~${schedule.name}~${run.at.toISOString()}`, schedule, run }
 }
 
 /** When the next one begins, in milliseconds since 1970; infinite: none does. */

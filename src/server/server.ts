@@ -1,5 +1,5 @@
-/** `retake serve`: one process of the servers that look after clusters together. Here the parts are put together; each is in a file of its own. */
-
+/** `retake serve`: one of the servers that look after clusters together. Here the parts are put together; each is in a file of its own. */
+import { serveApi } from '../api/serve.ts'
 import { RetakeError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/progress.ts'
@@ -10,16 +10,21 @@ import { cancelRun, type RunRequest, recordRun } from '../control/runs.ts'
 import { forgetServer, HEARTBEAT_MS, registerServer, sayAlive } from '../control/servers.ts'
 import { openWorkflows } from '../control/workflows/dbos.ts'
 import type { Workflows } from '../control/workflows/durable.ts'
-import type { HealthReport } from '../monitor/read-health.ts'
+import { keepBeating } from './beating.ts'
+import { keepChanges, openChanges } from './changes.ts'
 import type { ServerConfig } from './config.ts'
 import { keepDuty } from './duty.ts'
 import { forever } from './forever.ts'
-import { keepLooking } from './looking.ts'
+import { lookAfter } from './look-after.ts'
 import { ManagedCluster } from './managed-cluster.ts'
-import { keepReceiving } from './receiving.ts'
-import { keepSchedules } from './scheduling.ts'
+import type { Server } from './parts.ts'
+import { refuseProtected } from './refuse-protected.ts'
+import { openServices } from './services/open-services.ts'
 import { keepOrder } from './take-over.ts'
-import { doTask } from './tasks.ts'
+import { performAndTell } from './tasks.ts'
+import { keepTelling } from './telling.ts'
+import { serverToken } from './token.ts'
+import { inSpan } from './tracing.ts'
 
 export interface ServeOptions {
   readonly config: ServerConfig
@@ -31,29 +36,21 @@ export interface ServeOptions {
   readonly signal: AbortSignal
 }
 
-/** What the routes and the commands stand on. */
-export interface Server {
-  readonly id: string
-  readonly control: ControlDatabase
-  readonly clusters: ReadonlyMap<string, ManagedCluster>
-  /** Puts work on record and begins it. False: there already was one with this id. */
-  readonly startRun: (request: RunRequest) => Promise<boolean>
-  readonly cancelRun: (options: { readonly id: string; readonly by: string }) => Promise<boolean>
-}
-
 /**
  * Looks after the clusters until the signal fires, then stops in order.
- * @param onReady told when the server is complete
+ * @param onReady told where the server is reached, when it is complete
  * @throws RetakeError `control.unavailable`, `control.lost`, `config.invalid`
  */
-export async function serve(options: ServeOptions, onReady: (server: Server) => Promise<void>): Promise<void> {
+export async function serve(options: ServeOptions, onReady: (at: { readonly url: string }) => void): Promise<void> {
   const { config, logger, env, signal, databaseUrl: url } = options
   await using stack = new AsyncDisposableStack()
+  const token = await serverToken({ directory: config.directory, env })
   const control = stack.use(await openControlDatabase({ url, directory: config.directory, env, signal }))
   const { db } = control
   const clusters = new Map(
     config.clusters.map((one) => [one.name, stack.use(new ManagedCluster(one, logger))] as const),
   )
+  await refuseProtected(control, clusters.values(), { signal })
   const id = randomId(8)
   await registerServer(db, { id, version: retakeVersion() })
   stack.defer(() => forgetServer(db, id))
@@ -66,22 +63,31 @@ export async function serve(options: ServeOptions, onReady: (server: Server) => 
     logger,
     workflow: runWorkflow({
       db,
-      perform: async (request, how) => doTask(await openNamed(clusters, request.cluster), request, how),
+      perform: (request, how) =>
+        inSpan(`retake ${request.task}`, { 'retake.cluster': request.cluster, 'retake.run': request.id }, () =>
+          performAndTell({ db, clusters, successes: config.alerts.successes }, request, how),
+        ),
     }),
   })
-  const server: Server = { id, control, clusters, ...runsOf(control, workflows) }
+  const server: Server = { id, config, control, clusters, env, logger, ...runsOf(control, workflows) }
   try {
-    await onReady(server)
+    const changes = openChanges()
+    const { host, port } = config.listen
+    await using api = await serveApi(openServices(server, changes), { host, port, token, logger })
+    onReady(api)
     await Promise.all([
       keepAlive(db, { id, logger, signal: until, lost }),
       keepOrder({ db, id, workflows, logger, signal: until }),
+      keepChanges(changes, { db, logger, signal: until }),
+      config.heartbeat && keepBeating({ db, address: config.heartbeat, logger, signal: until }),
+      keepTelling({ db, channels: config.channels, env, logger, signal: until }),
       keepDuty({
         db,
         id,
         names: [...clusters.keys()],
         logger,
         signal: until,
-        look: (name, mine) => lookAfter(server, { cluster: clusters.get(name), config, logger, signal: mine }),
+        look: (name, mine) => lookAfter(server, { name, signal: mine }),
       }),
     ])
   } finally {
@@ -106,25 +112,14 @@ function runsOf({ db }: ControlDatabase, workflows: Workflows<RunRequest>): Pick
   }
 }
 
-async function openNamed(clusters: ReadonlyMap<string, ManagedCluster>, name: string) {
-  const cluster = clusters.get(name)
-  if (cluster) return cluster.open()
-  throw new RetakeError('config.invalid', `This server does not know a cluster "${name}" any more.`, {
-    hint: 'Add its configuration to the file of the server, or cancel the run.',
-    retry: 'later',
-  })
+interface KeepAliveOptions {
+  readonly id: string
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  readonly lost: AbortController
 }
 
-async function keepAlive(
-  db: ControlDatabase['db'],
-  options: {
-    readonly id: string
-    readonly logger: Logger
-    readonly signal: AbortSignal
-    readonly lost: AbortController
-  },
-): Promise<void> {
-  const { id, logger, signal, lost } = options
+async function keepAlive(db: ControlDatabase['db'], { id, logger, signal, lost }: KeepAliveOptions): Promise<void> {
   await forever(
     async () => {
       if (await sayAlive(db, id)) return
@@ -141,30 +136,4 @@ async function keepAlive(
         logger.warn(`The control database could not be told that this server lives: ${message}`),
     },
   )
-}
-
-interface LookAfterOptions {
-  readonly cluster: ManagedCluster | undefined
-  readonly config: ServerConfig
-  readonly logger: Logger
-  readonly signal: AbortSignal
-}
-
-/** Everything that is done for one cluster on the server whose duty it is. */
-async function lookAfter({ control, startRun }: Server, options: LookAfterOptions): Promise<void> {
-  const { cluster, config, logger, signal } = options
-  if (!cluster) return
-  const { db } = control
-  const start = async (request: RunRequest) => void (await startRun(request))
-  await Promise.all([
-    config.receive ? keepReceiving(cluster, { signal, logger }) : undefined,
-    keepSchedules(cluster, { db, signal, logger, start }),
-    keepLooking(cluster, {
-      db,
-      signal,
-      logger,
-      everyMs: config.checkMs,
-      onReport: async (_report: HealthReport) => {},
-    }),
-  ])
 }

@@ -1,37 +1,78 @@
 /** What a run does: the verbs of the engine, each harmless to do twice. */
+import type { Kysely } from 'kysely'
 import { RetakeError } from '../base/errors.ts'
 import type { ProgressListener } from '../base/progress.ts'
+import type { ControlTables } from '../control/database/schema.ts'
+import { recordNotices } from '../control/outbox.ts'
 import type { RunRequest } from '../control/runs.ts'
 import { backUp } from '../engine/backup.ts'
 import type { Retake } from '../engine/open.ts'
 import { prune } from '../engine/prune.ts'
 import { verify } from '../engine/verify.ts'
+import { lookOnce } from './looking.ts'
+import type { ManagedCluster } from './managed-cluster.ts'
+import { successNotice } from './success.ts'
 
 export interface TaskOptions {
   readonly signal: AbortSignal
   readonly onProgress: ProgressListener
 }
 
-/** @returns what is kept of it, plain data */
-export async function doTask(retake: Retake, request: RunRequest, options: TaskOptions): Promise<object> {
-  switch (request.task) {
-    case 'backup': {
-      const { type, label } = request.options
-      // Asked again after a crash between the commit and its note, the engine answers with the backup that it made.
-      const { backup, wal, durationMs } = await backUp(retake, { ...options, type, label, request: request.id }).result
-      return { backupId: backup.backupId, type: backup.type, storedBytes: backup.storedBytes, wal, durationMs }
-    }
-    case 'verify': {
-      const result = await verify(retake, { ...options, deep: request.options.deep === true }).result
-      const { ok, backups, packs, segments, bytesRead, findings } = result
-      if (!ok) throw damaged(findings.length)
-      return { backups, packs, segments, bytesRead }
-    }
-    case 'prune': {
-      const { givenUp, deleted } = await prune(retake, options).result
-      return { givenUp: givenUp.backups, deleted }
-    }
+interface TaskPlace {
+  readonly db: Kysely<ControlTables>
+  readonly clusters: ReadonlyMap<string, ManagedCluster>
+}
+
+/** Also tells those who want to hear that a backup went well; it is told once, however often this is done. */
+export async function performAndTell(
+  { successes, ...place }: TaskPlace & { readonly successes: readonly string[] },
+  request: RunRequest,
+  options: TaskOptions,
+): Promise<object> {
+  const result = await perform(place, request, options)
+  if (request.task === 'backup' && successes.length > 0) {
+    const notice = successNotice(request, { result, now: new Date() })
+    await recordNotices(place.db, [{ notice, channels: successes }])
   }
+  return result
+}
+
+/** Does the work of a run; harmless to do twice. @returns what is kept of it, plain data */
+async function perform({ db, clusters }: TaskPlace, request: RunRequest, options: TaskOptions): Promise<object> {
+  const cluster = clusters.get(request.cluster)
+  if (!cluster) throw unknownCluster(request.cluster)
+  if (request.task === 'check') {
+    const { verdict, score } = await lookOnce(cluster, { db, signal: options.signal })
+    return { verdict, band: score.band, ...(score.value === undefined ? {} : { score: score.value }) }
+  }
+  return verbs[request.task](await cluster.open(), request, options)
+}
+
+function unknownCluster(name: string): RetakeError {
+  return new RetakeError('config.invalid', `This server does not know a cluster "${name}" any more.`, {
+    hint: 'Add its configuration to the file of the server, or cancel the run.',
+    retry: 'later',
+  })
+}
+
+type Verb = (retake: Retake, request: RunRequest, options: TaskOptions) => Promise<object>
+
+const verbs: Readonly<Record<Exclude<RunRequest['task'], 'check'>, Verb>> = {
+  backup: async (retake, { id, options: { type, label } }, how) => {
+    // Asked again after a crash between the commit and its note, the engine answers with the backup that it made.
+    const { backup, wal, durationMs } = await backUp(retake, { ...how, type, label, request: id }).result
+    return { backupId: backup.backupId, type: backup.type, storedBytes: backup.storedBytes, wal, durationMs }
+  },
+  verify: async (retake, { options: { deep, backupId } }, how) => {
+    const result = await verify(retake, { ...how, deep, backupId }).result
+    const { ok, backups, packs, segments, bytesRead, findings } = result
+    if (!ok) throw damaged(findings.length)
+    return { backups, packs, segments, bytesRead }
+  },
+  prune: async (retake, { options: { dryRun } }, how) => {
+    const { givenUp, deleted } = await prune(retake, { ...how, dryRun }).result
+    return { givenUp: givenUp.backups, deleted, ...(dryRun ? { dryRun } : {}) }
+  },
 }
 
 function damaged(findings: number): RetakeError {

@@ -111,7 +111,7 @@ for (const [name, soak] of [
 }
 if (wanted.has('serve')) {
   const major = values.major === undefined ? anyMajor() : Number(values.major)
-  const outcome = await runServeSoak({ major, rounds: Number(values.rounds), say })
+  const outcome = await runServeSoak({ major, rounds: Number(values.rounds), short: values.short, say })
   say(`serve: ${outcome.kills} kills, ${outcome.inTheMiddle} of them in the middle of the backup`)
   conclude('serve', outcome.problems)
 }

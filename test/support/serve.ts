@@ -32,6 +32,8 @@ export interface StageOptions {
   /** YAML. */
   readonly schedules: string
   readonly serverFile?: string | undefined
+  /** Written beside it. */
+  readonly files?: Readonly<Record<string, string>> | undefined
 }
 
 /** A repository for the server, and the files that `retake serve` reads. */
@@ -48,6 +50,7 @@ export async function stageServe(options: StageOptions): Promise<ServeStage> {
     temp.join('retake.server.yaml'),
     `clusters: [main.yaml]\ndirectory: data\nlisten: 127.0.0.1:0\ncheckSeconds: 5\ngraceSeconds: 20\n${options.serverFile ?? ''}`,
   )
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(temp.join(name), text)
   const made = await runCli(['--config', file, 'init', '--new-key', temp.join('key')], { cwd: temp.path })
   if (made.code !== 0) throw new Error(made.stderr)
   const database = control && (await makeDatabase(control))
@@ -93,7 +96,7 @@ async function startServe(cwd: string, env: Readonly<Record<string, string>>): P
   run.child.stderr?.on('data', (bytes: Buffer) => (told += bytes))
   let ended = false
   void run.ended.then(() => (ended = true))
-  await waitFor(() => ended || told.includes('The server is ready.'), {
+  await waitFor(() => ended || told.includes('The server is ready at '), {
     what: () => `a ready server: ${told}`,
     limitMs: READY_WITHIN_MS,
   })

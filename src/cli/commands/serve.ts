@@ -6,7 +6,7 @@ import { retakeOptions } from '../open.ts'
 import { optionText } from '../options.ts'
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
-  const { env, directory, global, options, signal, terminal } = context
+  const { env, directory, global, options, signal } = context
   const config = await readServerConfig({
     file: optionText(options.serverConfig),
     directory,
@@ -17,9 +17,8 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   })
   const level = global.verbose === true ? 'debug' : global.quiet === true ? 'error' : 'info'
   const logger = jsonLogger(process.stderr, { level })
-  await serve({ config, databaseUrl: env.DATABASE_URL || undefined, env, logger, signal }, async ({ id, clusters }) => {
-    terminal.clearLine()
-    logger.info('The server is ready.', { server: id, clusters: [...clusters.keys()] })
+  await serve({ config, databaseUrl: env.DATABASE_URL || undefined, env, logger, signal }, ({ url }) => {
+    logger.info(`The server is ready at ${url}.`, { clusters: config.clusters.map(({ name }) => name) })
   })
   return { data: { stopped: true }, text: '' }
 }

@@ -5,6 +5,7 @@ import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 type Instant = ColumnType<Date, Date | undefined, Date>
 type OptionalInstant = ColumnType<Date | null, Date | null | undefined, Date | null>
 type Json = JSONColumnType<object>
+type OptionalText = ColumnType<string | null, string | null | undefined, string | null>
 type OptionalJson = ColumnType<object | null, string | null | undefined, string | null>
 
 export interface ControlTables {
@@ -13,6 +14,13 @@ export interface ControlTables {
   readonly run: RunTable
   readonly look: LookTable
   readonly health: HealthTable
+  readonly maintenance: MaintenanceTable
+  readonly answer: AnswerTable
+  readonly alerting: AlertingTable
+  readonly alert: AlertTable
+  readonly alert_change: AlertChangeTable
+  readonly notice: NoticeTable
+  readonly delivery: DeliveryTable
 }
 
 export interface ServerTable {
@@ -44,13 +52,15 @@ export interface RunTable {
   readonly progress: OptionalJson
   readonly result: OptionalJson
   readonly error: OptionalJson
-  readonly cancelled_by: ColumnType<string | null, string | null | undefined, string | null>
+  readonly cancelled_by: OptionalText
+  readonly changed_at: Instant
 }
 
 export interface LookTable {
   readonly cluster: string
   readonly at: Instant
   readonly report: Json
+  readonly metrics: Json
 }
 
 export interface HealthTable {
@@ -60,4 +70,71 @@ export interface HealthTable {
   readonly value: number | null
   readonly band: string
   readonly verdict: string
+  readonly points: number
+  readonly caps: Json
+  readonly unknown_because: OptionalText
+}
+
+export interface MaintenanceTable {
+  readonly id: string
+  readonly cluster: OptionalText
+  readonly rules: OptionalJson
+  readonly begins_at: Instant
+  readonly ends_at: Instant
+  readonly reason: string
+  readonly created_by: string
+  readonly created_at: Instant
+  readonly ended_early_at: OptionalInstant
+}
+
+export interface AnswerTable {
+  readonly key: string
+  readonly fingerprint: string
+  readonly claimed_at: Instant
+  readonly status: number | null
+  readonly body: OptionalText
+}
+
+export interface AlertingTable {
+  readonly cluster: string
+  readonly states: Json
+}
+
+export interface AlertTable {
+  readonly key: string
+  readonly cluster: string
+  readonly state: string
+  readonly severity: string
+  readonly since: Instant
+  readonly body: Json
+  readonly changed_at: Instant
+}
+
+export interface AlertChangeTable {
+  readonly id: Generated<string>
+  readonly key: string
+  readonly at: Instant
+  readonly state: string
+  readonly by: OptionalText
+  readonly note: OptionalText
+}
+
+export interface NoticeTable {
+  readonly id: string
+  readonly cluster: OptionalText
+  readonly at: Instant
+  readonly body: Json
+}
+
+export interface DeliveryTable {
+  readonly notice: string
+  readonly channel: string
+  readonly incident: string
+  readonly attempts: Generated<number>
+  readonly next_at: OptionalInstant
+  readonly first_tried_at: OptionalInstant
+  readonly tried_at: OptionalInstant
+  readonly delivered_at: OptionalInstant
+  readonly receipt: OptionalJson
+  readonly failure: OptionalJson
 }

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { sql } from 'kysely'
+import { startTestServer, type TestServer } from '../../test/support/postgres.ts'
+import { makeTemp } from '../../test/support/temp.ts'
+import '../../test/support/leaks.ts'
+import { claimAnswer, releaseAnswer, settleAnswer } from './answers.ts'
+import { type ControlDatabase, openControlDatabase } from './database/open.ts'
+import { findFree, holdLeases } from './leases.ts'
+import { claimDeliveries, listNotices, recordNotices, settleDelivery } from './outbox.ts'
+import { beginAttempt, cancelRun, changeRun, listRuns, type RunRequest, readRun, recordRun } from './runs.ts'
+import { buryServers, livingServers, registerServer } from './servers.ts'
+
+let server: TestServer
+let control: ControlDatabase
+
+const at = makeTemp({ label: 'control' })
+const url = () => `postgres://postgres@127.0.0.1:${server.server.port}/postgres`
+
+before(async () => {
+  server = await startTestServer()
+  // Several servers that come up at once on an empty database.
+  const opened = await Promise.all([1, 2, 3].map(() => openControlDatabase({ url: url(), directory: at.path })))
+  control = opened[0] as ControlDatabase
+  await Promise.all(opened.slice(1).map((one) => one[Symbol.asyncDispose]()))
+})
+
+after(async () => {
+  await control?.[Symbol.asyncDispose]()
+  await server?.[Symbol.asyncDispose]()
+  await at[Symbol.asyncDispose]()
+})
+
+const request = (id: string): RunRequest => ({ id, cluster: 'main', task: 'backup', options: {}, startedBy: 'token' })
+
+describe('leases', () => {
+  test('each is held by one, kept by its holder, and free when its time is over', async () => {
+    const { db } = control
+    const names = ['a', 'b', 'c', 'd']
+    const both = await Promise.all(['one', 'two'].map((name) => holdLeases(db, { server: name, names })))
+    assert.deepEqual([...both.map((held) => [...held])].flat().sort(), names)
+    assert.deepEqual(await findFree(db, [...names, 'e']), ['e'])
+    const holder = both[0]?.has('a') ? 'one' : 'two'
+    assert.ok((await holdLeases(db, { server: holder, names: ['a'] })).has('a'))
+    await db
+      .updateTable('lease')
+      .set({ expires_at: new Date(0) })
+      .where('name', '=', 'a')
+      .execute()
+    assert.ok((await holdLeases(db, { server: 'three', names: ['a'] })).has('a'))
+  })
+
+  test('a server that was not seen for long is dead, and its leases go with it', async () => {
+    const { db } = control
+    await registerServer(db, { id: 'quick', version: '1' })
+    await registerServer(db, { id: 'silent', version: '1' })
+    await holdLeases(db, { server: 'silent', names: ['of-the-dead'] })
+    await db
+      .updateTable('server')
+      .set({ seen_at: new Date(0) })
+      .where('id', '=', 'silent')
+      .execute()
+    const living = await livingServers(db)
+    assert.deepEqual([living.has('quick'), living.has('silent')], [true, false])
+    await buryServers(db, living)
+    assert.deepEqual(await findFree(db, ['of-the-dead']), ['of-the-dead'])
+  })
+})
+
+describe('runs', () => {
+  test('one that is asked for twice is on record once; one that has ended stays as it is', async () => {
+    const { db } = control
+    assert.deepEqual(
+      await Promise.all([1, 2, 3].map(() => recordRun(db, request('twice')))).then((all) => all.filter(Boolean).length),
+      1,
+    )
+    assert.equal(await beginAttempt(db, 'twice'), 1)
+    assert.equal(await beginAttempt(db, 'twice'), 2)
+    await changeRun(db, 'twice', { state: 'succeeded', result: { backupId: 'b' } })
+    await changeRun(db, 'twice', {
+      state: 'failed',
+      error: { code: 'internal', message: '', retry: 'never', details: {} },
+    })
+    assert.equal(await cancelRun(db, { id: 'twice', by: 'ada' }), false)
+    assert.equal(await beginAttempt(db, 'twice'), undefined)
+    const run = await readRun(db, 'twice')
+    assert.deepEqual([run?.state, run?.result, run?.attempts], ['succeeded', { backupId: 'b' }, 2])
+  })
+
+  test('a list is read page by page, the newest first, and nothing twice or not at all', async () => {
+    const { db } = control
+    for (let number = 0; number < 25; number += 1)
+      await recordRun(db, { ...request(`page-${number}`), cluster: 'pages' })
+    const seen: string[] = []
+    for (;;) {
+      const known = await listRuns(db, { cluster: 'pages', limit: 1000 })
+      const last = known.find(({ id }) => id === seen.at(-1))
+      const page = await listRuns(db, { cluster: 'pages', limit: 7, ...(last ? { before: last } : {}) })
+      seen.push(...page.map(({ id }) => id))
+      if (page.length < 7) break
+    }
+    assert.equal(new Set(seen).size, 25)
+    assert.equal(seen.length, 25)
+  })
+})
+
+describe('notices', () => {
+  const notice = (id: string, seconds: number) => ({
+    id,
+    kind: 'fired' as const,
+    at: new Date(Date.UTC(2026, 10, 23, 0, 0, seconds)).toISOString(),
+    incident: 'incident',
+    severity: 'critical' as const,
+    cluster: 'main',
+    headline: id,
+    alerts: [],
+  })
+
+  test('each is claimed by one, in their order on each channel, and told once', async () => {
+    const { db } = control
+    const outgoing = [
+      { notice: notice('first', 1), channels: ['mail', 'pager'] },
+      { notice: notice('second', 2), channels: ['mail'] },
+    ]
+    await recordNotices(db, outgoing)
+    await recordNotices(db, outgoing)
+    const claimed = (await Promise.all([1, 2, 3].map(() => claimDeliveries(db, { limit: 10 })))).flat()
+    assert.deepEqual(claimed.map(({ notice: { id }, channel }) => `${id} ${channel}`).sort(), [
+      'first mail',
+      'first pager',
+    ])
+    const receipt = {
+      channel: 'mail',
+      kind: 'email',
+      notice: 'first',
+      incident: 'incident',
+      at: notice('first', 1).at,
+    } as const
+    await settleDelivery(db, { notice: 'first', channel: 'mail' }, { receipt })
+    const [next, ...more] = await claimDeliveries(db, { limit: 10 })
+    assert.deepEqual([next?.notice.id, next?.previous, more], ['second', receipt, []])
+    // It was given up: what comes later does not wait for it.
+    const failure = { code: 'notice.denied', message: 'No.', mayRetry: false } as const
+    await settleDelivery(db, { notice: 'first', channel: 'pager' }, { failure })
+    await recordNotices(db, [{ notice: notice('third', 3), channels: ['pager'] }])
+    assert.deepEqual(
+      (await claimDeliveries(db, { limit: 10 })).map(({ notice: { id } }) => id),
+      ['third'],
+    )
+    const [, , first] = await listNotices(db, { limit: 10 })
+    assert.deepEqual(
+      first?.deliveries.map(({ channel, state }) => `${channel} ${state}`),
+      ['mail delivered', 'pager failed'],
+    )
+  })
+
+  test('what a server that died had claimed is claimed again later', async () => {
+    const { db } = control
+    await recordNotices(db, [{ notice: { ...notice('left', 9), incident: 'other' }, channels: ['mail'] }])
+    assert.equal((await claimDeliveries(db, { limit: 10 })).length, 1)
+    assert.equal((await claimDeliveries(db, { limit: 10 })).length, 0)
+    await db
+      .updateTable('delivery')
+      .set({ next_at: sql<Date>`now() - interval '1 second'` })
+      .where('notice', '=', 'left')
+      .execute()
+    const [again] = await claimDeliveries(db, { limit: 10 })
+    assert.equal(again?.attempt, 2)
+  })
+})
+
+test('an action is answered once: of many at the same time one is to do it', async () => {
+  const { db } = control
+  const claims = await Promise.all(Array.from({ length: 8 }, () => claimAnswer(db, { key: 'k', fingerprint: 'f' })))
+  assert.equal(claims.filter(({ state }) => state === 'claimed').length, 1)
+  assert.deepEqual(await claimAnswer(db, { key: 'k', fingerprint: 'g' }), { state: 'other' })
+  await settleAnswer(db, 'k', { status: 202, body: '{}' })
+  assert.deepEqual(await claimAnswer(db, { key: 'k', fingerprint: 'f' }), {
+    state: 'answered',
+    answer: { status: 202, body: '{}' },
+  })
+  await claimAnswer(db, { key: 'free', fingerprint: 'f' })
+  await releaseAnswer(db, 'free')
+  assert.equal((await claimAnswer(db, { key: 'free', fingerprint: 'other' })).state, 'claimed')
+})
+
+test("a database of the server's own: kept over a restart, and refused to a second server", async () => {
+  await using temp = makeTemp({ label: 'own' })
+  const directory = temp.join('data')
+  {
+    await using own = await openControlDatabase({ directory })
+    assert.equal(own.kind, 'own')
+    await recordRun(own.db, request('kept'))
+    await assert.rejects(openControlDatabase({ directory }), {
+      code: 'control.unavailable',
+      message: /in use by another server/,
+    })
+  }
+  await using again = await openControlDatabase({ directory })
+  assert.equal((await readRun(again.db, 'kept'))?.state, 'queued')
+})

@@ -1,0 +1,28 @@
+/** Everything that is done for one cluster on the server whose duty it is. */
+import type { RunRequest } from '../control/runs.ts'
+import { judgeReport } from './alerting.ts'
+import { keepLooking } from './looking.ts'
+import type { Server } from './parts.ts'
+import { keepReceiving } from './receiving.ts'
+import { keepSchedules } from './scheduling.ts'
+
+export async function lookAfter(
+  { control, clusters, config, logger, startRun }: Server,
+  { name, signal }: { readonly name: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const cluster = clusters.get(name)
+  if (!cluster) return
+  const { db } = control
+  const start = async (request: RunRequest) => void (await startRun(request))
+  await Promise.all([
+    config.receive ? keepReceiving(cluster, { signal, logger }) : undefined,
+    keepSchedules(cluster, { db, signal, logger, start }),
+    keepLooking(cluster, {
+      db,
+      signal,
+      logger,
+      everyMs: config.checkMs,
+      onReport: (report) => judgeReport(db, { report, policy: config.alerts.policy, now: new Date() }),
+    }),
+  ])
+}
