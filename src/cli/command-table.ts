@@ -44,6 +44,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: 'repo', summary: 'the repository itself: its size, its soundness, the places where it is kept' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },
+  { name: 'alerts', summary: 'what a running server has found wrong, and who takes care of it' },
   { name: 'native', summary: 'have Supabase restore its project in place: plan, then apply' },
 ]
 

@@ -1,5 +1,11 @@
 /** `retake serve`, and what it does regularly. */
-import type { CommandDeclaration } from './command.ts'
+import type { CommandDeclaration, CommandOption } from './command.ts'
+import { serverOptions } from './server-client-options.ts'
+
+const personOptions: readonly CommandOption[] = [
+  { flags: '--by <name>', description: 'who (default: the user)' },
+  { flags: '--note <text>', description: 'what others should know' },
+]
 
 export const serverCommands: readonly CommandDeclaration[] = [
   {
@@ -14,8 +20,8 @@ export const serverCommands: readonly CommandDeclaration[] = [
         note: 'several; see docs/server.md',
       },
       {
-        command: 'DATABASE_URL=postgres://retake@control.internal/retake retake serve',
-        note: 'one of several servers that share the work',
+        command: 'retake serve',
+        note: 'with DATABASE_URL set: one of several servers that share the work',
       },
     ],
     options: [
@@ -31,6 +37,52 @@ export const serverCommands: readonly CommandDeclaration[] = [
           "the server's own data (default: $STATE_DIRECTORY, /var/lib/retake/server, or ~/.local/state/retake)",
         completes: 'directory',
       },
+    ],
+  },
+  {
+    path: ['alerts', 'list'],
+    summary: 'what is wrong, as the server has found it',
+    details: 'Asks a running server (retake serve). Exit status 40 when something critical is not resolved.',
+    examples: [
+      {
+        command: 'retake alerts list --server-token-file /var/lib/retake/server/token',
+        note: 'what nobody has resolved',
+      },
+      { command: 'retake alerts list --cluster main --all', note: 'of one cluster, with the past' },
+      { command: 'retake alerts list --server https://retake.example.org --json', note: 'elsewhere, for machines' },
+    ],
+    options: [
+      { flags: '--all', description: 'also what is resolved, and what has not held for long enough' },
+      ...serverOptions,
+    ],
+  },
+  {
+    path: ['alerts', 'ack'],
+    summary: 'take care of an alert: escalation waits for an hour',
+    examples: [
+      { command: 'retake alerts ack backup-late-0123456789abcdef', note: 'its key is in the list' },
+      { command: 'retake alerts ack backup-late-0123456789abcdef --by ada', note: 'for somebody else' },
+      {
+        command: 'retake alerts ack disk-low-0123456789abcdef --note "disk ordered"',
+        note: 'with what others should know',
+      },
+    ],
+    arguments: [{ name: 'key', description: 'which alert', required: true }],
+    options: [...personOptions, ...serverOptions],
+  },
+  {
+    path: ['alerts', 'snooze'],
+    summary: 'tell nobody of an alert for a while',
+    examples: [
+      { command: 'retake alerts snooze disk-low-0123456789abcdef', note: 'for an hour' },
+      { command: 'retake alerts snooze disk-low-0123456789abcdef --minutes 120', note: 'for two' },
+      { command: 'retake alerts snooze disk-low-0123456789abcdef --note "disk ordered"', note: 'with the reason' },
+    ],
+    arguments: [{ name: 'key', description: 'which alert', required: true }],
+    options: [
+      { flags: '--minutes <count>', description: 'for so long, at most a week (default 60)' },
+      ...personOptions,
+      ...serverOptions,
     ],
   },
   {

@@ -53,6 +53,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'supabase',
     'engine',
     'monitor',
+    'client',
     'server',
     'demo',
   ],

@@ -3,15 +3,17 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type Client, createClient } from '../../src/client.ts'
+import { runCli } from '../support/cli.ts'
 import '../support/leaks.ts'
 import { openEndpoint } from '../support/notices/endpoint.ts'
 import { openMailServer, readMail } from '../support/notices/mail-server.ts'
 import { startTestServer } from '../support/postgres.ts'
 import { type ServeProcess, type ServeStage, stageServe, waitFor } from '../support/serve.ts'
 
+const addressOf = (server: ServeProcess) => /ready at (http:\S+?)\.["\s]/.exec(server.log())?.[1] ?? ''
+
 function clientOf(stage: ServeStage, server: ServeProcess): Client {
-  const [, url = ''] = /ready at (http:\S+?)\.["\s]/.exec(server.log()) ?? []
-  return createClient({ url, token: readFileSync(stage.temp.join('data/token'), 'utf8').trim() })
+  return createClient({ url: addressOf(server), token: readFileSync(stage.temp.join('data/token'), 'utf8').trim() })
 }
 
 test('a table is dropped: told once, told to the next level, acknowledged, resolved; a server that is killed in between changes nothing', async () => {
@@ -65,8 +67,13 @@ alerts:
   assert.ok(alert)
   assert.equal(alert.level, 2)
   assert.match(alert.finding, /public\.precious/)
-  const acknowledged = await again.acknowledgeAlert({ alert: alert.key, body: { by: 'ada' } })
-  assert.equal(acknowledged.state, 'acknowledged')
+  const asked = ['--server', addressOf(second), '--server-token-file', stage.temp.join('data/token')]
+  const listed = await runCli(['alerts', 'list', '--json', ...asked])
+  assert.equal(listed.code, 40, listed.stderr)
+  assert.ok((JSON.parse(listed.stdout) as { alerts: { key: string }[] }).alerts.some(({ key }) => key === alert.key))
+  const acknowledged = await runCli(['alerts', 'ack', alert.key, '--by', 'ada', ...asked])
+  assert.match(acknowledged.stdout, /acknowledged by ada/, acknowledged.stderr)
+  assert.equal((await again.getAlert({ alert: alert.key })).state, 'acknowledged')
 
   await server.query('create table precious (id int primary key)')
   await waitFor(async () => (await again.getAlert({ alert: alert.key })).state === 'resolved', {
@@ -99,8 +106,7 @@ const bodies = (hook: Awaited<ReturnType<typeof openEndpoint>>) =>
 const isMissing = (subject: string) => /critical table is missing/.test(subject)
 
 async function metrics(server: ServeProcess, stage: ServeStage): Promise<string> {
-  const [, url = ''] = /ready at (http:\S+?)\.["\s]/.exec(server.log()) ?? []
   const token = readFileSync(stage.temp.join('data/token'), 'utf8').trim()
-  const answer = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+  const answer = await fetch(`${addressOf(server)}/metrics`, { headers: { authorization: `Bearer ${token}` } })
   return answer.text()
 }
