@@ -7,7 +7,7 @@ import type { AlertSeverity, Notice, NoticeKind } from './notice.ts'
 import type { AlertPolicy, QuietTime } from './policy.ts'
 import type { AlertRule, Sighting } from './rule.ts'
 import { alertRules } from './rules.ts'
-import { noticeAlert } from './shown.ts'
+import { isAcknowledged, noticeAlert } from './shown.ts'
 import type { AlertMemory, ClusterAlerts } from './state.ts'
 import { noAlerts } from './state.ts'
 import { tellingOf } from './tell.ts'
@@ -75,7 +75,7 @@ function stepAll(rules: readonly AlertRule[], { report, states = noAlerts, now }
 
 /** Of what is not named any more: gone, or not looked at. */
 function unnamed(target: string, sightings: readonly Sighting[]): Sighting {
-  const blind = sightings.find(({ state }) => state === 'unknown')
+  const blind = sightings.find((sighting) => sighting.target === '' && sighting.state === 'unknown')
   return {
     target,
     state: blind || sightings.length === 0 ? 'unknown' : 'clear',
@@ -88,14 +88,21 @@ function isForgotten({ phase, resolvedAt }: AlertMemory, now: Date): boolean {
   return phase === 'resolved' && now.getTime() - Date.parse(resolvedAt ?? '') > FORGET_MS
 }
 
-/** While what explains it holds, also before that has fired, nobody is told of it. */
+/**
+ * While what explains it holds, nobody is told of it: also before that has fired, unless that waits longer than it does. A failed backup
+ * is told in minutes, though after hours without one the graver alert takes its place.
+ */
 function explain(alerts: readonly AlertMemory[], rules: readonly AlertRule[]): AlertMemory[] {
-  const holding = new Map(alerts.filter(({ phase }) => phase !== 'resolved').map((alert) => [alert.rule, alert.key]))
-  const inhibitors = new Map(rules.map(({ name, inhibitedBy }) => [name, inhibitedBy]))
+  const byName = new Map(rules.map((rule) => [rule.name, rule]))
+  const holding = new Map(alerts.filter(({ phase }) => phase !== 'resolved').map((alert) => [alert.rule, alert]))
   return alerts.map((alert) => {
     const { inhibitedBy: _before, ...rest } = alert
-    const why = inhibitors.get(alert.rule)?.find((name) => holding.has(name))
-    const key = why === undefined || alert.phase === 'resolved' ? undefined : holding.get(why)
+    const rule = byName.get(alert.rule)
+    if (!rule || alert.phase === 'resolved') return rest
+    const explains = (name: string) =>
+      holding.get(name)?.phase === 'firing' || (byName.get(name)?.forMs ?? 0) <= rule.forMs
+    const why = rule.inhibitedBy.find((name) => holding.has(name) && explains(name))
+    const key = why === undefined ? undefined : holding.get(why)?.key
     return key === undefined ? rest : { ...rest, inhibitedBy: key }
   })
 }
@@ -113,7 +120,7 @@ interface Group {
   readonly kind: NoticeKind
   readonly level: number | undefined
   readonly alerts: AlertMemory[]
-  readonly channels: Set<string>
+  readonly channels: readonly string[]
 }
 
 function announce(
@@ -130,11 +137,12 @@ function announce(
     alert: AlertMemory,
     facts: { readonly channels: readonly string[]; readonly level?: number },
   ) => {
-    const name = `${kind} ${facts.level ?? ''}`
-    const group = groups.get(name) ?? { kind, level: facts.level, alerts: [], channels: new Set<string>() }
+    // One notice for those whom it concerns: nobody is told of what was kept from them so far.
+    const channels = [...facts.channels].sort()
+    const name = JSON.stringify([kind, facts.level, channels])
+    const group = groups.get(name) ?? { kind, level: facts.level, alerts: [], channels }
     groups.set(name, group)
     group.alerts.push(alert)
-    for (const channel of facts.channels) group.channels.add(channel)
   }
   const next = alerts.map((alert) => {
     const before = states.alerts[alert.key]
@@ -145,9 +153,9 @@ function announce(
     }
     const telling = tellingOf(alert, { policy, now, toldAt })
     if (!telling) return alert
-    const { acknowledged: over, ...rest } = alert
+    const { acknowledged: _over, ...rest } = alert
     const told: AlertMemory = {
-      ...(telling.kind === 'refired' ? rest : { ...rest, ...(over ? { acknowledged: over } : {}) }),
+      ...(isAcknowledged(alert, now) ? alert : rest),
       told: telling.told,
       incident: incident.id,
     }
@@ -161,7 +169,7 @@ function announce(
     noticeOf(group, { cluster, incident: incident.id, now, alerts: next }),
   )
   const isOpen = next.some(({ phase, told }) => phase === 'firing' && told !== undefined)
-  const isNew = groups.has('fired ')
+  const isNew = [...groups.values()].some(({ kind }) => kind === 'fired')
   return {
     states: {
       alerts: Object.fromEntries(next.map((alert) => [alert.key, alert])),
@@ -212,7 +220,7 @@ function noticeOf({ kind, level, alerts, channels }: Group, { cluster, incident,
     ...(level === undefined ? {} : { level }),
     ...(lines.length === 0 ? {} : { lines }),
   }
-  return { notice, channels: [...channels].sort() }
+  return { notice, channels }
 }
 
 const rank = (severity: AlertSeverity): number => ['critical', 'warning', 'info'].indexOf(severity)

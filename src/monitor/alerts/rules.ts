@@ -1,7 +1,7 @@
-/** Every rule, by what it watches. Names, times and thresholds are those of `monitoring/retake.rules.yaml`, for who has Prometheus instead. */
+/** Every rule, by what it watches. A rule of the same name in `monitoring/retake.rules.yaml` is meant for who has Prometheus instead. */
 import { resultOf } from '../checks/result.ts'
 import type { AlertRule } from './rule.ts'
-import { eachMeasured, HOUR_MS, MINUTE_MS, unknownSighting, whenFailed, whenMeasured } from './sightings.ts'
+import { eachMeasured, HOUR_MS, isBelow, MINUTE_MS, unknownSighting, whenFailed, whenMeasured } from './sightings.ts'
 
 type Facts = Pick<AlertRule, 'name' | 'title' | 'severity' | 'effect' | 'checks' | 'look'> &
   Partial<Pick<AlertRule, 'keepFiringMs' | 'inhibitedBy'>> & { readonly forMinutes: number }
@@ -114,8 +114,7 @@ const recovery: readonly AlertRule[] = [
     checks: ['slot'],
     look: whenMeasured(
       'slot',
-      ({ active, hoursLeft, walStatus }) =>
-        walStatus === 'unreserved' || (!active && hoursLeft !== undefined && hoursLeft < 4),
+      ({ active, hoursLeft, walStatus }) => walStatus === 'unreserved' || (!active && isBelow(hoursLeft, 4)),
     ),
   }),
   rule({
@@ -126,7 +125,7 @@ const recovery: readonly AlertRule[] = [
     inhibitedBy: [...NO_SERVER, 'slot-nearly-lost', 'slot-lost'],
     effect: 'Nobody receives, so the server keeps all WAL since then.',
     checks: ['slot'],
-    look: whenMeasured('slot', ({ active, hoursLeft }) => !active && hoursLeft !== undefined && hoursLeft < 24),
+    look: whenMeasured('slot', ({ active, hoursLeft }) => !active && isBelow(hoursLeft, 24)),
   }),
 ]
 
@@ -178,12 +177,15 @@ const backups: readonly AlertRule[] = [
     inhibitedBy: [...NO_REPOSITORY, ...NO_SERVER],
     effect: 'A run is late, failed or was missed; each one that does not come makes recovery slower or less certain.',
     checks: ['schedules'],
-    look: eachMeasured('schedules', ({ missed }) =>
-      missed.map(({ schedule, task, outcome, at }) => ({
-        target: schedule,
-        finding: `The ${task} "${schedule}" that was due at ${at} is ${outcome}.`,
-        fix: 'retake schedules',
-      })),
+    look: eachMeasured(
+      'schedules',
+      ({ missed }) =>
+        missed.map(({ schedule, task, outcome, at }) => ({
+          target: schedule,
+          finding: `The ${task} "${schedule}" that was due at ${at} is ${outcome}.`,
+          fix: 'retake schedules',
+        })),
+      (measured) => measured.unknown,
     ),
   }),
 ]

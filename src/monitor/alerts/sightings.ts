@@ -42,16 +42,21 @@ export function whenMeasured<N extends HealthCheckName>(
   }
 }
 
-/** Several of a kind, each with its own alert. */
+/** Several of a kind, each with its own alert; `notKnown` names those that cannot be told of. */
 export function eachMeasured<N extends HealthCheckName>(
   name: N,
   list: (measured: NonNullable<HealthCheckResult<N>['measured']>) => readonly (Named & { readonly target: string })[],
+  notKnown: (measured: NonNullable<HealthCheckResult<N>['measured']>) => readonly string[] = () => [],
 ): (report: HealthReport) => readonly Sighting[] {
   return (report) => {
     const result = resultOf(report.checks, name)
     if (!result?.measured) return [result?.state === 'skipped' ? clear() : unknownSighting(result)]
     // Those that are not named any more are clear; the empty one says that it could be looked at.
-    return [clear(), ...list(result.measured).map((one) => sightingOf(result, true, one))]
+    return [
+      clear(),
+      ...list(result.measured).map((one) => sightingOf(result, true, one)),
+      ...notKnown(result.measured).map((target) => ({ ...unknownSighting(result), target })),
+    ]
   }
 }
 
@@ -62,4 +67,9 @@ export function unknownSighting(result: Pick<HealthCheckResult, 'finding' | 'fix
     finding: result?.finding ?? 'It was not looked at.',
     fix: result?.fix ?? 'retake health',
   }
+}
+
+/** Undefined, which is unknown, where there is no value. */
+export function isBelow(value: number | undefined, limit: number): boolean | undefined {
+  return value === undefined ? undefined : value < limit
 }

@@ -22,7 +22,7 @@ interface TellFacts {
 export function tellingOf(alert: AlertMemory, facts: TellFacts): Telling | undefined {
   const { now } = facts
   if (alert.phase !== 'firing' || alert.inhibitedBy !== undefined || isSilenced(alert, now)) return undefined
-  if (!alert.told) return firstTelling(alert, facts)
+  if (!alert.told) return isAcknowledged(alert, now) ? undefined : firstTelling(alert, facts)
   if (alert.isFlapping) return alert.told.flapping ? undefined : flappingTelling(alert.told, now)
   if (isAcknowledged(alert, now) || alert.clearSince !== undefined) return undefined
   if (alert.acknowledged || alert.told.flapping) return againTelling(alert.told, facts)
@@ -53,7 +53,7 @@ function flappingTelling(told: Told, now: Date): Telling {
 function againTelling(told: Told, { policy, now }: TellFacts): Telling {
   const at = now.toISOString()
   const channels = policy.levels[told.level - 1]?.channels ?? told.channels
-  const { flapping: _over, ...rest } = told
+  const { flapping: _over, broadcast: _everybody, ...rest } = told
   return {
     kind: 'refired',
     channels,

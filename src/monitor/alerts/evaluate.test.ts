@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { HealthCheckResult, Outcome } from '../checks/result.ts'
+import { judgeSchedules } from '../checks/schedules.ts'
+import { judgeSlotGrowth } from '../checks/slot.ts'
+import type { HealthReport } from '../read-health.ts'
+import { acknowledge } from './actions.ts'
+import { evaluateAlerts } from './evaluate.ts'
+import { type AlertPolicy, defaultPolicy, type QuietTime } from './policy.ts'
+import type { ClusterAlerts } from './state.ts'
+import { bad, reportOf, type World } from './testing/reports.ts'
+
+const MINUTE_MS = 60_000
+const START = Date.parse('2026-11-23T00:00:00Z')
+const at = (minute: number) => new Date(START + minute * MINUTE_MS)
+
+const policy: AlertPolicy = {
+  ...defaultPolicy,
+  levels: [
+    { channels: ['one'], afterMs: 0 },
+    { channels: ['two'], afterMs: 15 * MINUTE_MS },
+    { channels: ['three'], afterMs: 30 * MINUTE_MS },
+  ],
+  everybody: ['one', 'two', 'three', 'all'],
+}
+
+interface Course {
+  readonly minutes: number
+  readonly worldAt?: (minute: number) => World
+  /** What further checks find. */
+  readonly checkAt?: (minute: number) => HealthCheckResult
+  readonly acknowledgeAt?: number
+  readonly quietUntil?: number
+}
+
+/** What was told, minute by minute: `18 escalated two: critical-table-missing`. */
+function toldIn({ minutes, worldAt = () => ({}), checkAt, acknowledgeAt, quietUntil }: Course): string[] {
+  let states: ClusterAlerts = { alerts: {} }
+  const told: string[] = []
+  const quiet: QuietTime[] = quietUntil === undefined ? [] : [{ from: at(0), until: at(quietUntil) }]
+  for (let minute = 0; minute < minutes; minute += 1) {
+    const now = at(minute)
+    const round = evaluateAlerts({
+      report: withCheck(reportOf(worldAt(minute), now), checkAt?.(minute)),
+      states,
+      policy,
+      quiet,
+      now,
+    })
+    states = round.states
+    for (const { notice, channels } of round.outgoing) {
+      told.push(`${minute} ${notice.kind} ${channels.join('+')}: ${notice.alerts.map(({ rule }) => rule).join()}`)
+    }
+    if (minute !== acknowledgeAt) continue
+    for (const key of Object.keys(states.alerts)) {
+      states = acknowledge(states, { cluster: 'main', key, by: 'ada', now, policy })?.states ?? states
+    }
+  }
+  return told
+}
+
+function withCheck(report: HealthReport, check: HealthCheckResult | undefined): HealthReport {
+  if (!check) return report
+  return { ...report, checks: [...report.checks.filter(({ name }) => name !== check.name), check] }
+}
+
+const timed = { title: 'x', at: at(0).toISOString(), durationMs: 1 }
+
+describe('a backup that fails', () => {
+  test('is told after five minutes as a warning, and after four hours as critical', () => {
+    const told = toldIn({ minutes: 250, worldAt: () => ({ backup: bad }) })
+    assert.deepEqual(told.slice(0, 2), ['6 fired one: backup-failed', '241 fired one: backup-still-failing'])
+  })
+
+  test('is not told when a backup has succeeded meanwhile, but its end is', () => {
+    const told = toldIn({ minutes: 260, worldAt: (minute) => (minute < 230 ? { backup: bad } : {}) })
+    assert.deepEqual(told, ['6 fired one: backup-failed', '235 resolved one: backup-failed'])
+  })
+})
+
+describe('what is unknown resolves nothing', () => {
+  const scheduled = (verdict: 'missed' | 'unknown'): HealthCheckResult<'schedules'> => ({
+    ...timed,
+    name: 'schedules',
+    ...judgeSchedules({
+      at: at(0).toISOString(),
+      schedules: [
+        {
+          name: 'daily',
+          task: 'backup',
+          verdict,
+          runs: [],
+          ...(verdict === 'missed'
+            ? {
+                settled: { at: at(0).toISOString(), startAt: at(0).toISOString(), outcome: 'missed', beganLate: false },
+              }
+            : {}),
+        },
+      ],
+    }),
+  })
+
+  test('of a schedule of which nothing can be told any more', () => {
+    const told = toldIn({ minutes: 60, checkAt: (minute) => scheduled(minute < 20 ? 'missed' : 'unknown') })
+    assert.deepEqual(
+      told.filter((one) => !one.includes('escalated')),
+      ['6 fired one: schedule-missed', '51 fired one: check-unknown'],
+    )
+  })
+
+  test('but what is known of one schedule is not held up by another', () => {
+    const both = (weekly: 'missed' | 'ok'): HealthCheckResult<'schedules'> => ({
+      ...scheduled('unknown'),
+      measured: {
+        unknown: ['daily'],
+        missed: weekly === 'missed' ? [{ schedule: 'weekly', task: 'verify', outcome: 'missed', at: 'Sunday' }] : [],
+      },
+    })
+    const told = toldIn({ minutes: 28, checkAt: (minute) => both(minute < 20 ? 'missed' : 'ok') })
+    assert.equal(told.at(-1), '25 resolved one: schedule-missed')
+  })
+
+  const slotWith = (rate: number | undefined): HealthCheckResult<'slot'> => {
+    const outcome: Outcome<NonNullable<HealthCheckResult<'slot'>['measured']>> = judgeSlotGrowth({
+      name: 's',
+      status: { exists: true, active: false, walStatus: 'extended', safeWalSizeBytes: 2 ** 30 },
+      walBytesPerHour: rate,
+      serverFreeBytes: undefined,
+      walDirectoryBytes: undefined,
+      receiver: true,
+    })
+    return { ...timed, name: 'slot', ...outcome }
+  }
+
+  test('of the hours that are left when nobody knows how fast WAL is written', () => {
+    const told = toldIn({ minutes: 60, checkAt: (minute) => slotWith(minute < 20 ? 2 ** 29 : undefined) })
+    assert.deepEqual(
+      told.filter((one) => !one.includes('escalated')),
+      ['6 fired one: slot-nearly-lost'],
+    )
+  })
+})
+
+describe('whom it concerns', () => {
+  test('a warning is not brought to the level that a critical one has reached', () => {
+    const told = toldIn({ minutes: 102, acknowledgeAt: 40, worldAt: () => ({ table: bad, receiver: bad }) })
+    assert.deepEqual(told.slice(-2).sort(), [
+      '100 refired one: receiver-down',
+      '100 refired three: critical-table-missing',
+    ])
+  })
+
+  test('who was not told of it is not told its end', () => {
+    const told = toldIn({ minutes: 70, worldAt: (minute) => (minute < 40 ? { table: bad, receiver: bad } : {}) })
+    assert.deepEqual(told.slice(-2).sort(), [
+      '45 resolved one+three+two: critical-table-missing',
+      '45 resolved one: receiver-down',
+    ])
+  })
+})
+
+describe('an acknowledgement', () => {
+  test('that runs out after everybody was told brings everybody back', () => {
+    const told = toldIn({ minutes: 200, acknowledgeAt: 110, worldAt: () => ({ table: bad }) })
+    assert.deepEqual(told.slice(-3), [
+      '93 broadcast all+one+three+two: critical-table-missing',
+      '170 refired three: critical-table-missing',
+      '185 broadcast all+one+three+two: critical-table-missing',
+    ])
+  })
+
+  test('is honoured also when it came before anybody was told, and told once when it runs out', () => {
+    const told = toldIn({ minutes: 84, acknowledgeAt: 20, quietUntil: 30, worldAt: () => ({ table: bad }) })
+    assert.deepEqual(told, ['80 fired one: critical-table-missing'])
+  })
+})
