@@ -18,7 +18,7 @@ const schedules: readonly ScheduleConfig[] = [
   {
     name: 'blackout',
     task: 'backup',
-    cron: '0 */8 * * *',
+    cron: '0 12 * * *',
     zone: 'Europe/Berlin',
     blackouts: [{ cron: '0 8 * * mon-fri', minutes: 600 }],
   },
