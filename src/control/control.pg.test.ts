@@ -4,8 +4,10 @@ import { sql } from 'kysely'
 import { startTestServer, type TestServer } from '../../test/support/postgres.ts'
 import { makeTemp } from '../../test/support/temp.ts'
 import '../../test/support/leaks.ts'
+import { bad, reportOf } from '../monitor/alerts/testing/reports.ts'
 import { claimAnswer, releaseAnswer, settleAnswer } from './answers.ts'
 import { type ControlDatabase, openControlDatabase } from './database/open.ts'
+import { lastLook, listScores, recordLook } from './health.ts'
 import { findFree, holdLeases } from './leases.ts'
 import { claimDeliveries, listNotices, recordNotices, settleDelivery } from './outbox.ts'
 import { beginAttempt, cancelRun, changeRun, listRuns, type RunRequest, readRun, recordRun } from './runs.ts'
@@ -167,6 +169,23 @@ describe('notices', () => {
     const [again] = await claimDeliveries(db, { limit: 10 })
     assert.equal(again?.attempt, 2)
   })
+})
+
+test('scores: every change, and what stays the same once an hour; a look of long ago stays what it was', async () => {
+  const { db } = control
+  const look = async (minute: number, world: Parameters<typeof reportOf>[0] = {}) =>
+    recordLook(db, { report: reportOf(world, new Date(Date.UTC(2026, 10, 23, 0, minute))), metrics: [] })
+  for (const minute of [0, 1, 2, 59]) await look(minute)
+  await look(60)
+  await look(61, { repository: bad })
+  await look(62, { repository: bad })
+  const scores = await listScores(db, { cluster: 'main', limit: 100 })
+  assert.deepEqual(
+    scores.map(({ at: time }) => time.toISOString().slice(11, 16)),
+    ['01:01', '01:00', '00:00'],
+  )
+  assert.ok(scores.every(({ formula }) => formula === 1))
+  assert.equal((await lastLook(db, 'main'))?.at, '2026-11-23T01:02:00.000Z')
 })
 
 test('an action is answered once: of many at the same time one is to do it', async () => {

@@ -1,15 +1,17 @@
-/** What servers saw of the clusters: the last report of each, and every score. */
-import type { Kysely } from 'kysely'
+/** What servers saw of the clusters: the last report of each, and how the score went. */
+import type { Kysely, Selectable } from 'kysely'
 import type { Band } from '../monitor/health/score.ts'
 import type { MetricFamily } from '../monitor/metrics/families.ts'
 import type { HealthReport } from '../monitor/read-health.ts'
-import type { ControlTables } from './database/schema.ts'
+import type { ControlTables, HealthTable } from './database/schema.ts'
 
 type Db = Kysely<ControlTables>
 
 /** Scores are kept for so long: a year can be compared with the one before. */
 const KEEP_DAYS = 800
 const DAY_MS = 86_400_000
+/** A score that stays the same is written down once an hour: a year of many clusters stays small, and no change is lost. */
+const SAME_FOR_MS = 3_600_000
 
 export interface ScoreRecord {
   readonly at: Date
@@ -32,25 +34,32 @@ export async function recordLook(
   const at = new Date(report.at)
   const text = JSON.stringify(report)
   const families = JSON.stringify(metrics)
+  const caps = JSON.stringify(score.caps.map(({ name }) => name))
+  const seen = {
+    formula: score.formula,
+    value: score.value ?? null,
+    band: score.band,
+    verdict,
+    points: score.points,
+    unknown_because: score.unknownBecause ?? null,
+  }
   await db.transaction().execute(async (tx) => {
     await tx
       .insertInto('look')
       .values({ cluster, at, report: text, metrics: families })
       .onConflict((conflict) => conflict.column('cluster').doUpdateSet({ at, report: text, metrics: families }))
       .execute()
+    const last = await tx
+      .selectFrom('health')
+      .selectAll()
+      .where('cluster', '=', cluster)
+      .orderBy('at', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    if (last && isSame(last, { ...seen, caps }) && at.getTime() - last.at.getTime() < SAME_FOR_MS) return
     await tx
       .insertInto('health')
-      .values({
-        cluster,
-        at,
-        formula: score.formula,
-        value: score.value ?? null,
-        band: score.band,
-        verdict,
-        points: score.points,
-        caps: JSON.stringify(score.caps.map(({ name }) => name)),
-        unknown_because: score.unknownBecause ?? null,
-      })
+      .values({ cluster, at, ...seen, caps })
       .onConflict((conflict) => conflict.columns(['cluster', 'at']).doNothing())
       .execute()
     await tx
@@ -59,6 +68,14 @@ export async function recordLook(
       .where('at', '<', new Date(at.getTime() - KEEP_DAYS * DAY_MS))
       .execute()
   })
+}
+
+type Seen = Pick<Selectable<HealthTable>, 'formula' | 'value' | 'band' | 'verdict' | 'points' | 'unknown_because'>
+
+function isSame(last: Selectable<HealthTable>, { caps, ...seen }: Seen & { readonly caps: string }): boolean {
+  const { formula, value, band, verdict, points, unknown_because } = last
+  const then = { formula, value, band, verdict, points, unknown_because }
+  return JSON.stringify([then, last.caps]) === JSON.stringify([seen, JSON.parse(caps)])
 }
 
 /** The last report of a cluster; how old it is stands in it. */

@@ -5,10 +5,11 @@ import { keepLooking } from './looking.ts'
 import type { Server } from './parts.ts'
 import { keepReceiving } from './receiving.ts'
 import { keepSchedules } from './scheduling.ts'
+import type { Turns } from './turns.ts'
 
 export async function lookAfter(
   { control, clusters, config, logger, startRun }: Server,
-  { name, signal }: { readonly name: string; readonly signal: AbortSignal },
+  { name, signal, turns }: { readonly name: string; readonly signal: AbortSignal; readonly turns: Turns },
 ): Promise<void> {
   const cluster = clusters.get(name)
   if (!cluster) return
@@ -22,6 +23,7 @@ export async function lookAfter(
       signal,
       logger,
       everyMs: config.checkMs,
+      turns,
       onReport: (report) => judgeReport(db, { report, policy: config.alerts.policy, now: new Date() }),
     }),
   ])

@@ -7,12 +7,15 @@ import { type HealthReport, lookAtHealth } from '../monitor/read-health.ts'
 import { metricsOf } from '../monitor/read-metrics.ts'
 import { forever } from './forever.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
+import type { Turns } from './turns.ts'
 
 export interface LookingOptions {
   readonly db: Kysely<ControlTables>
   readonly everyMs: number
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** Of the whole server: with many clusters, not all are asked at once. */
+  readonly turns: Turns
   /** Told of each report after it is on record. */
   readonly onReport: (report: HealthReport) => Promise<void>
 }
@@ -21,11 +24,13 @@ export interface LookingOptions {
 const MOST_BACKUPS = 10
 
 export async function keepLooking(cluster: ManagedCluster, options: LookingOptions): Promise<void> {
-  const { db, everyMs, signal, logger, onReport } = options
+  const { db, everyMs, signal, logger, turns, onReport } = options
   await forever(
     async () => {
-      const report = await lookOnce(cluster, { db, signal })
-      await onReport(report)
+      await turns.take(async () => {
+        if (signal.aborted) return
+        await onReport(await lookOnce(cluster, { db, signal }))
+      })
     },
     {
       signal,

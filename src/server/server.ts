@@ -25,6 +25,10 @@ import { performAndTell } from './tasks.ts'
 import { keepTelling } from './telling.ts'
 import { serverToken } from './token.ts'
 import { inSpan } from './tracing.ts'
+import { Turns } from './turns.ts'
+
+/** Each is a connection to a server and a listing of a repository. */
+const LOOKS_AT_A_TIME = 16
 
 export interface ServeOptions {
   readonly config: ServerConfig
@@ -72,6 +76,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
   const server: Server = { id, config, control, clusters, env, logger, ...runsOf(control, workflows) }
   try {
     const changes = openChanges()
+    const turns = new Turns(LOOKS_AT_A_TIME)
     const { host, port } = config.listen
     await using api = await serveApi(openServices(server, changes), { host, port, token, logger })
     onReady(api)
@@ -87,7 +92,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
         names: [...clusters.keys()],
         logger,
         signal: until,
-        look: (name, mine) => lookAfter(server, { name, signal: mine }),
+        look: (name, mine) => lookAfter(server, { name, signal: mine, turns }),
       }),
     ])
   } finally {
