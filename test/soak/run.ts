@@ -1,5 +1,5 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey|serve …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey|serve|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
@@ -8,6 +8,7 @@
  *     npm run soak -- mirror --kills 300
  *     npm run soak -- rekey --kills 300
  *     npm run soak -- serve --rounds 5
+ *     npm run soak -- clusters --clusters 1000
  *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- catalog --backups 10000 --segments 1000000
  *     npm run soak -- files --files 100000
@@ -21,6 +22,7 @@ import { anyMajor, postgresMajors } from '../support/postgres.ts'
 import { measureCatalog } from './catalog.ts'
 import { runIncrementSoak } from './increments.ts'
 import { runKillSoak } from './kill.ts'
+import { measureClusters } from './many-clusters.ts'
 import { measureManyFiles } from './many-files.ts'
 import { measureMemory } from './memory.ts'
 import { runMirrorSoak } from './mirror.ts'
@@ -37,6 +39,7 @@ const SHORT = {
   segments: '100000',
   files: '10000',
   rounds: '1',
+  clusters: '100',
 }
 
 const { values: given, positionals } = parseArgs({
@@ -53,6 +56,7 @@ const { values: given, positionals } = parseArgs({
     files: { type: 'string', default: '100000' },
     /** Of each death of a server. */
     rounds: { type: 'string', default: '3' },
+    clusters: { type: 'string', default: '1000' },
     seed: { type: 'string' },
     major: { type: 'string' },
     /** A few minutes' worth of each: what is run before a change lands. */
@@ -61,7 +65,19 @@ const { values: given, positionals } = parseArgs({
 })
 
 const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(anyMajor()) } : given
-const ALL = ['kill', 'targets', 'memory', 'prune', 'increments', 'catalog', 'files', 'mirror', 'rekey', 'serve']
+const ALL = [
+  'kill',
+  'targets',
+  'memory',
+  'prune',
+  'increments',
+  'catalog',
+  'files',
+  'mirror',
+  'rekey',
+  'serve',
+  'clusters',
+]
 const wanted = new Set(positionals.length > 0 ? positionals : ALL)
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
 const begunMs = performance.now()
@@ -114,6 +130,9 @@ if (wanted.has('serve')) {
   const outcome = await runServeSoak({ major, rounds: Number(values.rounds), short: values.short, say })
   say(`serve: ${outcome.kills} kills, ${outcome.inTheMiddle} of them in the middle of the backup`)
   conclude('serve', outcome.problems)
+}
+if (wanted.has('clusters')) {
+  conclude('clusters', await measureClusters({ clusters: Number(values.clusters), say }))
 }
 if (wanted.has('increments')) {
   const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]
