@@ -80,7 +80,7 @@ const expression = fc
     hours: fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 2 }),
     day: fc.constantFrom('*', '*', '*/3', '1-20', '13'),
     month: fc.constantFrom('*', '*', 'mar-apr,sep-nov'),
-    weekday: fc.constantFrom('*', '*', 'sun', 'fri-mon'),
+    weekday: fc.constantFrom('*', '*', 'sun', 'fri-sun'),
   })
   .map(({ minutes, hours, day, month, weekday }) => `${minutes.join()} ${hours.join()} ${day} ${month} ${weekday}`)
 

@@ -1,5 +1,5 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey|serve|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey|serve|week|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
@@ -8,6 +8,7 @@
  *     npm run soak -- mirror --kills 300
  *     npm run soak -- rekey --kills 300
  *     npm run soak -- serve --rounds 5
+ *     npm run soak -- week
  *     npm run soak -- clusters --clusters 1000
  *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- catalog --backups 10000 --segments 1000000
@@ -19,6 +20,7 @@
 import { parseArgs } from 'node:util'
 import { runRecoveryScenario } from '../e2e/recovery-scenario.ts'
 import { anyMajor, postgresMajors } from '../support/postgres.ts'
+import { runBadWeek } from './bad-week.ts'
 import { measureCatalog } from './catalog.ts'
 import { runIncrementSoak } from './increments.ts'
 import { runKillSoak } from './kill.ts'
@@ -76,6 +78,7 @@ const ALL = [
   'mirror',
   'rekey',
   'serve',
+  'week',
   'clusters',
 ]
 const wanted = new Set(positionals.length > 0 ? positionals : ALL)
@@ -130,6 +133,10 @@ if (wanted.has('serve')) {
   const outcome = await runServeSoak({ major, rounds: Number(values.rounds), short: values.short, say })
   say(`serve: ${outcome.kills} kills, ${outcome.inTheMiddle} of them in the middle of the backup`)
   conclude('serve', outcome.problems)
+}
+if (wanted.has('week')) {
+  const major = values.major === undefined ? anyMajor() : Number(values.major)
+  conclude('week', await runBadWeek({ major, say }))
 }
 if (wanted.has('clusters')) {
   conclude('clusters', await measureClusters({ clusters: Number(values.clusters), say }))

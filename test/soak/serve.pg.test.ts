@@ -9,7 +9,7 @@ let server: TestServer
 let control: TestServer
 
 before(async () => {
-  ;[server, control] = await Promise.all([startTestServer(), startTestServer()])
+  ;[server, control] = await Promise.all([startTestServer(), startTestServer({ ownIdentity: true })])
 })
 
 after(async () => {

@@ -115,7 +115,7 @@ export interface ServeSoakOptions {
 
 export async function runServeSoak({ major, rounds, short, say }: ServeSoakOptions) {
   await using server = await startTestServer({ major })
-  await using control = await startTestServer({ major })
+  await using control = await startTestServer({ major, ownIdentity: true })
   // A backup of some seconds, so that there is a middle.
   await server.query(
     'create table load as select g, repeat(md5(g::text), 8) as text from generate_series(1, 400000) as g',

@@ -1,5 +1,5 @@
 /** A PostgreSQL of our own for the control database, in a directory of its own: real durability, reachable by nobody else. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sleep } from '../../base/abort.ts'
 import { isRetakeError, RetakeError, systemErrorCode } from '../../base/errors.ts'
@@ -44,19 +44,35 @@ export async function startOwnServer({ directory, signal }: OwnServerOptions): P
     },
     signal,
   })
-  await writeFile(ownerFile(directory), JSON.stringify(currentProcess()), { mode: 0o600 })
+  await writeFile(ownerFile(directory), JSON.stringify({ ...currentProcess(), socketDir: server.socketDir }), {
+    mode: 0o600,
+  })
   return server
+}
+
+/** Who started the server, and the directory that was made for its socket. */
+interface Owner extends ProcessIdentity {
+  readonly socketDir: string
 }
 
 const ownerFile = (directory: string) => join(directory, 'owner.json')
 
 /** The server of a process that was killed goes on without it. Only one that is proven to be on this directory is stopped. */
 async function takeOver(directory: string, dataDir: string): Promise<void> {
+  const owner = await readOwner(directory)
+  await stopOrphan(dataDir, { owner, directory })
+  // Left behind by the one that was killed; of another machine it would be somebody else's.
+  if (owner && hasCertainlyEnded(owner)) await rm(owner.socketDir, { recursive: true, force: true })
+}
+
+async function stopOrphan(
+  dataDir: string,
+  { owner, directory }: { readonly owner: Owner | undefined; readonly directory: string },
+): Promise<void> {
   const running = await readPostmasterFile(dataDir)
   if (running?.socketDir === undefined || running.port === undefined) return
   const { pid, port, socketDir } = running
   if (!(await answersFor(dataDir, { port, socketDir }))) return
-  const owner = await readOwner(directory)
   if (owner && !hasCertainlyEnded(owner)) {
     throw new RetakeError(
       'control.unavailable',
@@ -91,9 +107,9 @@ async function answersFor(
   }
 }
 
-async function readOwner(directory: string): Promise<ProcessIdentity | undefined> {
+async function readOwner(directory: string): Promise<Owner | undefined> {
   const text = await readIfPresent(ownerFile(directory))
-  return text === undefined ? undefined : (JSON.parse(text) as ProcessIdentity)
+  return text === undefined ? undefined : (JSON.parse(text) as Owner)
 }
 
 async function majorOf(dataDir: string): Promise<number | undefined> {
