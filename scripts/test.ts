@@ -32,9 +32,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 const tmp = realpathSync(mkdtempSync(join(tmpdir(), 'rt-')))
 chmodSync(tmp, 0o755)
 forgetEnvironment()
-process.env.RETAKE_TEST_TEMPLATES = makeTemplatePlace()
+// Where the files of this run share new databases.
+process.env.RETAKE_TEST_TEMPLATES = makeSharedPlace('templates')
 // A process spends most of its start on parsing; there are thousands of them, and each needs the same modules.
-process.env.NODE_COMPILE_CACHE = join(tmp, 'compiled')
+process.env.NODE_COMPILE_CACHE = makeSharedPlace('compiled')
 
 providePromtool(files, join(tmp, 'promtool'))
 const s3 = startS3ForRun(files, join(tmp, 's3'))
@@ -72,9 +73,9 @@ if (files.length === 0) {
   process.exitCode = stop.signal.aborted ? 130 : failed ? 1 : 0
 }
 
-/** Where the files of this run share new databases; the account of the servers writes there, too. */
-function makeTemplatePlace(): string {
-  const path = join(tmp, 'templates')
+/** The account of the servers writes there, too. */
+function makeSharedPlace(name: string): string {
+  const path = join(tmp, name)
   mkdirSync(path)
   chmodSync(path, process.getuid?.() === 0 ? 0o1777 : 0o700)
   return path
