@@ -1,7 +1,7 @@
 /** The workflow of a run: attempts with growing pauses, until it has succeeded or cannot. Every turn of it is on record. */
 import type { Kysely } from 'kysely'
 import { type SerializedError, toRetakeError } from '../base/errors.ts'
-import type { Progress } from '../base/progress.ts'
+import type { Logger, Progress } from '../base/progress.ts'
 import type { ControlTables } from './database/schema.ts'
 import { nextAttempt } from './retry.ts'
 import { beginAttempt, changeRun, type RunRequest, reportProgress } from './runs.ts'
@@ -9,6 +9,7 @@ import type { Workflow } from './workflows/durable.ts'
 
 export interface RunWorkflowOptions {
   readonly db: Kysely<ControlTables>
+  readonly logger: Logger
   /** Does the work; harmless to do twice. @returns plain data */
   readonly perform: (
     request: RunRequest,
@@ -24,15 +25,26 @@ type AttemptOutcome =
 /** Progress is written so often, at most. */
 const PROGRESS_EVERY_MS = 1_000
 
-export function runWorkflow({ db, perform }: RunWorkflowOptions): Workflow<RunRequest> {
+export function runWorkflow({ db, logger, perform }: RunWorkflowOptions): Workflow<RunRequest> {
   const attemptOnce = async (request: RunRequest, signal: AbortSignal): Promise<AttemptOutcome> => {
     const attempt = await beginAttempt(db, request.id)
     if (attempt === undefined) return { state: 'ended' }
     await using reporter = new ProgressReporter(db, request.id)
+    const about = { run: request.id, cluster: request.cluster, attempt }
+    logger.info(`${request.task} of ${request.cluster} begins.`, about)
     try {
-      return { state: 'succeeded', result: await perform(request, { signal, onProgress: reporter.report }) }
+      const result = await perform(request, { signal, onProgress: reporter.report })
+      logger.info(`${request.task} of ${request.cluster} has succeeded.`, about)
+      return { state: 'succeeded', result }
     } catch (error) {
-      return { state: 'stopped', error: toRetakeError(error).toJSON(), attempt }
+      const failure = toRetakeError(error)
+      const { message, code, hint } = failure
+      if (signal.aborted) logger.info(`${request.task} of ${request.cluster} is stopped.`, about)
+      else {
+        const then = thenOf(nextAttempt(failure.toJSON(), attempt))
+        logger.warn(`${request.task} of ${request.cluster} failed: ${message} ${then}`, { ...about, code, hint })
+      }
+      return { state: 'stopped', error: failure.toJSON(), attempt }
     }
   }
   return async ({ step, sleep }, request) => {
@@ -52,6 +64,9 @@ export function runWorkflow({ db, perform }: RunWorkflowOptions): Workflow<RunRe
     }
   }
 }
+
+const thenOf = (next: { readonly waitMs: number } | undefined) =>
+  next ? `It is tried again in ${Math.round(next.waitMs / 1000)} s.` : 'It is not tried again.'
 
 /** Writes the newest progress, one at a time and not too often; what cannot be written is only not seen. */
 class ProgressReporter implements AsyncDisposable {

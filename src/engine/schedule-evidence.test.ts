@@ -12,7 +12,15 @@ const next = {
 const later = '20261122T020000Z-00000003'
 
 test('backups: those that are held, those that left nothing, the one that runs, and one that cannot be read', () => {
-  const records = { backups: [full, next], unfinished: [later], running: false, damaged: [], keptDays: 7, now }
+  const records = {
+    backups: [full, next],
+    unfinished: [later],
+    failed: [],
+    running: false,
+    damaged: [],
+    keptDays: 7,
+    now,
+  }
   const { runs, knownFrom } = backupEvidence({ type: 'incremental' }, records)
   assert.deepEqual(
     runs.map(({ id, outcome }) => [id, outcome]),
@@ -30,7 +38,7 @@ test('backups: those that are held, those that left nothing, the one that runs, 
 })
 
 test('only a full backup is a full one, and either kind is an incremental one', () => {
-  const records = { backups: [full, next], unfinished: [], running: false, damaged: [], keptDays: 7, now }
+  const records = { backups: [full, next], unfinished: [], failed: [], running: false, damaged: [], keptDays: 7, now }
   assert.deepEqual(
     backupEvidence({ type: 'full' }, records).runs.map(({ id }) => id),
     [full.backupId],

@@ -8,6 +8,8 @@ export interface BackupRecords {
   readonly backups: readonly Pick<BackupSummary, 'backupId' | 'type' | 'stoppedAt'>[]
   /** Began, and left no backup; the one that runs now is the newest of them. */
   readonly unfinished: readonly string[]
+  /** Failed, as they noted themselves. */
+  readonly failed: readonly string[]
   readonly running: boolean
   /** Left a backup that cannot be read. */
   readonly damaged: readonly string[]
@@ -20,7 +22,7 @@ const DAY_MS = 86_400_000
 /** A full backup does what an incremental one was due for; not the other way round. */
 export function backupEvidence(
   { type }: Pick<Schedule, 'type'>,
-  { backups, unfinished, damaged, running, keptDays, now }: BackupRecords & { readonly now: Date },
+  { backups, unfinished, failed, damaged, running, keptDays, now }: BackupRecords & { readonly now: Date },
 ): Pick<Evidence, 'runs' | 'knownFrom'> {
   const came = backups
     .filter((backup) => type !== 'full' || backup.type === 'full')
@@ -32,7 +34,7 @@ export function backupEvidence(
     const isRunning = running && index === unfinished.length - 1
     return { id: backupId, beganAt: momentOf(backupId), outcome: isRunning ? 'running' : 'failed' }
   })
-  const lost = damaged.map((id): KnownRun => ({ id, beganAt: momentOf(id), outcome: 'failed' }))
+  const lost = [...failed, ...damaged].map((id): KnownRun => ({ id, beganAt: momentOf(id), outcome: 'failed' }))
   return { runs: [...came, ...others, ...lost].sort(byBegin), knownFrom: new Date(now.getTime() - keptDays * DAY_MS) }
 }
 

@@ -37,7 +37,7 @@ export const epochRecordKey = (cluster: string, epoch: number, what: 'retiring' 
 export const shredPrefix = (cluster: string) => `clusters/${cluster}/shred/`
 export const shredKey = (cluster: string, what: 'begun' | 'done') => `${shredPrefix(cluster)}${what}`
 export const runsPrefix = (cluster: string) => `clusters/${cluster}/runs/`
-export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done') =>
+export const runKey = (cluster: string, backupId: string, what: 'begun' | 'done' | 'failed') =>
   `${runsPrefix(cluster)}${backupId}.${what}`
 export const backupsPrefix = (cluster: string) => `clusters/${cluster}/backups/`
 /** Revision 0 is what the backup wrote; later ones are rewrites of it, of which the highest counts. */

@@ -53,13 +53,13 @@ async function putRun(cluster: ClusterRepository, backupId: string, what: 'begun
   await putSmall(cluster.store, cluster.sealing, { ...runName(cluster, backupId, what), meta: { backupId } })
 }
 
-type RunRecord = 'begun' | 'done' | 'rewrite'
+export type RunRecord = 'begun' | 'done' | 'failed' | 'rewrite'
 
 function runName(cluster: ClusterRepository, backupId: string, what: RunRecord) {
   const { name } = cluster.facts
   if (what === 'rewrite') return { key: rewriteRunKey(name, backupId), kind: 'runBegun' } as const
-  const kind = what === 'begun' ? 'runBegun' : 'runDone'
-  return { key: runKey(name, backupId, what), kind } as const
+  const kind = ({ begun: 'runBegun', done: 'runDone', failed: 'runFailed' } as const)[what]
+  return { key: runKey(name, backupId, what), kind }
 }
 
 /** Authenticates a run's record. @throws RetakeError `repo.damaged` */
@@ -72,6 +72,8 @@ export async function readRun(cluster: ClusterRepository, backupId: string, what
 export interface Runs {
   readonly begun: ReadonlySet<string>
   readonly done: ReadonlySet<string>
+  /** See `failures.ts`. */
+  readonly failed: ReadonlySet<string>
   /** Rewrites of packs (repacking, a new data key) that are under way or were interrupted. */
   readonly rewrites: ReadonlySet<string>
 }
@@ -79,6 +81,7 @@ export interface Runs {
 export async function listRuns(cluster: ClusterRepository): Promise<Runs> {
   const begun = new Set<string>()
   const done = new Set<string>()
+  const failed = new Set<string>()
   const rewrites = new Set<string>()
   const prefix = runsPrefix(cluster.facts.name)
   for await (const { key } of cluster.store.list(prefix)) {
@@ -86,9 +89,10 @@ export async function listRuns(cluster: ClusterRepository): Promise<Runs> {
     if (!isBackupId(id)) continue
     if (what === 'done') done.add(id)
     else if (what === 'begun') begun.add(id)
+    else if (what === 'failed') failed.add(id)
     else if (what === 'rewrite') rewrites.add(id)
   }
-  return { begun, done, rewrites }
+  return { begun, done, failed, rewrites }
 }
 
 export interface CleanedRuns {
@@ -102,8 +106,12 @@ export interface CleanedRuns {
 /**
  * Removes what interrupted backups left: their packs, then the record that they had begun. A backup whose manifest exists
  * only lacks its receipt and gets it. The caller holds the lease `backup`, so that no backup of this cluster is running.
+ * @param options.onInterrupted told of each before its record goes
  */
-export async function cleanInterruptedRuns(cluster: ClusterRepository): Promise<CleanedRuns> {
+export async function cleanInterruptedRuns(
+  cluster: ClusterRepository,
+  { onInterrupted }: { readonly onInterrupted?: (backupId: string) => Promise<void> } = {},
+): Promise<CleanedRuns> {
   const { store, facts } = cluster
   const runs = await listRuns(cluster)
   // Of any revision: the one that the backup wrote may have been replaced before its receipt was written.
@@ -130,7 +138,10 @@ export async function cleanInterruptedRuns(cluster: ClusterRepository): Promise<
   }
   // What names locked packs stays, so that a later run finds them when their time is over.
   const ended = interrupted.filter((backupId) => !locked.has(packIdPrefix(backupId)))
-  for (const backupId of ended) await store.delete(runKey(facts.name, backupId, 'begun'), { copies: 'reachable' })
+  for (const backupId of ended) {
+    await onInterrupted?.(backupId)
+    await store.delete(runKey(facts.name, backupId, 'begun'), { copies: 'reachable' })
+  }
   return { backups: ended, packsDeleted, bytes }
 }
 

@@ -28,6 +28,7 @@ export const containerKinds = {
   condemned: 15,
   hold: 16,
   verified: 17,
+  runFailed: 18,
   holderRemoved: 32,
   kitProof: 33,
   epochRetiring: 34,

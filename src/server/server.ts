@@ -67,6 +67,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
     logger,
     workflow: runWorkflow({
       db,
+      logger,
       perform: (request, how) =>
         inSpan(`retake ${request.task}`, { 'retake.cluster': request.cluster, 'retake.run': request.id }, () =>
           performAndTell({ db, clusters, successes: config.alerts.successes }, request, how),

@@ -137,7 +137,7 @@ const backups: readonly AlertRule[] = [
     severity: 'warning',
     forMinutes: 5,
     inhibitedBy: [...NO_REPOSITORY, ...NO_SERVER, 'backup-still-failing'],
-    effect: 'It began and left no backup. The one before it can still be restored, with the WAL since then.',
+    effect: 'It left no backup. The one before it can still be restored, with the WAL since then.',
     checks: ['backup'],
     look: whenMeasured('backup', ({ lastRun }) => lastRun === 'failed'),
   }),

@@ -35,7 +35,8 @@ export function judgeBackup({ holdings, runs, maxAgeMs, now }: BackupFactsFound)
   const last = backups.at(-1)
   const usable = backups.length - report.strandedBackups.length
   // One that runs now has begun as well; it is the newest.
-  const failedRuns = runs.running ? runs.unfinished.slice(0, -1) : runs.unfinished
+  const interrupted = runs.running ? runs.unfinished.slice(0, -1) : runs.unfinished
+  const failedRuns = [...new Set([...interrupted, ...runs.failed])].sort()
   const isRunFailed = (failedRuns.at(-1) ?? '') > (last?.backupId ?? '')
   const ageMs = last && Math.max(0, now.getTime() - Date.parse(last.stoppedAt))
   const measured: Measured = {
@@ -58,12 +59,13 @@ export function judgeBackup({ holdings, runs, maxAgeMs, now }: BackupFactsFound)
     maxAgeMs,
     lastRun: runs.running ? 'running' : isRunFailed ? 'failed' : last ? 'succeeded' : 'none',
     failedRuns,
+    ...(runs.lastFailure ? { lastFailure: runs.lastFailure } : {}),
   }
   return judgeMeasured(measured)
 }
 
 function judgeMeasured(measured: Measured): Outcome<Measured> {
-  const { last, usable, unusable, ageMs = 0, maxAgeMs, lastRun, failedRuns } = measured
+  const { last, usable, unusable, ageMs = 0, maxAgeMs, lastRun, failedRuns, lastFailure } = measured
   const bad = (finding: string, fix: string) => failed(finding, { severity: 'danger', fix, measured })
   if (!last) return bad('There is no backup, so nothing can be restored.', 'retake backup')
   if (usable === 0) {
@@ -79,7 +81,8 @@ function judgeMeasured(measured: Measured): Outcome<Measured> {
     return bad(`The last backup is late: it is ${hours} hours old, more than ${limit}.${also}`, 'retake backup')
   }
   if (lastRun === 'failed') {
-    const finding = `The last run, ${failedRuns.at(-1)}, failed: it began and left no backup. The one before it is ${hours} hours old.`
+    const why = lastFailure?.message ?? 'It began and left no backup.'
+    const finding = `The last run, ${failedRuns.at(-1)}, failed: ${why} The backup before it is ${hours} hours old.`
     return failed(finding, { severity: 'warning', fix: 'retake backup', measured })
   }
   if (unusable.length > 0) {

@@ -43,6 +43,7 @@ describe('backup', () => {
     backups?: readonly BackupSummary[]
     stranded?: readonly string[]
     unfinished?: readonly string[]
+    failed?: readonly string[]
     running?: boolean
   }) =>
     judgeBackup({
@@ -51,7 +52,7 @@ describe('backup', () => {
         backups: facts.backups ?? [summary(first, 25 * HOUR_MS), summary(second, HOUR_MS)],
         report: { strandedBackups: facts.stranded ?? [] } as never,
       },
-      runs: { unfinished: facts.unfinished ?? [], running: facts.running ?? false },
+      runs: { unfinished: facts.unfinished ?? [], failed: facts.failed ?? [], running: facts.running ?? false },
       maxAgeMs: 25 * HOUR_MS,
       now,
     })
@@ -70,6 +71,8 @@ describe('backup', () => {
       [said(running), running.measured?.lastRun, running.measured?.failedRuns],
       ['passed', 'running', []],
     )
+    const noted = judge({ failed: ['20261122T113000Z-00000003'] })
+    assert.deepEqual([said(noted), noted.measured?.lastRun], ['failed warning', 'failed'])
     const older = judge({ unfinished: ['20261122T020000Z-00000003'] })
     assert.deepEqual([said(older), older.measured?.lastRun], ['passed', 'succeeded'], 'made up for')
     assert.equal(judge({}).measured?.last?.durationMs, 60_000)

@@ -55,8 +55,10 @@ export interface Measurements {
     readonly ageMs?: number | undefined
     readonly maxAgeMs: number
     readonly lastRun: 'succeeded' | 'failed' | 'running' | 'none'
-    /** Runs that began and left no backup. */
+    /** Runs that failed within the last month, or were cut short. */
     readonly failedRuns: readonly string[]
+    /** Why the last run failed, where it could say so. */
+    readonly lastFailure?: { readonly at: string; readonly code: string; readonly message: string } | undefined
   }
   readonly schedules: {
     /** The newest settled run of each schedule that is late, failed or was missed. */

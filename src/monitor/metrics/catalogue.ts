@@ -104,7 +104,7 @@ export const catalogue = {
     'backup_type',
   ]),
   retake_backup_last_run: gauge('1 at what the last run came to: succeeded, failed, running or none.', ['result']),
-  retake_backup_failed_runs: gauge('Runs that began, left no backup, and were not yet cleaned up after.'),
+  retake_backup_failed_runs: gauge('Backups that failed or were cut short within the last month.'),
   retake_backup_max_age_seconds: gauge('A backup that is older is late.'),
   retake_backup_slots: gauge('Backups that were due in the time that is seen, at most 30 days.'),
   retake_backup_slots_missed: gauge('Of these, the ones that did not come.'),

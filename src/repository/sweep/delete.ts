@@ -5,6 +5,7 @@ import { isRetakeError } from '../../base/errors.ts'
 import type { ProgressListener } from '../../base/progress.ts'
 import type { ClusterRepository } from '../cluster.ts'
 import { type CondemnedRecord, dropCondemned, keysOfStretch, listLeftNotes, readCondemned } from '../condemned.ts'
+import { rememberInterrupted } from '../failures.ts'
 import { holdsPrefix, manifestKey, packKey, runKey, verifiedKey } from '../layout.ts'
 import { acquireLease } from '../lease.ts'
 import { listManifests } from '../manifest-revisions.ts'
@@ -108,7 +109,7 @@ async function anyRunning(cluster: ClusterRepository, runs: readonly string[], c
   if (runs.length === 0 || !(await anyOpen(cluster, runs))) return false
   try {
     await using _lease = await acquireLease(cluster, { role: 'backup', holder: 'retake prune', clock })
-    await cleanInterruptedRuns(cluster)
+    await cleanInterruptedRuns(cluster, rememberInterrupted(cluster, clock))
   } catch (error) {
     if (isRetakeError(error, 'repo.locked')) return true
     throw error

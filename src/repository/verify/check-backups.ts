@@ -6,7 +6,7 @@ import { manifestKey, packKey, rewriteRunKey, runKey } from '../layout.ts'
 import type { BackupSummary, FileEntry, FrameRef } from '../manifest.ts'
 import { listManifests, listNewestManifests, newestRevision } from '../manifest-revisions.ts'
 import { type ManifestHead, openManifest, openRevision, readManifestEntries } from '../manifest-store.ts'
-import { listRuns, readRun } from '../runs.ts'
+import { listRuns, type RunRecord, readRun } from '../runs.ts'
 import type { VerifyContext } from './context.ts'
 import type { PackUse } from './pack-users.ts'
 
@@ -178,7 +178,7 @@ export async function checkRuns(context: VerifyContext, cluster: ClusterReposito
   const runs = await listRuns(cluster)
   // Read last: a backup that is being deleted meanwhile is condemned since before.
   const condemned = await readCondemned(cluster, { onDamage: () => {} })
-  for (const what of ['begun', 'done', 'rewrite'] as const)
+  for (const what of ['begun', 'done', 'failed', 'rewrite'] as const)
     for (const id of what === 'rewrite' ? runs.rewrites : runs[what]) await checkRecord(context, cluster, { id, what })
   for (const backupId of new Set([...manifests.keys(), ...runs.begun, ...runs.done])) {
     if (condemned.backups.has(backupId)) continue
@@ -220,7 +220,7 @@ export async function checkRuns(context: VerifyContext, cluster: ClusterReposito
 async function checkRecord(
   context: VerifyContext,
   cluster: ClusterRepository,
-  record: { readonly id: string; readonly what: 'begun' | 'done' | 'rewrite' },
+  record: { readonly id: string; readonly what: RunRecord },
 ): Promise<void> {
   const { name } = cluster.facts
   const { id, what } = record

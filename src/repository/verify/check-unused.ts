@@ -42,8 +42,10 @@ export async function checkUnused(context: VerifyContext, packsInUse: ReadonlySe
   }
   // Listed after the packs: a backup records that it begins before it writes its first pack.
   for (const cluster of await repository.listClusters()) {
-    for await (const { key } of store.list(`clusters/${cluster}/runs/`))
-      runs.add(key.split('/')[3]?.split('.')[0] ?? '')
+    for await (const { key } of store.list(`clusters/${cluster}/runs/`)) {
+      // What has failed has left nothing.
+      if (!key.endsWith('.failed')) runs.add(key.split('/')[3]?.split('.')[0] ?? '')
+    }
     await checkLeases(context, cluster)
   }
   // A manifest that could not be read may be the one that refers to a pack.
@@ -91,7 +93,7 @@ export function isKnown(key: string): boolean {
   if (folder !== 'clusters') return false
   if (key === clusterFactsKey(cluster)) return true
   if (key.startsWith(epochPrefix(cluster))) return parseEpochKey(cluster, key) !== undefined
-  if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done|rewrite)$/, ''))
+  if (kind === 'runs') return isBackupId(name.replace(/\.(begun|done|failed|rewrite)$/, ''))
   if (kind === 'backups') return parseManifestName(name) !== undefined
   if (kind === 'condemned') return isCondemnedName(name)
   if (kind === 'shred') return name === 'begun' || name === 'done'

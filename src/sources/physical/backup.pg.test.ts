@@ -10,8 +10,10 @@ import { isRetakeError } from '../../base/errors.ts'
 import { type Progress, silentLogger } from '../../base/progress.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
 import { serverAccount } from '../../postgres/server/account.ts'
+import { readFailure } from '../../repository/failures.ts'
 import { PACKS_PREFIX } from '../../repository/layout.ts'
 import { listBackups } from '../../repository/manifest-store.ts'
+import { listRuns } from '../../repository/runs.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 import { backUp } from './backup.ts'
 import { readBackup } from './testing/read-backup.ts'
@@ -205,7 +207,7 @@ test('an aborted backup leaves nothing: no manifest, no pack, no staged file, no
   assert.equal((await lab.backUp()).corruptBlockCount, 0)
 })
 
-test('what endangers a backup is refused before anything is written', async () => {
+test('what endangers a backup is refused before anything is stored', async () => {
   await using server = await startTestServer({ settings: { full_page_writes: 'off' } })
   await using lab = await protect(server)
   await assert.rejects(
@@ -216,7 +218,8 @@ test('what endangers a backup is refused before anything is written', async () =
   await assert.rejects(backUp({ cluster: lab.cluster, target: other.target, workers: 0 }), (error) =>
     isRetakeError(error, 'cluster.foreign'),
   )
-  assert.deepEqual(await listKeys(lab.cluster.store, 'clusters/main/runs'), [])
+  const { begun, failed } = await listRuns(lab.cluster)
+  assert.deepEqual([begun.size, failed.size], [0, 2], 'nothing but that they were refused')
 })
 
 test('a connection that breaks is said plainly, and the next backup succeeds', async () => {
@@ -241,5 +244,24 @@ test('a connection that breaks is said plainly, and the next backup succeeds', a
   )
   await killed
   assert.deepEqual(await listKeys(lab.cluster.store, PACKS_PREFIX), [])
+  const { begun, failed } = await listRuns(lab.cluster)
+  assert.deepEqual([begun.size, failed.size], [0, 1], 'that it failed is remembered')
+  const failure = await readFailure(lab.cluster, [...failed][0] ?? '')
+  assert.match(failure?.message ?? '', /The server ended the connection.*earlier backups are untouched/)
   assert.equal((await lab.backUp()).type, 'full')
+})
+
+test('a server that does not answer is a backup that failed, and one that was cancelled is not', async () => {
+  await using server = await startTestServer()
+  await using lab = await protect(server)
+  await server.stop()
+  await assert.rejects(backUp({ cluster: lab.cluster, target: server.target }), { code: 'postgres.unreachable' })
+  const [failed = ''] = (await listRuns(lab.cluster)).failed
+  assert.equal((await readFailure(lab.cluster, failed))?.code, 'postgres.unreachable')
+  await server.restart()
+  const stop = new AbortController()
+  const onProgress = () => stop.abort()
+  const attempt = backUp({ cluster: lab.cluster, target: server.target, signal: stop.signal, onProgress })
+  await assert.rejects(attempt, { code: 'aborted' })
+  assert.deepEqual([...(await listRuns(lab.cluster)).failed], [failed])
 })

@@ -4,7 +4,7 @@
  */
 import { throwIfAborted } from '../../base/abort.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
-import { isRetakeError, RetakeError } from '../../base/errors.ts'
+import { isRetakeError, RetakeError, toRetakeError } from '../../base/errors.ts'
 import { timeOrderedIdAfter } from '../../base/ids.ts'
 import { type Logger, type ProgressListener, silentLogger } from '../../base/progress.ts'
 import { retakeVersion } from '../../base/version.ts'
@@ -16,6 +16,7 @@ import { openReplication, type ReplicationConnection } from '../../postgres/repl
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { readCondemnedPacks } from '../../repository/condemned.ts'
+import { forgetOldFailures, recordFailure, rememberInterrupted } from '../../repository/failures.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import { listBackupIds, listBackups } from '../../repository/manifest-store.ts'
@@ -86,13 +87,32 @@ interface BackupContext {
  * @throws RetakeError `cluster.foreign`, `backup.refused`, `postgres.*`, `repo.locked`, `repo.lease-lost`, `storage.*`, `aborted`
  */
 export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
-  const { cluster, target, clock = systemClock, logger = silentLogger } = options
+  const { cluster, clock = systemClock, logger = silentLogger } = options
   throwIfAborted(options.signal)
   await using lease = await acquireLease(cluster, { role: 'backup', holder: 'retake backup', clock, logger })
   const signal = options.signal ? AbortSignal.any([options.signal, lease.signal]) : lease.signal
-  await cleanInterruptedRuns(cluster)
+  await cleanInterruptedRuns(cluster, rememberInterrupted(cluster, clock))
+  await forgetOldFailures(cluster, clock)
   const made = await findRequested(options)
   if (made) return made
+  const backupId = timeOrderedIdAfter(clock.now(), (await listBackupIds(cluster)).at(-1))
+  try {
+    return await makeBackup({ options, backupId, signal, lease })
+  } catch (error) {
+    const reason = explain(error)
+    const isCancelled = options.signal?.aborted === true
+    await cleanUp(cluster, { backupId, error: reason, isCancelled, signal: lease.signal, clock, logger })
+    throw reason
+  }
+}
+
+async function makeBackup({
+  options,
+  backupId,
+  signal,
+  lease,
+}: Pick<BackupContext, 'options' | 'backupId' | 'signal' | 'lease'>) {
+  const { cluster, target, logger = silentLogger } = options
   await using line = new ServerLine(target, { applicationName: 'retake backup', signal })
   const settings = await readServerSettings(line)
   const way = await chooseWay(line, options)
@@ -101,16 +121,10 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   await using replication = await openReplication(target, { signal, applicationName: 'retake backup' })
   assertSameCluster(cluster.facts, (await replication.identifySystem()).systemIdentifier)
   assertBackupPossible(cluster.facts, settings)
-  const backupId = timeOrderedIdAfter(clock.now(), (await listBackupIds(cluster)).at(-1))
   await beginRun(cluster, backupId)
-  try {
-    // Condemned packs are read once the run is on record: what is condemned later stays while we run.
-    using basis = await openBasis({ options, line, replication, settings, signal })
-    return await copyAndCommit({ options, basis, backupId, line, replication, way, settings, signal, lease })
-  } catch (error) {
-    await cleanUp(cluster, { signal: lease.signal, logger })
-    throw explain(error)
-  }
+  // Condemned packs are read once the run is on record: what is condemned later stays while we run.
+  using basis = await openBasis({ options, line, replication, settings, signal })
+  return await copyAndCommit({ options, basis, backupId, line, replication, way, settings, signal, lease })
 }
 
 /** Whoever asked may have been ended after the commit, before it could note that. */
@@ -244,17 +258,26 @@ async function readSummarised(
   }
 }
 
-/** Gives back at once the space that a failed backup took; if that fails as well, the next backup does it. */
-async function cleanUp(
-  cluster: ClusterRepository,
-  options: { readonly signal: AbortSignal; readonly logger: Logger },
-): Promise<void> {
+interface CleanUpOptions {
+  readonly backupId: string
+  readonly error: unknown
+  readonly signal: AbortSignal
+  readonly isCancelled: boolean
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Writes down that it failed, then gives back at once the space that it took; if that fails as well, the next backup does it. */
+async function cleanUp(cluster: ClusterRepository, options: CleanUpOptions): Promise<void> {
+  const { backupId, error, signal, isCancelled, clock, logger } = options
   // Without the lease another backup may be running, whose packs are not ours to judge.
-  if (options.signal.aborted) return
+  if (signal.aborted) return
   try {
+    // What somebody did not want any more has not failed.
+    if (!isCancelled) await recordFailure(cluster, { backupId, error: toRetakeError(error), clock })
     await cleanInterruptedRuns(cluster)
   } catch (error) {
-    options.logger.warn('What the failed backup had stored could not be removed; the next backup will try again.', {
+    logger.warn('What the failed backup had stored could not be removed; the next backup will try again.', {
       cause: error instanceof Error ? error.message : String(error),
     })
   }
