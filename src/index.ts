@@ -40,6 +40,7 @@ export { type RetireKeysOptions, retireKeys } from './engine/keys/retire-keys.ts
 export { type RotateDataOptions, type RotatedData, rotateData } from './engine/keys/rotate-data.ts'
 export { type RotatedMaster, type RotateMasterOptions, rotateMaster } from './engine/keys/rotate-master.ts'
 export { type ShredOptions, type ShredReport, shredCluster } from './engine/keys/shred.ts'
+export type { LoadGuardConfig } from './engine/load/judge-load.ts'
 export {
   type CopyState,
   type CopyView,

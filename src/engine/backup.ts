@@ -31,6 +31,11 @@ export interface BackUpOptions extends OperationOptions {
    * this user can read them and they are proven to be the server's. Which it was is `backup.via`.
    */
   readonly via?: 'replication' | 'files' | undefined
+  /**
+   * Asked before each piece (at most 1 MiB) that is read from the server is taken; while the promise is pending, nothing further is read.
+   * It must not be pending for long without a piece in between: what is on the way may take the connection for dead. Default: none.
+   */
+  readonly gate?: ((signal: AbortSignal) => Promise<void> | undefined) | undefined
 }
 
 export interface BackupReport {
@@ -70,7 +75,7 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     clock: retake.clock,
   }
   const { compressionLevel, workers } = retake.config
-  const { type, label, request, maxRateKiB, via } = options
+  const { type, label, request, maxRateKiB, via, gate } = options
   const backup = await backUpCluster({
     ...common,
     ...context,
@@ -79,6 +84,7 @@ async function runBackUp(retake: Retake, options: BackUpOptions, context: Operat
     request,
     maxRateKiB,
     via,
+    gate,
     compressionLevel,
     workers,
   })

@@ -4,6 +4,7 @@
  */
 
 import type { ScheduleConfig } from '../schedules/schedule.ts'
+import type { LoadGuardConfig } from './load/judge-load.ts'
 
 /** What a value may be; `config-schema.ts` turns it into a check. */
 export type ValueRule =
@@ -12,6 +13,7 @@ export type ValueRule =
   | { readonly kind: 'mirrors' }
   | { readonly kind: 'tables' }
   | { readonly kind: 'schedules' }
+  | { readonly kind: 'loadGuard' }
 
 /** One more place where the whole repository is kept. */
 export interface MirrorConfig {
@@ -311,6 +313,14 @@ export const configOptions = declare({
     example: '[{"name": "backup", "task": "backup", "cron": "0 2 * * *", "zone": "Europe/Berlin"}]',
     value: { kind: 'schedules' },
   },
+  loadGuard: {
+    description:
+      'When the server is under so much stress that a scheduled backup waits, and is slowed while it runs: `activePercent` of its connections (80), `standbyLagSeconds` (60), `lockWaitSeconds` (120), `loadPerProcessor` of the machine (4), each a number or `off`; at most for `maxDelayMinutes` (60). `off`: never (docs/schedules.md). As a variable: `off`, or JSON.',
+    env: 'RETAKE_LOAD_GUARD',
+    defaultText: 'on, with the numbers in brackets',
+    example: '{"activePercent": 90, "maxDelayMinutes": 120}',
+    value: { kind: 'loadGuard' },
+  },
   supabaseProject: {
     description:
       "The reference of a hosted Supabase project whose own backups are shown and judged beside Retake's (docs/supabase.md): the first part of `https://<reference>.supabase.co`. It needs a management token.",
@@ -361,6 +371,7 @@ interface Values {
   readonly mirrors: readonly MirrorConfig[]
   readonly tables: readonly CriticalTable[]
   readonly schedules: readonly ScheduleConfig[]
+  readonly loadGuard: LoadGuardConfig
 }
 
 /** What a configuration file, the environment and the flags come to; an option that nobody set is absent. */

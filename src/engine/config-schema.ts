@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { MAX_COPIES } from '../storage/mirrored/shared-view.ts'
 import { type Config, type ConfigOptionName, ORIGIN, optionEntries, type ValueRule } from './config-options.ts'
-import { schedulesSchema } from './schedules-schema.ts'
+import { parseJson, schedulesSchema } from './schedules-schema.ts'
 
 /** The schema of a configuration file: every option that may stand in one, and nothing else. */
 export function configFileSchema(): z.ZodObject {
@@ -91,10 +91,41 @@ function parseTables(text: string): unknown[] {
     })
 }
 
+const limit = (most: number) =>
+  z
+    .union([z.literal('off'), z.number().positive().max(most)], {
+      error: `a limit is "off" or a number above 0, up to ${most}`,
+    })
+    .optional()
+
+const LONGEST_SECONDS = 86_400
+
+const loadGuardSchema = z.preprocess(
+  // `off` is false in YAML 1.1, and text elsewhere.
+  (value) => (value === false ? 'off' : typeof value === 'string' && value !== 'off' ? parseJson(value) : value),
+  z.union(
+    [
+      z.literal('off'),
+      z.strictObject({
+        activePercent: limit(100),
+        standbyLagSeconds: limit(LONGEST_SECONDS),
+        lockWaitSeconds: limit(LONGEST_SECONDS),
+        loadPerProcessor: limit(1000),
+        maxDelayMinutes: z.number().min(0).max(1440).optional(),
+      }),
+    ],
+    {
+      error:
+        'it is "off", or has activePercent, standbyLagSeconds, lockWaitSeconds, loadPerProcessor (each above 0, or "off") and maxDelayMinutes (up to 1440)',
+    },
+  ),
+)
+
 function schemaOf(rule: ValueRule): z.ZodType {
   if (rule.kind === 'mirrors') return mirrorsSchema
   if (rule.kind === 'tables') return tablesSchema
   if (rule.kind === 'schedules') return schedulesSchema
+  if (rule.kind === 'loadGuard') return loadGuardSchema
   if (rule.kind === 'text') {
     const text = z.string().min(1)
     return rule.pattern ? text.regex(rule.pattern, { error: rule.patternText ?? 'not in the expected form' }) : text

@@ -76,7 +76,7 @@ export const schedulesSchema = z
   .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'each schedule has a name of its own')
 
 /** What is no JSON is no list either, and refused as that. */
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

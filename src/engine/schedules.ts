@@ -34,6 +34,17 @@ export interface JudgedRunView extends DueRunView {
   readonly beganLate: boolean
 }
 
+/** Why a run that is due has not begun yet. */
+export interface PutOffView {
+  /** Which run: when it was due, ISO 8601 UTC. */
+  readonly at: string
+  readonly since: string
+  /** Then it begins anyway. */
+  readonly until: string
+  /** Each part of a sentence, such as `94 of 100 connections active`. */
+  readonly because: readonly string[]
+}
+
 export interface ScheduleView {
   readonly name: string
   readonly task: Schedule['task']
@@ -45,6 +56,10 @@ export interface ScheduleView {
   readonly jitterMs: number
   readonly graceMs: number
   readonly verdict: JudgedSchedule['verdict']
+  /** Since when a server keeps it, ISO 8601 UTC; of what was due before, nothing is late or missed. */
+  readonly keptSince?: string | undefined
+  /** The newest run waits until the server to protect has less to do. */
+  readonly putOff?: PutOffView | undefined
   /** The newest run that was due. */
   readonly last?: JudgedRunView | undefined
   /** What the verdict is about: the newest that is not due just now, and not running. */
@@ -62,7 +77,7 @@ export interface SchedulesReport {
   readonly at: string
   /** False: nothing is configured, and these are only proposed. */
   readonly configured: boolean
-  /** `missed`: the newest settled run of a schedule is late, failed or missed. Of what is only proposed, nothing is missed. */
+  /** `missed`: the newest settled run of a schedule is late, failed or missed. Of what is only proposed and kept by nobody, nothing is missed. */
   readonly verdict: 'ok' | 'missed' | 'unknown'
   readonly schedules: readonly ScheduleView[]
 }
@@ -72,11 +87,29 @@ export interface ReadSchedulesOptions {
   readonly next?: number | undefined
   /** What was listed already. */
   readonly holdings?: Holdings | undefined
+  /** Since when whoever keeps schedules has kept each, by its name. Default: nobody is known to; proposed ones are then not judged. */
+  readonly keptSince?: ReadonlyMap<string, Date> | undefined
 }
 
 /** The schedules of a configuration; without any, those that Retake proposes. */
 export function configuredSchedules({ schedules }: Config): readonly ScheduleConfig[] {
   return schedules ?? proposedSchedules
+}
+
+/** The same as they are kept: one that is only proposed exists since it is kept. */
+export function keptSchedules(config: Config, keptSince: ReadonlyMap<string, Date>): Schedule[] {
+  return configuredSchedules(config).map((one) => {
+    const schedule = scheduleOf(one)
+    return config.schedules === undefined ? { ...schedule, sinceMs: keptSince.get(one.name)?.getTime() } : schedule
+  })
+}
+
+/** By name, what makes each the schedule that it is: with other times or another task it is a new one. */
+export function scheduleDefinitions(config: Config): { readonly name: string; readonly definition: string }[] {
+  return configuredSchedules(config).map((one) => {
+    const { name, task, type, deep, cron, zone } = scheduleOf(one)
+    return { name, definition: JSON.stringify([task, type ?? '', deep, cron.text, zone]) }
+  })
 }
 
 /**
@@ -90,17 +123,20 @@ export function configuredSchedules({ schedules }: Config): readonly ScheduleCon
  */
 export async function readSchedules(retake: Retake, options: ReadSchedulesOptions = {}): Promise<SchedulesReport> {
   const now = retake.clock.now()
-  const schedules = configuredSchedules(retake.config).map(scheduleOf)
+  const keptSince = options.keptSince ?? new Map<string, Date>()
+  const schedules = keptSchedules(retake.config, keptSince)
   const gather = await evidenceGatherer(retake, { ...options, now })
   const views: ScheduleView[] = []
   for (const schedule of schedules) {
-    const evidence = await gather(schedule)
+    const since = keptSince.get(schedule.name)
+    const evidence = { ...(await gather(schedule)), ...(since ? { keptFrom: since } : {}) }
     const judged = judgeSchedule(schedule, { cluster: retake.clusterName, evidence, now })
     views.push(viewSchedule(schedule, { judged, evidence, now, cluster: retake.clusterName, next: options.next ?? 5 }))
   }
   const configured = retake.config.schedules !== undefined
   const is = (verdict: ScheduleView['verdict']) => views.some((view) => view.verdict === verdict)
-  const verdict = !configured ? 'ok' : is('missed') ? 'missed' : is('unknown') ? 'unknown' : 'ok'
+  const isJudged = configured || schedules.some(({ name }) => keptSince.has(name))
+  const verdict = !isJudged ? 'ok' : is('missed') ? 'missed' : is('unknown') ? 'unknown' : 'ok'
   return { cluster: retake.clusterName, at: now.toISOString(), configured, verdict, schedules: views }
 }
 
@@ -187,6 +223,7 @@ function viewSchedule(schedule: Schedule, { judged, evidence, now, cluster, next
     jitterMs,
     graceMs,
     verdict: judged.verdict,
+    ...(evidence.keptFrom ? { keptSince: evidence.keptFrom.toISOString() } : {}),
     ...(runs.length > 0 ? { last: runs.at(-1) } : {}),
     ...(judged.settled ? { settled: viewRun(judged.settled) } : {}),
     runs,

@@ -21,6 +21,8 @@ export interface Evidence {
   readonly begin?: Date | undefined
   /** A run that began from here on is certainly among `runs`. Before it, one may have left nothing. */
   readonly knownFrom: Date
+  /** Nobody is known to have kept the schedule before, so of what was due earlier only that is said which came. Undefined: it was kept. */
+  readonly keptFrom?: Date | undefined
   /** Since then a run would have found nothing to do, or there was one: such runs leave nothing behind. */
   readonly idleFrom?: Date | undefined
 }
@@ -58,12 +60,16 @@ export interface JudgeOptions {
 
 const DAY_MS = 86_400_000
 const MOST_RUNS = 100
+const CAME: readonly RunOutcome[] = ['succeeded', 'running', 'failed']
 
 /** Each due run of a schedule with its outcome, and what they come to. */
 export function judgeSchedule(schedule: Schedule, options: JudgeOptions): JudgedSchedule {
   const { evidence, now } = options
   const due = recentlyDue(schedule, options)
-  const runs = due.map((run, index) => judgeRun(run, { schedule, evidence, now, next: due[index + 1] }))
+  const { keptFrom } = evidence
+  const runs = due
+    .map((run, index) => judgeRun(run, { schedule, evidence, now, next: due[index + 1] }))
+    .filter(({ at, outcome }) => !keptFrom || at >= keptFrom || CAME.includes(outcome))
   const settled = runs.findLast(({ outcome }) => outcome !== 'due' && outcome !== 'running')
   return { runs, ...(settled ? { settled } : {}), verdict: verdictOf(settled?.outcome) }
 }

@@ -3,13 +3,14 @@ import type { Kysely } from 'kysely'
 import type { Logger } from '../base/progress.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { knownRuns, type RunRequest } from '../control/runs.ts'
+import { type KeptSchedule, noteSchedules, sinceOf } from '../control/schedules.ts'
 import type { Retake } from '../engine/open.ts'
-import { configuredSchedules, readSchedules } from '../engine/schedules.ts'
+import { keptSchedules, readSchedules, scheduleDefinitions } from '../engine/schedules.ts'
 import type { RunOutcome } from '../schedules/judge.ts'
-import { scheduleOf } from '../schedules/schedule.ts'
 import { forever } from './forever.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
 import { type NewestDue, newestDue, nextDueMs } from './newest-due.ts'
+import { Waiting } from './waiting.ts'
 
 export interface SchedulingOptions {
   readonly db: Kysely<ControlTables>
@@ -21,13 +22,22 @@ export interface SchedulingOptions {
 const EVERY_MS = 5_000
 /** What has been due for longer may have been done by somebody else, so the repository is asked. */
 const FRESH_MS = 60_000
+/** How often it is looked whether one that was put off may begin. */
+const WAITING_EVERY_MS = 15_000
 /** With these, there is nothing left to do. */
 const DONE: readonly RunOutcome[] = ['succeeded', 'running', 'idle']
 
 export async function keepSchedules(cluster: ManagedCluster, options: SchedulingOptions): Promise<void> {
-  const { signal, logger } = options
+  const { db, signal, logger } = options
   const quietUntil = new Map<string, number>()
-  await forever(() => beginDue(cluster, { ...options, quietUntil }), {
+  const waiting = new Waiting({ db, cluster: cluster.name, signal, logger })
+  let kept: readonly KeptSchedule[] | undefined
+  const turn = async () => {
+    const retake = await cluster.open()
+    kept ??= await noteKept(db, retake)
+    await beginDue(retake, { ...options, quietUntil, waiting, kept })
+  }
+  await forever(turn, {
     signal,
     everyMs: EVERY_MS,
     onError: ({ message, code }) =>
@@ -35,19 +45,25 @@ export async function keepSchedules(cluster: ManagedCluster, options: Scheduling
   })
 }
 
+function noteKept(db: SchedulingOptions['db'], { clusterName, config, clock }: Retake): Promise<KeptSchedule[]> {
+  return noteSchedules(db, { cluster: clusterName, schedules: scheduleDefinitions(config), now: clock.now() })
+}
+
 interface Turn extends SchedulingOptions {
   /** Until when nothing is to be done for a schedule, by its name: asking a calendar takes a millisecond, which many clusters have many times. */
   readonly quietUntil: Map<string, number>
+  readonly waiting: Waiting
+  readonly kept: readonly KeptSchedule[]
 }
 
 /** Of what was due while nobody was there, only the last of each schedule is caught up on. */
-async function beginDue(cluster: ManagedCluster, { db, logger, start, quietUntil }: Turn): Promise<void> {
-  const retake = await cluster.open()
+async function beginDue(retake: Retake, { db, logger, start, quietUntil, waiting, kept }: Turn): Promise<void> {
   const now = retake.clock.now()
-  const at = { cluster: cluster.name, now }
-  const awake = configuredSchedules(retake.config)
-    .filter(({ name }) => (quietUntil.get(name) ?? 0) <= now.getTime())
-    .map(scheduleOf)
+  const at = { cluster: retake.clusterName, now }
+  const keptSince = sinceOf(kept)
+  const awake = keptSchedules(retake.config, keptSince).filter(
+    ({ name }) => (quietUntil.get(name) ?? 0) <= now.getTime(),
+  )
   const due = awake.flatMap((schedule) => newestDue(schedule, at) ?? [])
   const known = await knownRuns(
     db,
@@ -62,8 +78,14 @@ async function beginDue(cluster: ManagedCluster, { db, logger, start, quietUntil
     if (outcome === 'running') unsettled.add(one.schedule.name)
     // Old ones that the repository tells nothing of were due before the cluster was there.
     if (isOld(one) && (outcome === undefined || DONE.includes(outcome))) continue
-    logger.info(`${one.schedule.name} of ${cluster.name} is due since ${one.run.startAt.toISOString()}.`)
-    await start(requestOf(one, cluster.name))
+    if (!(await waiting.mayBegin(retake, one))) {
+      unsettled.add(one.schedule.name)
+      quietUntil.set(one.schedule.name, now.getTime() + WAITING_EVERY_MS)
+      continue
+    }
+    logger.info(`${one.schedule.name} of ${at.cluster} is due since ${one.run.startAt.toISOString()}.`)
+    await start(requestOf(one, at.cluster))
+    await waiting.begun(one)
   }
   for (const schedule of awake) {
     if (!unsettled.has(schedule.name)) quietUntil.set(schedule.name, nextDueMs(schedule, at))

@@ -11,6 +11,7 @@ import { prune } from '../engine/prune.ts'
 import { verify } from '../engine/verify.ts'
 import { lookOnce } from './looking.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
+import { guardReading } from './stress.ts'
 import { successNotice } from './success.ts'
 
 export interface TaskOptions {
@@ -58,10 +59,18 @@ function unknownCluster(name: string): RetakeError {
 type Verb = (retake: Retake, request: RunRequest, options: TaskOptions) => Promise<object>
 
 const verbs: Readonly<Record<Exclude<RunRequest['task'], 'check'>, Verb>> = {
-  backup: async (retake, { id, options: { type, label } }, how) => {
+  backup: async (retake, { id, options: { type, label }, dueAt }, how) => {
+    // What a person asks for is wanted now, whatever the server has to do.
+    await using guard = dueAt === undefined ? undefined : await guardReading(retake, { ...how, logger: retake.logger })
+    const watched = guard ? { gate: guard.gate.pass, onProgress: guard.onProgress } : {}
     // Asked again after a crash between the commit and its note, the engine answers with the backup that it made.
-    const { backup, wal, durationMs } = await backUp(retake, { ...how, type, label, request: id }).result
-    return { backupId: backup.backupId, type: backup.type, storedBytes: backup.storedBytes, wal, durationMs }
+    const made = await backUp(retake, { ...how, ...watched, type, label, request: id }).result
+    const { backup, wal, durationMs } = made
+    const heldBackMs = Math.round(guard?.gate.heldMs ?? 0)
+    return {
+      ...{ backupId: backup.backupId, type: backup.type, storedBytes: backup.storedBytes, wal, durationMs },
+      ...(heldBackMs > 0 ? { heldBackMs } : {}),
+    }
   },
   verify: async (retake, { options: { deep, backupId } }, how) => {
     const result = await verify(retake, { ...how, deep, backupId }).result

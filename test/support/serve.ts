@@ -31,6 +31,8 @@ export interface StageOptions {
   readonly control?: TestServer | undefined
   /** YAML. */
   readonly schedules: string
+  /** YAML. Default: `off`, so that what else this machine does puts nothing off. */
+  readonly loadGuard?: string | undefined
   readonly serverFile?: string | undefined
   /** Written beside it. */
   readonly files?: Readonly<Record<string, string>> | undefined
@@ -44,7 +46,7 @@ export async function stageServe(options: StageOptions): Promise<ServeStage> {
   const repository = temp.join('repository')
   writeFileSync(
     file,
-    `repo: ${repository}\nkeyFile: ${temp.join('key')}\ndatabaseUrl: ${urlOf(server)}\nslot: ${temp.path.split('-').at(-1)?.toLowerCase()}\nworkers: 1\nschedules: ${schedules}\n`,
+    `repo: ${repository}\nkeyFile: ${temp.join('key')}\ndatabaseUrl: ${urlOf(server)}\nslot: ${temp.path.split('-').at(-1)?.toLowerCase()}\nworkers: 1\nloadGuard: ${options.loadGuard ?? 'off'}\nschedules: ${schedules}\n`,
   )
   writeFileSync(
     temp.join('retake.server.yaml'),

@@ -24,6 +24,18 @@ const schedule = z.object({
   jitterMs: z.number(),
   graceMs: z.number(),
   verdict: z.enum(['ok', 'missed', 'unknown']),
+  keptSince: instant
+    .optional()
+    .describe('Since when servers keep it as it is; of what was due before, nothing is late or missed.'),
+  putOff: z
+    .object({
+      at: instant.describe('Which run: when it was due.'),
+      since: instant,
+      until: instant.describe('Then it begins anyway.'),
+      because: z.array(z.string()).describe('Each part of a sentence.'),
+    })
+    .optional()
+    .describe('The newest run waits until the server to protect has less to do.'),
   last: judged.optional().describe('The newest run that was due.'),
   settled: judged.optional().describe('What the verdict is about.'),
   runs: z.array(judged).describe('Oldest first.'),
@@ -35,7 +47,7 @@ export const schedulesSchema = z
   .object({
     cluster: clusterName,
     at: instant,
-    configured: z.boolean().describe('False: these are only proposed.'),
+    configured: z.boolean().describe('False: these are proposed; with `keptSince` they are kept all the same.'),
     verdict: z.enum(['ok', 'missed', 'unknown']),
     schedules: z.array(schedule),
   })

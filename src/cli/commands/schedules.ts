@@ -49,14 +49,16 @@ function render(
   const { cluster, configured, verdict, schedules } = report
   if (schedules.length === 0) return `${cluster}: nothing is scheduled (schedules: [] in the configuration)`
   const [color, word] = VERDICTS[verdict]
-  const head = configured
-    ? `${cluster}: ${terminal.paint(color, word)}`
+  const isKept = schedules.some(({ keptSince }) => keptSince !== undefined)
+  const isJudged = configured || isKept
+  const head = isJudged
+    ? `${cluster}: ${terminal.paint(color, word)}${configured ? '' : ' (no schedules are configured; the server keeps the proposed ones)'}`
     : `${cluster}: no schedules are configured, so none is judged. These are proposed; write them as "schedules" into retake.config.yaml (docs/schedules.md).`
   const table = renderTable(schedules, [
     { title: 'SCHEDULE', value: ({ name }) => name },
     { title: 'TASK', value: taskInWords },
     { title: 'WHEN', value: ({ words, zone }) => `${words}, ${zone}` },
-    ...(configured
+    ...(isJudged
       ? [
           {
             title: 'LAST DUE',
@@ -67,17 +69,17 @@ function render(
         ]
       : []),
   ])
-  const wrong = configured ? schedules.flatMap((schedule) => renderProblem(schedule, terminal)) : []
+  const wrong = isJudged ? schedules.flatMap((schedule) => renderProblem(schedule, terminal)) : []
   return [head, table, ...wrong, ...schedules.map(renderNext)].join('\n\n')
 }
 
 const taskInWords = ({ task, type, deep }: ScheduleView) =>
   [task, type, deep ? 'deep' : undefined].filter(Boolean).join(' ')
 
-function outcomeInWords({ last, settled }: ScheduleView): string {
+function outcomeInWords({ last, settled, putOff }: ScheduleView): string {
   if (!last) return ''
   const before = settled && settled.at !== last.at ? `; before: ${describe(settled)}` : ''
-  return describe(last) + before
+  return (putOff ? `put off: ${putOff.because.join(', ')}; begins by ${putOff.until}` : describe(last)) + before
 }
 
 function describe({ outcome, beganLate, runId, beganAt, endedAt }: JudgedRunView): string {

@@ -53,6 +53,19 @@ async function makeRuns(tables: SchemaModule): Promise<void> {
   await tables.createIndex('run_changed').on('run').column('changed_at').execute()
 }
 
+async function makeSchedules(tables: SchemaModule): Promise<void> {
+  // Since when servers keep a schedule as it is now, and which of its runs waits for a calmer primary.
+  await tables
+    .createTable('schedule')
+    .addColumn('cluster', 'text', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('definition', 'text', (column) => column.notNull())
+    .addColumn('since', 'timestamptz', (column) => column.notNull())
+    .addColumn('put_off', 'jsonb')
+    .addPrimaryKeyConstraint('schedule_pkey', ['cluster', 'name'])
+    .execute()
+}
+
 async function makeLooks(tables: SchemaModule): Promise<void> {
   // The last look at each cluster: the whole report, and the metrics of it.
   await tables
@@ -169,7 +182,7 @@ async function makeAlerts(tables: SchemaModule): Promise<void> {
 const first: Migration = {
   async up(db: Kysely<unknown>) {
     const tables = db.schema.withSchema(SCHEMA)
-    for (const make of [makeServers, makeRuns, makeLooks, makeApi, makeAlerts]) await make(tables)
+    for (const make of [makeServers, makeRuns, makeSchedules, makeLooks, makeApi, makeAlerts]) await make(tables)
   },
 }
 

@@ -12,6 +12,7 @@ export interface ControlTables {
   readonly server: ServerTable
   readonly lease: LeaseTable
   readonly run: RunTable
+  readonly schedule: ScheduleTable
   readonly look: LookTable
   readonly health: HealthTable
   readonly maintenance: MaintenanceTable
@@ -54,6 +55,14 @@ export interface RunTable {
   readonly error: OptionalJson
   readonly cancelled_by: OptionalText
   readonly changed_at: Instant
+}
+
+export interface ScheduleTable {
+  readonly cluster: string
+  readonly name: string
+  readonly definition: string
+  readonly since: Instant
+  readonly put_off: OptionalJson
 }
 
 export interface LookTable {

@@ -7,8 +7,9 @@ import type { ClusterServices } from '../../api/services.ts'
 import { countOpenAlerts } from '../../control/alerts.ts'
 import { lastLook, lastLooks, listScores } from '../../control/health.ts'
 import { countOpenRuns } from '../../control/runs.ts'
+import { type KeptSchedule, keptSchedules, sinceOf } from '../../control/schedules.ts'
 import { listBackups } from '../../engine/backups.ts'
-import { readSchedules } from '../../engine/schedules.ts'
+import { readSchedules, type ScheduleView } from '../../engine/schedules.ts'
 import { readStatus } from '../../engine/status.ts'
 import { readWindow } from '../../engine/window.ts'
 import { resultOf } from '../../monitor/checks/result.ts'
@@ -66,10 +67,21 @@ export function clusterServices(parts: ServiceParts, changes: ChangeFeed<NamedEv
     },
     readSchedules: async (name) => {
       const retake = await open(name)
-      return retake && readSchedules(retake)
+      if (!retake) return undefined
+      const kept = await keptSchedules(db, name)
+      const report = await readSchedules(retake, { keptSince: sinceOf(kept) })
+      return { ...report, schedules: report.schedules.map((schedule) => withPutOff(schedule, kept)) }
     },
     watchCluster: (name, request) => watchOne(name, changes.watch(request)),
   }
+}
+
+/** Only while the run of which it was noted is still to come: the note may be older than that. */
+function withPutOff(schedule: ScheduleView, kept: readonly KeptSchedule[]): ScheduleView {
+  const { last } = schedule
+  const putOff = kept.find(({ name }) => name === schedule.name)?.putOff
+  const isWaiting = last?.at === putOff?.at && (last?.outcome === 'due' || last?.outcome === 'late')
+  return putOff && isWaiting ? { ...schedule, putOff } : schedule
 }
 
 export interface NamedEvent extends ClusterEvent {

@@ -37,11 +37,15 @@ export interface BackupCopyOptions {
   readonly compressionLevel?: number | undefined
   /** Threads; 0 works in the caller's. */
   readonly workers?: number | undefined
+  readonly gate?: Gate | undefined
   readonly signal: AbortSignal
   readonly onProgress?: ProgressListener | undefined
   readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
 }
+
+/** Asked before each piece that is read from the server is taken; while the promise is pending, nothing further is read. */
+export type Gate = (signal: AbortSignal) => Promise<void> | undefined
 
 /** Where the server began, once it has said so. */
 export interface BackupStart {
@@ -145,10 +149,7 @@ export class BackupCopy implements AsyncDisposable {
       this.#collector.beginArchive(name)
       this.#archiveOpen = true
     },
-    data: (bytes) => {
-      this.#count(bytes.length)
-      return this.#collector.archiveBytes(bytes)
-    },
+    data: (bytes) => this.#take(bytes.length, () => this.#collector.archiveBytes(bytes)),
     manifest: (bytes) => {
       this.#throwIfFailed()
       this.#closeArchive()
@@ -175,15 +176,10 @@ export class BackupCopy implements AsyncDisposable {
       this.#throwIfFailed()
       return this.#collector.entry(entry)
     },
-    data: (bytes) => {
-      this.#count(bytes.length)
-      return this.#collector.data(bytes)
-    },
+    data: (bytes) => this.#take(bytes.length, () => this.#collector.data(bytes)),
     adopt: (descriptor, lengthBytes) => this.#openFiles.add(descriptor, lengthBytes),
-    dataFrom: (descriptor, lengthBytes) => {
-      this.#count(lengthBytes)
-      return this.#collector.dataFrom(descriptor, lengthBytes)
-    },
+    dataFrom: (descriptor, lengthBytes) =>
+      this.#take(lengthBytes, () => this.#collector.dataFrom(descriptor, lengthBytes)),
     endFile: () => this.#collector.endFile(),
     allRead: () => this.#openFiles.allRead(this.signal),
   }
@@ -258,6 +254,19 @@ export class BackupCopy implements AsyncDisposable {
       )
     }
     return verdict
+  }
+
+  /** The next piece, when the gate lets it through; until then the server's bytes wait in the socket, or in its files. */
+  #take(lengthBytes: number, store: () => void | Promise<void>): void | Promise<void> {
+    const held = this.#options.gate?.(this.signal)
+    if (held) {
+      return held.then(() => {
+        this.#count(lengthBytes)
+        return store()
+      })
+    }
+    this.#count(lengthBytes)
+    return store()
   }
 
   #count(lengthBytes: number): void {

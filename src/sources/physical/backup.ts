@@ -21,7 +21,7 @@ import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import { listBackupIds, listBackups } from '../../repository/manifest-store.ts'
 import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
-import { BackupCopy, type BackupStart } from './backup-copy.ts'
+import { BackupCopy, type BackupStart, type Gate } from './backup-copy.ts'
 import { type BackupType, Basis } from './basis.ts'
 import { chooseWay, type Way } from './choose-way.ts'
 import { copyFiles } from './direct/copy-files.ts'
@@ -60,6 +60,8 @@ export interface BackUpOptions {
   readonly maxRateKiB?: number | undefined
   /** `files` reads the server's files on this machine, `replication` has the server send them. Default: files where that is possible. */
   readonly via?: 'replication' | 'files' | undefined
+  /** Holds the reading back, for whoever watches the server meanwhile. */
+  readonly gate?: Gate | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ProgressListener | undefined
   readonly logger?: Logger | undefined

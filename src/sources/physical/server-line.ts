@@ -1,6 +1,7 @@
 /** A line for short questions to a server during long work: opened again when it was cut while idle. */
 import { isRetakeError } from '../../base/errors.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
+import type { ConnectOptions } from '../../postgres/connection/connect.ts'
 import { openSql } from '../../postgres/connection/sql.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 
@@ -10,10 +11,10 @@ export class ServerLine implements AsyncDisposable {
 
   constructor(
     target: ConnectionTarget,
-    options: { readonly applicationName?: string | undefined; readonly signal?: AbortSignal | undefined },
+    options: Pick<ConnectOptions, 'applicationName' | 'connectTimeoutMs' | 'signal'>,
   ) {
-    const { applicationName, signal } = options
-    this.#open = () => openSql(target, { applicationName, signal })
+    const { applicationName, connectTimeoutMs, signal } = options
+    this.#open = () => openSql(target, { applicationName, connectTimeoutMs, signal })
   }
 
   /** Asks once more on a fresh connection when the first one turns out to be dead; so only for what may be asked twice. */
