@@ -11,6 +11,7 @@ import { lastLook, listScores, recordLook } from './health.ts'
 import { findFree, holdLeases } from './leases.ts'
 import { claimDeliveries, listNotices, recordNotices, settleDelivery } from './outbox.ts'
 import { beginAttempt, cancelRun, changeRun, listRuns, type RunRequest, readRun, recordRun } from './runs.ts'
+import { keptSchedules, notePutOff, noteSchedules } from './schedules.ts'
 import { buryServers, livingServers, registerServer } from './servers.ts'
 
 let server: TestServer
@@ -104,6 +105,34 @@ describe('runs', () => {
     assert.equal(new Set(seen).size, 25)
     assert.equal(seen.length, 25)
   })
+})
+
+test('since when a schedule is kept: until it is another one, or gone; and what is put off', async () => {
+  const { db } = control
+  const day = (number: number) => new Date(Date.UTC(2026, 10, number))
+  const note = (number: number, schedules: Record<string, string>, cluster = 'main') =>
+    noteSchedules(db, {
+      cluster,
+      schedules: Object.entries(schedules).map(([name, definition]) => ({ name, definition })),
+      now: day(number),
+    })
+  await note(1, { nightly: 'a' }, 'other')
+  await note(2, { nightly: 'a', verify: 'b' })
+  const putOff = { at: day(2).toISOString(), since: day(2).toISOString(), until: day(3).toISOString(), because: ['x'] }
+  await notePutOff(db, { cluster: 'main', name: 'nightly' }, putOff)
+  // Another server, or the same one after a restart.
+  assert.deepEqual(await note(3, { nightly: 'a', verify: 'changed' }), [
+    { name: 'nightly', since: day(2), putOff },
+    { name: 'verify', since: day(3) },
+  ])
+  await notePutOff(db, { cluster: 'main', name: 'nightly' }, undefined)
+  await note(4, { verify: 'changed' })
+  assert.deepEqual(await note(5, { nightly: 'a', verify: 'changed' }), [
+    { name: 'nightly', since: day(5) },
+    { name: 'verify', since: day(3) },
+  ])
+  assert.deepEqual(await note(6, {}), [])
+  assert.deepEqual(await keptSchedules(db, 'other'), [{ name: 'nightly', since: day(1) }])
 })
 
 describe('notices', () => {

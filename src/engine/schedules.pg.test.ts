@@ -130,6 +130,25 @@ describe('schedules and what became of them', () => {
     assert.deepEqual([pruned.schedules[0]?.settled?.outcome, pruned.verdict], ['succeeded', 'ok'])
   })
 
+  test('proposed ones that a server keeps are judged since then; of what was due before, nothing is missed', async () => {
+    const report = async (laterMs: number, keptSince?: ReadonlyMap<string, Date>) => {
+      await using retake = await openRetake({ ...options, clock: at(laterMs) })
+      return readSchedules(retake, { keptSince, next: 1 })
+    }
+    const names = ['backup', 'full', 'verify', 'prune']
+    const kept = (ms: number) => new Map(names.map((name) => [name, new Date(Date.now() + ms)] as const))
+    const alone = await report(9 * DAY_MS)
+    assert.deepEqual([alone.configured, alone.verdict], [false, 'ok'])
+    const fresh = await report(9 * DAY_MS, kept(9 * DAY_MS))
+    assert.deepEqual([fresh.configured, fresh.verdict, outcomes(fresh)], [false, 'ok', [[], [], [], []]])
+    assert.equal(fresh.schedules[0]?.keptSince, new Date(Date.parse(fresh.schedules[0]?.keptSince ?? '')).toISOString())
+    const forgotten = await report(9 * DAY_MS, kept(6 * DAY_MS))
+    assert.equal(forgotten.verdict, 'missed')
+    const verify = forgotten.schedules.find(({ name }) => name === 'verify')
+    assert.ok(verify && verify.runs.length >= 2 && verify.runs.length <= 4, JSON.stringify(verify?.runs))
+    assert.ok(verify.runs.every(({ at: due }) => due >= (verify.keptSince ?? '~')))
+  })
+
   test('the command: outcomes and the next runs with exit status, proposals, units', async () => {
     const bare = await runCli(['schedules'], env, temp.path)
     assert.equal(bare.code, 0, bare.stderr)

@@ -199,6 +199,12 @@ describe('health, day by day', () => {
     assertCheck(missed, 'schedules', { state: 'failed', severity: 'danger' }, /^retake schedules/)
     assert.ok(missed.headline.runs.missed >= 1)
     assertCheck(await readHealth({ ...options, schedules: [] }), 'schedules', { state: 'skipped' })
+    // Nobody has configured any, but a server keeps the proposed ones.
+    const since = (ms: number) => new Map(['backup', 'full', 'verify', 'prune'].map((name) => [name, new Date(ms)]))
+    const nowMs = Date.now() + 200 * HOUR_MS
+    const proposed = (ms: number) => readHealth({ ...options, clock: at(200 * HOUR_MS) }, { keptSince: since(ms) })
+    assertCheck(await proposed(nowMs), 'schedules', { state: 'passed' })
+    assertCheck(await proposed(nowMs - 75 * HOUR_MS), 'schedules', { state: 'failed', severity: 'danger' })
   })
 
   test('a run that failed', async () => {

@@ -21,6 +21,8 @@ export interface ReadHealthOptions {
   readonly limitMs?: number | undefined
   /** What an earlier report observed: growth and rates, and exactness while nobody works, come from comparing with it. */
   readonly earlier?: Observation | undefined
+  /** Since when whoever keeps schedules has kept each, by its name. Default: nobody is known to; proposed ones are then not judged. */
+  readonly keptSince?: ReadonlyMap<string, Date> | undefined
   /** The last drills, from whoever makes them. Default: none is known, and the score says so. */
   readonly drill?: DrillRecord | undefined
   /** Runs that were due and came, from whoever keeps schedules. Default: what became of the configured ones, else what the backups that are held say of one a day. */
@@ -74,9 +76,12 @@ export interface HealthLook {
 
 /** @throws RetakeError `aborted` */
 export async function lookAtHealth(subject: HealthSubject, options: ReadHealthOptions): Promise<HealthLook> {
-  const { limitMs = DEFAULT_CHECK_LIMIT_MS, earlier, drill } = options
+  const { limitMs = DEFAULT_CHECK_LIMIT_MS, earlier, drill, keptSince } = options
   const signal = options.signal ?? new AbortController().signal
-  await using sources = new HealthSources({ subject, earlier, connectTimeoutMs: Math.ceil(limitMs * 0.8), signal })
+  await using sources = new HealthSources({
+    ...{ subject, earlier, keptSince, signal },
+    connectTimeoutMs: Math.ceil(limitMs * 0.8),
+  })
   const { clock, config, clusterName } = sources.settings
   const begunMs = clock.monotonicMs()
   const checks = await runChecks(allChecks({ drill }), sources, { limitMs, signal })

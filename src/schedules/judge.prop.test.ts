@@ -71,6 +71,17 @@ describe('outcomes', () => {
     assert.deepEqual(outcomes(now, {}, since), ['late'])
   })
 
+  test('before anybody is known to have kept it, only what came is said', () => {
+    const keptFrom = at('2026-03-03T12:00:00Z')
+    const runs = [began('2026-03-02T02:00:00Z'), began('2026-03-03T02:00:00Z', 'failed')]
+    assert.deepEqual(outcomes('2026-03-05T12:00:00Z', { runs, keptFrom }), ['succeeded', 'failed', 'missed', 'late'])
+    assert.deepEqual(outcomes('2026-03-04T01:00:00Z', { keptFrom }), [])
+    assert.equal(verdict('2026-03-04T01:00:00Z', { keptFrom }), 'ok')
+    // From then on as always.
+    assert.equal(verdict('2026-03-04T03:00:01Z', { keptFrom }), 'missed')
+    assert.deepEqual(outcomes('2026-03-04T12:00:00Z', { keptFrom, idleFrom: at('2026-03-01T00:00:00Z') }), ['idle'])
+  })
+
   test('idle: nothing to do, or done without a trace', () => {
     const evidence = { knownFrom: at('2026-03-05T00:00:00Z'), idleFrom: at('2026-03-04T02:00:00Z') }
     assert.deepEqual(outcomes('2026-03-04T12:00:00Z', evidence).slice(-2), ['unknown', 'idle'])

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Logger } from '../base/progress.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { lastLook, recordLook } from '../control/health.ts'
+import { keptSchedules, sinceOf } from '../control/schedules.ts'
 import { type HealthReport, lookAtHealth } from '../monitor/read-health.ts'
 import { metricsOf } from '../monitor/read-metrics.ts'
 import { forever } from './forever.ts'
@@ -47,7 +48,8 @@ export async function lookOnce(
 ): Promise<HealthReport> {
   const subject = await cluster.open().catch(() => cluster.options)
   const earlier = (await lastLook(db, cluster.name))?.observation
-  const { report, backups, durationMs } = await lookAtHealth(subject, { signal, earlier })
+  const keptSince = sinceOf(await keptSchedules(db, cluster.name))
+  const { report, backups, durationMs } = await lookAtHealth(subject, { signal, earlier, keptSince })
   const metrics = metricsOf({ report, backups, durationMs, limit: MOST_BACKUPS })
   await recordLook(db, { report, metrics })
   return report

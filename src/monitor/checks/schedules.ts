@@ -1,4 +1,4 @@
-/** Whether what is scheduled came. Of what nobody configured nothing is expected. */
+/** Whether what is scheduled came. Of what nobody configured, and nobody keeps, nothing is expected. */
 import type { SchedulesReport } from '../../engine/schedules.ts'
 import { scheduledHistory } from '../health/history.ts'
 import type { Measurements, MissedRun } from './measurements.ts'
@@ -11,12 +11,12 @@ export const schedules: HealthCheck<'schedules'> = {
   patience: 3,
   run: async (sources) => {
     const { config } = sources.settings
-    if (config.schedules === undefined) {
+    if (config.schedules === undefined && sources.keptSince.size === 0) {
       return skipped('No schedules are configured, so it is not known when something is due.', {
         fix: 'retake schedules   # proposes some',
       })
     }
-    if (config.schedules.length === 0) return skipped('The configuration says that nothing is scheduled.')
+    if (config.schedules?.length === 0) return skipped('The configuration says that nothing is scheduled.')
     return judgeSchedules(await sources.schedules())
   },
 }

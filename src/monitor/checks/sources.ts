@@ -35,6 +35,7 @@ export interface ServerMoment extends ServerView, Pick<Observation, 'database' |
 export interface SourcesOptions {
   readonly subject: HealthSubject
   readonly earlier?: Observation | undefined
+  readonly keptSince?: ReadonlyMap<string, Date> | undefined
   /** How long a connection may take. */
   readonly connectTimeoutMs: number
   readonly signal: AbortSignal
@@ -43,6 +44,8 @@ export interface SourcesOptions {
 export class HealthSources implements AsyncDisposable {
   readonly settings: RetakeSettings
   readonly earlier: Observation | undefined
+  /** Since when somebody has kept each schedule, by its name; empty: nobody is known to. */
+  readonly keptSince: ReadonlyMap<string, Date>
   readonly #stop = new AbortController()
   readonly #opened: Promise<AsyncDisposable | undefined>[] = []
 
@@ -55,9 +58,10 @@ export class HealthSources implements AsyncDisposable {
   readonly schedules: () => Promise<SchedulesReport>
   readonly native: () => Promise<NativeState | undefined>
 
-  constructor({ subject, earlier, connectTimeoutMs, signal }: SourcesOptions) {
+  constructor({ subject, earlier, connectTimeoutMs, signal, keptSince = new Map() }: SourcesOptions) {
     this.settings = 'repository' in subject ? subject : retakeSettings(subject)
     this.earlier = earlier
+    this.keptSince = keptSince
     const { clock } = this.settings
     const ends = AbortSignal.any([signal, this.#stop.signal])
     this.link = once(async () => {
@@ -87,7 +91,7 @@ export class HealthSources implements AsyncDisposable {
     this.native = once(() => readNative(this.settings, { signal: ends }))
     this.schedules = once(async () => {
       const { retake } = await this.retake()
-      return readSchedules(retake, { holdings: await this.holdings(), next: 1 })
+      return readSchedules(retake, { holdings: await this.holdings(), next: 1, keptSince })
     })
   }
 
