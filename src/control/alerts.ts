@@ -6,7 +6,15 @@ import { type Outgoing, recordNotices } from './outbox.ts'
 
 type Db = Kysely<ControlTables>
 
-export type AlertState = 'pending' | 'firing' | 'acknowledged' | 'resolved' | 'flapping' | 'silenced' | 'inhibited'
+export type AlertState =
+  | 'pending'
+  | 'firing'
+  | 'acknowledged'
+  | 'resolved'
+  | 'withdrawn'
+  | 'flapping'
+  | 'silenced'
+  | 'inhibited'
 
 /** Plain data: instants are ISO 8601 UTC. */
 export interface StoredAlert {
@@ -142,12 +150,12 @@ export async function readAlert(
 
 export type AlertCounts = Readonly<Record<AlertSeverity, number>>
 
-/** Of each cluster, those that nobody resolved. */
+/** Of each cluster, those that are open. */
 export async function countOpenAlerts(db: Db): Promise<Map<string, AlertCounts>> {
   const rows = await db
     .selectFrom('alert')
     .select(['cluster', 'severity', sql<number>`count(*)::int`.as('count')])
-    .where('state', 'not in', ['resolved', 'pending'])
+    .where('state', 'not in', ['resolved', 'withdrawn', 'pending'])
     .groupBy(['cluster', 'severity'])
     .execute()
   const counts = new Map<string, AlertCounts>()

@@ -1,7 +1,7 @@
 /** A backup that went well, as a notice for those who want to hear of it. */
 import type { RunRequest } from '../control/runs.ts'
-import { idOf } from '../monitor/alerts/evaluate.ts'
 import type { Notice } from '../monitor/alerts/notice.ts'
+import { idOf } from '../monitor/alerts/notice-id.ts'
 
 /** The same for the same run, so that it is told once however often it is noted. */
 export function successNotice(

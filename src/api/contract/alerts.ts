@@ -4,9 +4,9 @@ import { clusterName, failureSchema, instant, opaqueId, pageOf, remark, type Sho
 export const severitySchema = z.enum(['critical', 'warning', 'info'])
 
 export const alertStateSchema = z
-  .enum(['pending', 'firing', 'acknowledged', 'resolved', 'flapping', 'silenced', 'inhibited'])
+  .enum(['pending', 'firing', 'acknowledged', 'resolved', 'withdrawn', 'flapping', 'silenced', 'inhibited'])
   .describe(
-    '`pending`: not long enough. `silenced`: snoozed, or a maintenance window is open. `inhibited`: another alert explains it.',
+    '`pending`: not long enough. `withdrawn`: told no more, though it is not known to be gone (its rule was switched off, or somebody acknowledged it and left it as it is). `silenced`: snoozed, or a maintenance window is open. `inhibited`: another alert explains it.',
   )
 
 const alertFields = {

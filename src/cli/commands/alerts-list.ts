@@ -5,7 +5,7 @@ import { optionText } from '../options.ts'
 import { connectServer } from '../server-client.ts'
 import type { Terminal } from '../terminal.ts'
 
-/** What nobody has resolved is what people ask for; the rest is for `--all`. */
+/** What is open is what people ask for; the rest is for `--all`. */
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { options, global, signal, clock, terminal } = context
   const client = await connectServer(context)
@@ -17,14 +17,16 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     found.push(...page.items)
     cursor = page.next
   } while (cursor !== undefined)
-  const alerts = options.all === true ? found : found.filter(({ state }) => state !== 'resolved' && state !== 'pending')
-  const isBad = alerts.some(({ state, severity }) => severity === 'critical' && state !== 'resolved')
+  const alerts = options.all === true ? found : found.filter(({ state }) => state !== 'pending' && !isOver(state))
+  const isBad = alerts.some(({ state, severity }) => severity === 'critical' && !isOver(state))
   return {
     data: { alerts },
     text: render(alerts, { now: clock.now(), terminal }),
     problem: isBad ? 'health.failed' : undefined,
   }
 }
+
+const isOver = (state: Alert['state']): boolean => state === 'resolved' || state === 'withdrawn'
 
 const COLORS = { critical: 'red', warning: 'yellow', info: 'dim' } as const
 

@@ -1,11 +1,12 @@
 /** What people do about an alert. Pure. */
 
-import { idOf } from './evaluate.ts'
 import { headlineOf } from './headline.ts'
 import type { Notice } from './notice.ts'
+import { idOf } from './notice-id.ts'
 import type { AlertPolicy } from './policy.ts'
+import { alertRules } from './rules.ts'
 import { noticeAlert } from './shown.ts'
-import type { AlertMemory, ClusterAlerts } from './state.ts'
+import { type AlertMemory, type ClusterAlerts, isOver } from './state.ts'
 
 interface ActionFacts {
   readonly cluster: string
@@ -26,7 +27,7 @@ export function acknowledge(
   { cluster, key, by, now, policy }: ActionFacts & { readonly policy: AlertPolicy },
 ): ActionOutcome | undefined {
   const known = states.alerts[key]
-  if (!known || known.phase === 'resolved') return undefined
+  if (!known || isOver(known)) return undefined
   const until = new Date(now.getTime() + policy.acknowledgedForMs).toISOString()
   const alert: AlertMemory = { ...known, acknowledged: { by, at: now.toISOString(), until } }
   const told = [noticeAlert(alert, cluster)]
@@ -39,7 +40,7 @@ export function acknowledge(
     cluster,
     headline: headlineOf({ kind: 'acknowledged', alerts: told, cluster }),
     alerts: told,
-    lines: [`${by} takes care of it; it fires again at ${until} if it is still there.`],
+    lines: [whatFollows(alert, { by, until })],
   }
   return {
     states: put(states, alert),
@@ -48,13 +49,20 @@ export function acknowledge(
   }
 }
 
+function whatFollows(alert: AlertMemory, { by, until }: { readonly by: string; readonly until: string }): string {
+  if (alertRules.find(({ name }) => name === alert.rule)?.endsWithAcknowledgement) {
+    return `${by} takes care of it; what is still so at ${until} counts as meant, and only what happens after now fires anew.`
+  }
+  return `${by} takes care of it; it fires again at ${until} if it is still there.`
+}
+
 /** Nobody is told for a while; it is recorded all the same. */
 export function snooze(
   states: ClusterAlerts,
   { key, now, minutes }: ActionFacts & { readonly minutes: number },
 ): ActionOutcome | undefined {
   const known = states.alerts[key]
-  if (!known || known.phase === 'resolved') return undefined
+  if (!known || isOver(known)) return undefined
   const alert = { ...known, snoozedUntil: new Date(now.getTime() + minutes * 60_000).toISOString() }
   return { states: put(states, alert), alert, outgoing: [] }
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { addEvaluation, isFlapping } from './flapping.ts'
 import type { AlertRule, Sighting } from './rule.ts'
-import type { AlertMemory } from './state.ts'
+import { type AlertMemory, isOver } from './state.ts'
 
 export function alertKey({
   cluster,
@@ -29,10 +29,10 @@ export function advance(known: AlertMemory | undefined, facts: StepFacts): Alert
   const { sighting } = facts
   if (sighting.state === 'unknown') return known
   const holds = sighting.state === 'firing'
-  if (!known || (known.phase === 'resolved' && holds)) return holds ? begin(known, facts) : known
+  if (!known || (isOver(known) && holds)) return holds ? begin(known, facts) : known
   const changes = addEvaluation(known.changes, holds)
   const counted = { ...known, changes, isFlapping: isFlapping(changes, known.isFlapping) }
-  if (known.phase === 'resolved') return counted
+  if (isOver(known)) return counted
   return holds ? hold(counted, facts) : fade(counted, facts)
 }
 
@@ -53,6 +53,7 @@ function begin(known: AlertMemory | undefined, { key, rule, sighting, now }: Ste
     isFlapping: isFlapping(changes, known?.isFlapping ?? false),
     // A snooze lasts as long as it was said, whatever comes and goes meanwhile.
     ...(known?.snoozedUntil === undefined ? {} : { snoozedUntil: known.snoozedUntil }),
+    ...(known?.meantUntil === undefined ? {} : { meantUntil: known.meantUntil }),
   }
   return rule.forMs === 0 ? fire(fresh, now) : fresh
 }

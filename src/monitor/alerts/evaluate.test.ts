@@ -6,6 +6,7 @@ import { judgeSlotGrowth } from '../checks/slot.ts'
 import type { HealthReport } from '../read-health.ts'
 import { acknowledge } from './actions.ts'
 import { evaluateAlerts } from './evaluate.ts'
+import type { Notice } from './notice.ts'
 import { type AlertPolicy, defaultPolicy, type QuietTime } from './policy.ts'
 import type { ClusterAlerts } from './state.ts'
 import { bad, reportOf, type World } from './testing/reports.ts'
@@ -30,27 +31,42 @@ interface Course {
   /** What further checks find. */
   readonly checkAt?: (minute: number) => HealthCheckResult
   readonly acknowledgeAt?: number
+  readonly quietFrom?: number
   readonly quietUntil?: number
+  readonly rulesAt?: (minute: number) => AlertPolicy['rules']
+}
+
+interface Told {
+  readonly minute: number
+  readonly notice: Notice
+  readonly channels: readonly string[]
+  readonly states: ClusterAlerts
 }
 
 /** What was told, minute by minute: `18 escalated two: critical-table-missing`. */
-function toldIn({ minutes, worldAt = () => ({}), checkAt, acknowledgeAt, quietUntil }: Course): string[] {
+function toldIn(course: Course): string[] {
+  return noticesIn(course).map(
+    ({ minute, notice, channels }) =>
+      `${minute} ${notice.kind} ${channels.join('+')}: ${notice.alerts.map(({ rule }) => rule).join()}`,
+  )
+}
+
+function noticesIn(course: Course): Told[] {
+  const { minutes, worldAt = () => ({}), checkAt, acknowledgeAt, quietFrom = 0, quietUntil, rulesAt } = course
   let states: ClusterAlerts = { alerts: {} }
-  const told: string[] = []
-  const quiet: QuietTime[] = quietUntil === undefined ? [] : [{ from: at(0), until: at(quietUntil) }]
+  const told: Told[] = []
+  const quiet: QuietTime[] = quietUntil === undefined ? [] : [{ from: at(quietFrom), until: at(quietUntil) }]
   for (let minute = 0; minute < minutes; minute += 1) {
     const now = at(minute)
     const round = evaluateAlerts({
       report: withCheck(reportOf(worldAt(minute), now), checkAt?.(minute)),
       states,
-      policy,
+      policy: { ...policy, rules: rulesAt?.(minute) ?? {} },
       quiet,
       now,
     })
     states = round.states
-    for (const { notice, channels } of round.outgoing) {
-      told.push(`${minute} ${notice.kind} ${channels.join('+')}: ${notice.alerts.map(({ rule }) => rule).join()}`)
-    }
+    for (const { notice, channels } of round.outgoing) told.push({ minute, notice, channels, states })
     if (minute !== acknowledgeAt) continue
     for (const key of Object.keys(states.alerts)) {
       states = acknowledge(states, { cluster: 'main', key, by: 'ada', now, policy })?.states ?? states
@@ -172,5 +188,84 @@ describe('an acknowledgement', () => {
   test('is honoured also when it came before anybody was told, and told once when it runs out', () => {
     const told = toldIn({ minutes: 84, acknowledgeAt: 20, quietUntil: 30, worldAt: () => ({ table: bad }) })
     assert.deepEqual(told, ['80 fired one: critical-table-missing'])
+  })
+})
+
+describe('maintenance', () => {
+  test('what clears just before it ends is not told after it', () => {
+    const told = toldIn({ minutes: 60, quietUntil: 30, worldAt: (minute) => (minute < 29 ? { table: bad } : {}) })
+    assert.deepEqual(told, [])
+  })
+
+  test('who was told before it has as much time to answer afterwards as was left', () => {
+    const told = toldIn({ minutes: 140, quietFrom: 13, quietUntil: 120, worldAt: () => ({ table: bad }) })
+    assert.deepEqual(told, ['3 fired one: critical-table-missing', '125 escalated two: critical-table-missing'])
+  })
+
+  test('the same of what another alert explains for a while', () => {
+    const told = toldIn({
+      minutes: 80,
+      worldAt: (minute) => ({ table: bad, ...(minute >= 10 && minute < 60 ? { server: bad } : {}) }),
+      checkAt: (minute) => tableCheck(minute),
+    })
+    assert.deepEqual(
+      told.filter((one) => one.includes('critical-table-missing')),
+      ['3 fired one: critical-table-missing', '73 escalated two: critical-table-missing'],
+    )
+  })
+})
+
+/** The table is missing also while the server is said not to answer. */
+function tableCheck(minute: number): HealthCheckResult {
+  const check = reportOf({ table: bad }, at(minute)).checks.find(({ name }) => name === 'critical-tables')
+  assert.ok(check)
+  return check
+}
+
+describe('an incident of several alerts', () => {
+  test('is over for each channel when nothing that it knows of is open', () => {
+    const told = noticesIn({
+      minutes: 120,
+      worldAt: (minute) => ({
+        ...(minute < 40 ? { table: bad } : {}),
+        ...(minute < 80 ? { receiver: bad } : {}),
+      }),
+    })
+    const ends = told.filter(({ notice }) => notice.kind === 'resolved')
+    assert.deepEqual(
+      ends.map(({ minute, notice, channels }) => [minute, channels.join('+'), notice.isOver]),
+      [
+        [45, 'three+two', true],
+        [45, 'one', false],
+        [85, 'one', true],
+      ],
+    )
+    assert.equal(new Set(ends.map(({ notice }) => notice.id)).size, 3)
+    assert.equal(new Set(told.map(({ notice }) => notice.incident)).size, 1)
+  })
+})
+
+describe('a rule that is switched off', () => {
+  const rulesAt = (minute: number) => (minute < 20 ? {} : { 'critical-table-missing': { enabled: false } })
+
+  test('withdraws its alerts, and nobody reads that they are gone', () => {
+    const told = noticesIn({ minutes: 60, worldAt: () => ({ table: bad }), rulesAt })
+    const [last] = told.slice(-1)
+    assert.deepEqual([last?.minute, last?.notice.kind, last?.channels], [20, 'withdrawn', ['one', 'two']])
+    assert.match(last?.notice.headline ?? '', /switched off\. Whether it is gone is not known/)
+    assert.ok(last?.notice.alerts.every(({ resolvedAt }) => resolvedAt === undefined))
+    assert.deepEqual(last?.states.alerts, {})
+  })
+
+  test('is told anew when it is switched on again', () => {
+    const told = toldIn({
+      minutes: 60,
+      worldAt: () => ({ table: bad }),
+      rulesAt: (minute) => (minute < 30 ? rulesAt(minute) : {}),
+    })
+    assert.deepEqual(told.slice(-2), [
+      '33 fired one: critical-table-missing',
+      '48 escalated two: critical-table-missing',
+    ])
   })
 })

@@ -1,6 +1,6 @@
 /** The first line of a notice, readable on a watch, and what is said at the end. */
 import type { AlertSeverity, NoticeAlert, NoticeKind } from './notice.ts'
-import type { AlertMemory } from './state.ts'
+import type { AlertMemory, Withdrawn } from './state.ts'
 
 const SEVERITY: Readonly<Record<AlertSeverity, string>> = { critical: 'CRITICAL', warning: 'WARNING', info: 'INFO' }
 
@@ -21,17 +21,32 @@ export function headlineOf({ kind, alerts, cluster }: HeadlineFacts): string {
   return `${prefix}${cluster}: ${first.title}${more}. ${first.effect}`
 }
 
+/** Why nobody watches it any more: nobody shall read that it is gone. */
+export function withdrawnHeadline(
+  alerts: readonly AlertMemory[],
+  { cluster, why }: { readonly cluster: string; readonly why: Withdrawn['why'] },
+): string {
+  const names = `${cluster}: ${alerts.map(nameOf).join('; ')}`
+  if (why === 'switched-off') {
+    const rules = alerts.length === 1 ? 'the rule was' : 'the rules were'
+    return `${names}: ${rules} switched off. Whether it is gone is not known, and nobody is told of it any more.`
+  }
+  const people = [...new Set(alerts.map(({ withdrawn }) => withdrawn?.by ?? 'somebody'))].join(', ')
+  return `${names}: ${people} acknowledged it and left it as it is, so it counts as meant.`
+}
+
+const nameOf = ({ title, target }: AlertMemory): string => (target === '' ? title : `${title}: ${target}`)
+
 /** How long it lasted, and what stays of it. */
 export function resolvedLines(
   alerts: readonly AlertMemory[],
   { now, all }: { readonly now: Date; readonly all: readonly AlertMemory[] },
 ): string[] {
-  const lines = alerts.map(({ title, target, since }) => {
-    const name = target === '' ? title : `${title}: ${target}`
-    return `${name}: lasted ${duration(now.getTime() - Date.parse(since))}, from ${since}.`
-  })
+  const lines = alerts.map(
+    (alert) => `${nameOf(alert)}: lasted ${duration(now.getTime() - Date.parse(alert.since))}, from ${alert.since}.`,
+  )
   const open = all.filter(({ phase }) => phase === 'firing')
-  if (open.length > 0) return [...lines, `Still there: ${open.map(({ title }) => title).join('; ')}.`]
+  if (open.length > 0) return [...lines, `Still there: ${open.map(nameOf).join('; ')}.`]
   return [...lines, 'Nothing else is open.']
 }
 

@@ -5,7 +5,8 @@ export type AlertSeverity = 'critical' | 'warning' | 'info'
 
 /**
  * `fired`: new alerts. `reminder`: still there. `escalated`: nobody acknowledged in time, so the next level is told. `broadcast`: nobody
- * of any level did. `refired`: an acknowledgement ran out. `acknowledged`, `resolved`. `flapping`: told once, then quiet.
+ * of any level did. `refired`: an acknowledgement ran out. `acknowledged`, `resolved`. `withdrawn`: told no more, though it is not known
+ * to be gone: its rule was switched off, or somebody left it as it is. `flapping`: told once, then quiet.
  * `digest`: what happened in a day. `canary`: asks for a receipt. `test`: someone tries a channel. `success`: a run went well.
  */
 export type NoticeKind =
@@ -16,6 +17,7 @@ export type NoticeKind =
   | 'refired'
   | 'acknowledged'
   | 'resolved'
+  | 'withdrawn'
   | 'flapping'
   | 'digest'
   | 'canary'
@@ -59,6 +61,8 @@ export interface Notice {
   readonly alerts: readonly NoticeAlert[]
   /** Of an escalation: 1 to 3. */
   readonly level?: number | undefined
+  /** Of what is resolved or withdrawn: whether nothing else of the incident is open for those whom it goes to. */
+  readonly isOver?: boolean | undefined
   /** Further lines for people, such as those of a digest. */
   readonly lines?: readonly string[] | undefined
 }

@@ -12,6 +12,14 @@ export interface Sighting {
   readonly finding: string
   /** The exact next step. */
   readonly fix: string
+  /** Of a rule that ends with an acknowledgement: when the last of it was seen. ISO 8601 UTC. */
+  readonly newestAt?: string | undefined
+}
+
+/** A look that came to no report at all. */
+export interface FailedLook {
+  readonly cluster: string
+  readonly failed: { readonly finding: string; readonly fix: string }
 }
 
 export interface AlertRule {
@@ -30,6 +38,13 @@ export interface AlertRule {
   readonly inhibitedBy: readonly string[]
   /** The checks that it needs, for the documents. */
   readonly checks: readonly HealthCheckName[]
+  /**
+   * It is about something that happened, and may have been meant: whoever acknowledges it and leaves it as it is says so. It is
+   * withdrawn when the acknowledgement runs out, and only what happens after that fires anew.
+   */
+  readonly endsWithAcknowledgement: boolean
   /** Empty: it does not apply. */
   readonly look: (report: HealthReport) => readonly Sighting[]
+  /** What it sees in there being no report. Default: nothing, and its alerts stay as they are. */
+  readonly lookWithout?: ((look: FailedLook) => readonly Sighting[]) | undefined
 }

@@ -2,7 +2,15 @@
 import type { NoticeAlert } from './notice.ts'
 import type { AlertMemory } from './state.ts'
 
-export type ShownState = 'pending' | 'firing' | 'acknowledged' | 'resolved' | 'flapping' | 'silenced' | 'inhibited'
+export type ShownState =
+  | 'pending'
+  | 'firing'
+  | 'acknowledged'
+  | 'resolved'
+  | 'withdrawn'
+  | 'flapping'
+  | 'silenced'
+  | 'inhibited'
 
 /** The first that applies, what explains most first. */
 export function shownState(alert: AlertMemory, now: Date): ShownState {

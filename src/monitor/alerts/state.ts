@@ -11,13 +11,17 @@ export interface AlertMemory {
   readonly effect: string
   readonly finding: string
   readonly fix: string
-  readonly phase: 'pending' | 'firing' | 'resolved'
+  /** `withdrawn`: told no more, though it is not known to be gone. */
+  readonly phase: 'pending' | 'firing' | 'resolved' | 'withdrawn'
   /** Since when its condition holds. */
   readonly since: string
   readonly firedAt?: string | undefined
   /** Since when the condition is away, though it still counts as firing. */
   readonly clearSince?: string | undefined
   readonly resolvedAt?: string | undefined
+  readonly withdrawn?: Withdrawn | undefined
+  /** What had happened until then is meant: somebody acknowledged it and left it as it is. */
+  readonly meantUntil?: string | undefined
   /** The last evaluations, the newest last: 1 it held, 0 it did not. */
   readonly changes: string
   readonly isFlapping: boolean
@@ -27,9 +31,18 @@ export interface AlertMemory {
   readonly inhibitedBy?: string | undefined
   /** A maintenance window is open. */
   readonly isInMaintenance?: true | undefined
+  /** Since when nobody is told of it though people were told before: nobody is asked for an answer in that time. */
+  readonly quietSince?: string | undefined
   /** Absent: nobody was told. */
   readonly told?: Told | undefined
   readonly incident?: string | undefined
+}
+
+export interface Withdrawn {
+  readonly at: string
+  /** `switched-off`: the rule was, in the configuration. `meant`: somebody acknowledged it and left it as it is. */
+  readonly why: 'switched-off' | 'meant'
+  readonly by?: string | undefined
 }
 
 /** What people know of it. */
@@ -38,7 +51,7 @@ export interface Told {
   readonly lastAt: string
   /** From 1. Above the last level: everybody. */
   readonly level: number
-  /** When this level was told. */
+  /** When this level was told; later by the time in which it was quiet. */
   readonly levelAt: string
   /** How often all levels were gone through. */
   readonly rounds: number
@@ -56,3 +69,7 @@ export interface ClusterAlerts {
 }
 
 export const noAlerts: ClusterAlerts = { alerts: {} }
+
+export function isOver({ phase }: Pick<AlertMemory, 'phase'>): boolean {
+  return phase === 'resolved' || phase === 'withdrawn'
+}

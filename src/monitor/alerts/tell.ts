@@ -22,7 +22,10 @@ interface TellFacts {
 export function tellingOf(alert: AlertMemory, facts: TellFacts): Telling | undefined {
   const { now } = facts
   if (alert.phase !== 'firing' || alert.inhibitedBy !== undefined || isSilenced(alert, now)) return undefined
-  if (!alert.told) return isAcknowledged(alert, now) ? undefined : firstTelling(alert, facts)
+  // What is going away already needs nobody any more.
+  if (!alert.told) {
+    return isAcknowledged(alert, now) || alert.clearSince !== undefined ? undefined : firstTelling(alert, facts)
+  }
   if (alert.isFlapping) return alert.told.flapping ? undefined : flappingTelling(alert.told, now)
   if (isAcknowledged(alert, now) || alert.clearSince !== undefined) return undefined
   if (alert.acknowledged || alert.told.flapping) return againTelling(alert.told, facts)

@@ -20,7 +20,7 @@ export function openDiscord(config: DiscordConfig, url: string, surroundings: Ch
       const body = renderDiscord(notice, options)
       const judge = { peer: PEER, secrets, now: surroundings.now(), deniedHint: HINT, missingHint: HINT }
       const first = receiptOf(channel, notice, options)?.first
-      const updated = first !== undefined && planPosting(notice.kind, true).update
+      const updated = first !== undefined && planPosting(notice, true).update
       let stands = first
       if (updated) {
         const answer = await post(addressOf(url, first), { method: 'PATCH', body })

@@ -82,7 +82,7 @@ async function tell(notice: Notice, { config, options, previous, call, now }: Po
     previous?.first !== undefined && previous.place !== undefined
       ? { ts: previous.first, channel: previous.place }
       : undefined
-  const plan = planPosting(notice.kind, first !== undefined)
+  const plan = planPosting(notice, first !== undefined)
   const updated =
     plan.update && first ? await call('chat.update', { ...first, ...renderSlack(notice, options) }) : undefined
   const message = {

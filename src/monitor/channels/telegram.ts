@@ -20,7 +20,7 @@ export function openTelegram(config: TelegramConfig, token: string, surroundings
       const previous = receiptOf(channel, notice, options)
       // Another chat counts its messages anew.
       const first = previous?.place === config.chat ? numberOf(previous.first) : undefined
-      const plan = planPosting(notice.kind, first !== undefined)
+      const plan = planPosting(notice, first !== undefined)
       const call = caller(config, { token, options, surroundings })
       const common = { chat_id: config.chat, parse_mode: 'HTML', link_preview_options: { is_disabled: true } }
       // The edit comes first: when it is tried again after a failure, nothing stands there twice.

@@ -10,6 +10,7 @@ export const NOTICE_KINDS = [
   'refired',
   'acknowledged',
   'resolved',
+  'withdrawn',
   'flapping',
   'digest',
   'canary',

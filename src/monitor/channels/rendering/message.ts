@@ -80,6 +80,7 @@ function labelOf(notice: Notice): string {
       return `${severity} AGAIN`
     case 'acknowledged':
     case 'resolved':
+    case 'withdrawn':
     case 'flapping':
     case 'digest':
     case 'canary':
@@ -93,9 +94,9 @@ function startsWithWord(text: string, word: string): boolean {
   return text.slice(0, word.length).toUpperCase() === word && !/^[\p{L}\p{N}]/u.test(text.slice(word.length))
 }
 
-function toneOf({ kind, severity }: Notice): Tone {
-  if (kind === 'resolved' || kind === 'success') return 'good'
-  if (kind === 'acknowledged' || kind === 'flapping') return 'quiet'
+function toneOf({ kind, severity, isOver = true }: Notice): Tone {
+  if (kind === 'success' || (kind === 'resolved' && isOver)) return 'good'
+  if (['acknowledged', 'resolved', 'withdrawn', 'flapping'].includes(kind)) return 'quiet'
   return kind === 'canary' || kind === 'test' || kind === 'digest' ? 'info' : severity
 }
 

@@ -1,6 +1,7 @@
 /**
- * A notice for PagerDuty: an event that triggers, acknowledges or resolves its incident; a digest or a success is a change event,
- * which calls nobody. Pure. https://developer.pagerduty.com/docs/events-api-v2-overview
+ * A notice for PagerDuty: an event that triggers, acknowledges or resolves its incident; a digest, a success, and the end of one alert
+ * among several is a change event, which calls nobody. What is withdrawn is one as well: a person closes the incident, because nobody
+ * knows that it is over. Pure. https://developer.pagerduty.com/docs/events-api-v2-overview
  */
 import { createHash } from 'node:crypto'
 import type { Notice, NoticeKind } from '../../alerts/notice.ts'
@@ -44,7 +45,7 @@ export type PagerDutyEvent =
   | { readonly kind: 'alert'; readonly body: PagerDutyAlertEvent }
   | { readonly kind: 'change'; readonly body: PagerDutyChangeEvent }
 
-const CHANGES: readonly NoticeKind[] = ['digest', 'success']
+const CHANGES: readonly NoticeKind[] = ['digest', 'success', 'withdrawn']
 
 export function renderPagerDuty(notice: Notice, options: RenderOptions = {}): PagerDutyEvent {
   const message = composeMessage(notice, options)
@@ -56,7 +57,8 @@ export function renderPagerDuty(notice: Notice, options: RenderOptions = {}): Pa
     custom_details: detailsOf(notice),
   }
   const linked = links.length > 0 ? { links } : {}
-  if (CHANGES.includes(notice.kind)) return { kind: 'change', body: { payload: common, ...linked } }
+  const isPartial = notice.kind === 'resolved' && notice.isOver === false
+  if (CHANGES.includes(notice.kind) || isPartial) return { kind: 'change', body: { payload: common, ...linked } }
   const key = { dedup_key: dedupKey(notice.incident), client: 'Retake' } as const
   if (notice.kind === 'acknowledged') return { kind: 'alert', body: { event_action: 'acknowledge', ...key } }
   if (notice.kind === 'resolved') return { kind: 'alert', body: { event_action: 'resolve', ...key } }

@@ -1,0 +1,38 @@
+/** What could not be found out. */
+import { resultOf } from '../../checks/result.ts'
+import type { AlertRule } from '../rule.ts'
+import { unknownSighting } from '../sightings.ts'
+import { NO_REPOSITORY, NO_SERVER, rule } from './make-rule.ts'
+
+export const knowingRules: readonly AlertRule[] = [
+  rule({
+    name: 'check-unknown',
+    title: 'a check comes to no result',
+    severity: 'warning',
+    forMinutes: 30,
+    inhibitedBy: [...NO_REPOSITORY, ...NO_SERVER],
+    effect: 'What is unknown is not well. The finding says what stopped it.',
+    checks: [],
+    look: ({ checks }) =>
+      checks.map(({ name, title, state, finding, fix }) => ({
+        target: name,
+        state: state === 'unknown' ? 'firing' : 'clear',
+        finding: `${title}: ${finding}`,
+        fix: fix ?? 'retake health',
+      })),
+  }),
+  rule({
+    name: 'score-unknown',
+    title: 'nobody knows how well it is protected',
+    severity: 'warning',
+    forMinutes: 30,
+    inhibitedBy: [...NO_REPOSITORY, ...NO_SERVER],
+    effect: 'Too little could be found out for a score.',
+    checks: ['repository', 'backup'],
+    look: ({ score, checks }) => [
+      score.value === undefined
+        ? { ...unknownSighting(resultOf(checks, 'repository')), state: 'firing', finding: score.unknownBecause ?? '' }
+        : { target: '', state: 'clear', finding: '', fix: '' },
+    ],
+  }),
+]

@@ -1,0 +1,115 @@
+/** What would be lost now, and whether anything can be recovered. */
+import type { AlertRule } from '../rule.ts'
+import { isBelow, whenFailed, whenMeasured } from '../sightings.ts'
+import { NO_REPOSITORY, NO_SERVER, rule } from './make-rule.ts'
+
+export const recoveryRules: readonly AlertRule[] = [
+  rule({
+    name: 'database-unreachable',
+    title: 'the database does not answer',
+    severity: 'critical',
+    forMinutes: 2,
+    effect: 'Nothing new is protected, and whoever uses the database cannot.',
+    checks: ['connectivity'],
+    look: whenFailed('connectivity'),
+  }),
+  rule({
+    name: 'repository-unreachable',
+    title: 'the repository cannot be opened',
+    severity: 'critical',
+    forMinutes: 5,
+    effect:
+      'No backup is made and none can be restored until it is back. The server keeps WAL for as long as its slot may.',
+    checks: ['repository'],
+    look: whenFailed('repository'),
+  }),
+  rule({
+    name: 'no-restorable-backup',
+    title: 'nothing can be restored',
+    severity: 'critical',
+    forMinutes: 30,
+    inhibitedBy: NO_REPOSITORY,
+    effect: 'There is no backup, or none whose WAL is held.',
+    checks: ['backup'],
+    look: whenMeasured('backup', ({ usable }) => usable === 0),
+  }),
+  rule({
+    name: 'pitr-unavailable',
+    title: 'point-in-time recovery is not available',
+    severity: 'critical',
+    forMinutes: 5,
+    inhibitedBy: NO_REPOSITORY,
+    effect: 'The WAL has a hole or is damaged, or there is no window: moments of now cannot be restored.',
+    checks: ['wal'],
+    look: whenMeasured(
+      'wal',
+      ({ windows, openGaps, damagedObjects }) => windows === 0 || openGaps > 0 || damagedObjects > 0,
+    ),
+  }),
+  rule({
+    name: 'rpo-exceeded',
+    title: 'more would be lost now than was promised',
+    severity: 'critical',
+    forMinutes: 5,
+    inhibitedBy: NO_REPOSITORY,
+    effect:
+      'If the server vanished now, more work would be lost than rpoTargetSeconds allows, or nobody knows how much.',
+    checks: ['exposure'],
+    look: whenFailed('exposure', 'danger'),
+  }),
+  rule({
+    name: 'rpo-half-used',
+    title: 'half of what may be lost would be lost now',
+    severity: 'warning',
+    forMinutes: 5,
+    inhibitedBy: [...NO_REPOSITORY, ...NO_SERVER, 'rpo-exceeded'],
+    effect: 'WAL is received too slowly, or by nobody.',
+    checks: ['exposure'],
+    look: whenMeasured('exposure', ({ exposureMs, targetMs }) =>
+      exposureMs === undefined ? undefined : exposureMs > targetMs / 2,
+    ),
+  }),
+  rule({
+    name: 'receiver-down',
+    title: 'nobody receives WAL',
+    severity: 'warning',
+    forMinutes: 5,
+    inhibitedBy: [...NO_REPOSITORY, ...NO_SERVER],
+    effect: 'What is committed from now on exists only on the server, which keeps its WAL for as long as the slot may.',
+    checks: ['slot'],
+    look: whenMeasured('slot', ({ receiver }) => (receiver === undefined ? undefined : !receiver)),
+  }),
+  rule({
+    name: 'slot-lost',
+    title: 'the slot is missing or lost',
+    severity: 'critical',
+    forMinutes: 2,
+    inhibitedBy: NO_SERVER,
+    effect: 'The server keeps no WAL for us: the moments from now on may get a hole.',
+    checks: ['slot'],
+    look: whenMeasured('slot', ({ exists, walStatus }) => !exists || walStatus === 'lost'),
+  }),
+  rule({
+    name: 'slot-nearly-lost',
+    title: 'the slot is about to be lost',
+    severity: 'critical',
+    forMinutes: 5,
+    inhibitedBy: [...NO_SERVER, 'slot-lost'],
+    effect: 'Less than 4 hours are left, or PostgreSQL may already remove WAL that nobody has fetched.',
+    checks: ['slot'],
+    look: whenMeasured(
+      'slot',
+      ({ active, hoursLeft, walStatus }) => walStatus === 'unreserved' || (!active && isBelow(hoursLeft, 4)),
+    ),
+  }),
+  rule({
+    name: 'slot-filling',
+    title: 'the slot is lost, or the disk of the server full, within a day',
+    severity: 'warning',
+    forMinutes: 15,
+    inhibitedBy: [...NO_SERVER, 'slot-nearly-lost', 'slot-lost'],
+    effect: 'Nobody receives, so the server keeps all WAL since then.',
+    checks: ['slot'],
+    look: whenMeasured('slot', ({ active, hoursLeft }) => !active && isBelow(hoursLeft, 24)),
+  }),
+]
