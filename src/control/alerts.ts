@@ -84,6 +84,12 @@ export async function changeAlerts<S extends object>(
   })
 }
 
+/** What the rules know of a cluster; undefined: nothing yet. */
+export async function readAlertStates<S extends object>(db: Db, cluster: string): Promise<S | undefined> {
+  const row = await db.selectFrom('alerting').select('states').where('cluster', '=', cluster).executeTakeFirst()
+  return row?.states as S | undefined
+}
+
 async function recordAlert(
   tx: Db,
   alert: StoredAlert,

@@ -6,6 +6,7 @@ import type { Observation } from './checks/observation.ts'
 import { type HealthCheckResult, resultOf } from './checks/result.ts'
 import { DEFAULT_CHECK_LIMIT_MS, runChecks } from './checks/run-checks.ts'
 import { HealthSources, type HealthSubject } from './checks/sources.ts'
+import { rememberTables } from './checks/tables.ts'
 import type { BackupHistory } from './health/backup-history.ts'
 import { type Headline, headlineOf } from './health/headline.ts'
 import { backupHistory } from './health/history.ts'
@@ -128,7 +129,8 @@ function verdictOf(checks: readonly HealthCheckResult[], score: HealthScore): He
 async function observe(sources: HealthSources, checks: readonly HealthCheckResult[]): Promise<Observation | undefined> {
   if (resultOf(checks, 'connectivity')?.state !== 'passed') return undefined
   const { now, database, timeline, nextXid, transactionsOpen, flushLsn, insertLsn } = await sources.moment()
-  const tables = resultOf(checks, 'critical-tables')?.measured?.tables ?? []
+  const known = sources.earlier?.database === database ? sources.earlier.tables : []
+  const tables = resultOf(checks, 'critical-tables')?.measured?.tables
   return {
     at: now,
     database,
@@ -137,6 +139,7 @@ async function observe(sources: HealthSources, checks: readonly HealthCheckResul
     flushLsn,
     ...(timeline === undefined ? {} : { timeline }),
     ...(insertLsn === undefined ? {} : { insertLsn }),
-    tables: tables.map(({ table, exists, rows }) => ({ table, exists, ...(rows === undefined ? {} : { rows }) })),
+    // What could not be looked at stays as it was seen.
+    tables: tables ? rememberTables(tables, { at: now, earlier: known }) : [...known],
   }
 }

@@ -1,9 +1,13 @@
 /** Looks at the health of one cluster again and again, and remembers what was seen. */
 import type { Kysely } from 'kysely'
 import type { Logger } from '../base/progress.ts'
+import { readAlertStates } from '../control/alerts.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { lastLook, recordLook } from '../control/health.ts'
 import { keptSchedules, sinceOf } from '../control/schedules.ts'
+import { withoutMeant } from '../monitor/alerts/meant.ts'
+import { type ClusterAlerts, noAlerts } from '../monitor/alerts/state.ts'
+import type { Observation } from '../monitor/checks/observation.ts'
 import { type HealthReport, lookAtHealth } from '../monitor/read-health.ts'
 import { metricsOf } from '../monitor/read-metrics.ts'
 import { forever } from './forever.ts'
@@ -47,10 +51,17 @@ export async function lookOnce(
   { db, signal }: { readonly db: Kysely<ControlTables>; readonly signal: AbortSignal },
 ): Promise<HealthReport> {
   const subject = await cluster.open().catch(() => cluster.options)
-  const earlier = (await lastLook(db, cluster.name))?.observation
+  const earlier = await lastObservation(db, cluster.name)
   const keptSince = sinceOf(await keptSchedules(db, cluster.name))
-  const { report, backups, durationMs } = await lookAtHealth(subject, { signal, earlier, keptSince })
+  const { report: seen, backups, durationMs } = await lookAtHealth(subject, { signal, earlier, keptSince })
+  // What was observed of a server that cannot be asked now is still what the next look is compared with.
+  const report = seen.observation || !earlier ? seen : { ...seen, observation: earlier }
   const metrics = metricsOf({ report, backups, durationMs, limit: MOST_BACKUPS })
   await recordLook(db, { report, metrics })
   return report
+}
+
+async function lastObservation(db: Kysely<ControlTables>, cluster: string): Promise<Observation | undefined> {
+  const observation = (await lastLook(db, cluster))?.observation
+  return observation && withoutMeant(observation, (await readAlertStates<ClusterAlerts>(db, cluster)) ?? noAlerts)
 }

@@ -6,6 +6,7 @@ import { judgeSlotGrowth } from '../checks/slot.ts'
 import type { HealthReport } from '../read-health.ts'
 import { acknowledge } from './actions.ts'
 import { evaluateAlerts } from './evaluate.ts'
+import { withoutMeant } from './meant.ts'
 import type { Notice } from './notice.ts'
 import { type AlertPolicy, defaultPolicy, type QuietTime } from './policy.ts'
 import type { ClusterAlerts } from './state.ts'
@@ -267,5 +268,83 @@ describe('a rule that is switched off', () => {
       '33 fired one: critical-table-missing',
       '48 escalated two: critical-table-missing',
     ])
+  })
+})
+
+describe('rows that have vanished', () => {
+  const shrunkAt = (...seenAt: number[]): HealthCheckResult<'critical-tables'> => {
+    const losses = seenAt.map((minute) => ({
+      before: 100,
+      at: at(minute - 1).toISOString(),
+      seenAt: at(minute).toISOString(),
+    }))
+    const table = { table: 'public.users', tier: 'high', exists: true, rows: 10 } as const
+    return {
+      ...timed,
+      name: 'critical-tables',
+      state: 'failed',
+      finding: 'x',
+      measured: {
+        database: 'app',
+        expectedBy: 'configuration',
+        tables: [losses.length > 0 ? { ...table, losses } : table],
+        missing: [],
+        shrunk: losses.length > 0 ? [table.table] : [],
+      },
+    }
+  }
+
+  test('are told until they are back', () => {
+    const told = toldIn({ minutes: 1520, checkAt: (minute) => (minute < 1500 ? shrunkAt(0) : shrunkAt()) })
+    assert.deepEqual(told, [
+      '1 fired one: critical-table-shrunk',
+      '1441 reminder one: critical-table-shrunk',
+      '1505 resolved one: critical-table-shrunk',
+    ])
+  })
+
+  test('are withdrawn, and not resolved, when somebody acknowledged it and left it so; and not told again', () => {
+    const told = noticesIn({ minutes: 1600, acknowledgeAt: 10, checkAt: () => shrunkAt(0) })
+    assert.deepEqual(
+      told.map(({ minute, notice }) => `${minute} ${notice.kind}`),
+      ['1 fired', '70 withdrawn'],
+    )
+    assert.match(told[1]?.notice.headline ?? '', /public\.users: ada acknowledged it and left it as it is/)
+  })
+
+  test('that vanish after the acknowledgement are told at once, and alone count as news later', () => {
+    const told = toldIn({
+      minutes: 60,
+      acknowledgeAt: 10,
+      checkAt: (minute) => (minute < 30 ? shrunkAt(0) : shrunkAt(0, 30)),
+    })
+    assert.deepEqual(told, ['1 fired one: critical-table-shrunk', '30 refired one: critical-table-shrunk'])
+    const later = toldIn({
+      minutes: 400,
+      acknowledgeAt: 10,
+      checkAt: (minute) => (minute < 300 ? shrunkAt(0) : minute < 350 ? shrunkAt(0, 300) : shrunkAt(0)),
+    })
+    assert.deepEqual(later, [
+      '1 fired one: critical-table-shrunk',
+      '70 withdrawn one: critical-table-shrunk',
+      '301 fired one: critical-table-shrunk',
+      '355 resolved one: critical-table-shrunk',
+    ])
+  })
+
+  test('are no loss any more for the looks that follow', () => {
+    const { states } = noticesIn({ minutes: 80, acknowledgeAt: 10, checkAt: () => shrunkAt(0) }).at(-1) ?? {}
+    assert.ok(states)
+    const losses = shrunkAt(0, 20).measured?.tables[0]?.losses?.slice() ?? []
+    const observation = {
+      at: at(80).toISOString(),
+      database: 'app',
+      nextXid: '1',
+      transactionsOpen: false,
+      flushLsn: '0/1',
+      tables: ['public.users', 'public.films'].map((table) => ({ table, exists: true, rows: 10, losses })),
+    }
+    const left = withoutMeant(observation, states).tables.map(({ losses: kept = [] }) => kept.length)
+    assert.deepEqual(left, [1, 2])
   })
 })

@@ -12,11 +12,13 @@ interface Named {
   readonly target?: string | undefined
   readonly finding?: string | undefined
   readonly fix?: string | undefined
+  readonly newestAt?: string | undefined
 }
 
 function sightingOf(result: HealthCheckResult, isBad: boolean, named: Named = {}): Sighting {
-  const { target = '', finding = result.finding, fix = result.fix ?? 'retake health' } = named
-  return isBad ? { target, state: 'firing', finding, fix } : clear(target)
+  const { target = '', finding = result.finding, fix = result.fix ?? 'retake health', newestAt } = named
+  if (!isBad) return clear(target)
+  return { target, state: 'firing', finding, fix, ...(newestAt === undefined ? {} : { newestAt }) }
 }
 
 /** A check that is as bad as this. Skipped is clear; without a result nothing is known. */

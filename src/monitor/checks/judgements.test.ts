@@ -9,13 +9,15 @@ import type { BackupSummary } from '../../repository/manifest.ts'
 import type { RunOutcome } from '../../schedules/judge.ts'
 import { judgeBackup } from './backup.ts'
 import { judgeKeys, judgeRetention } from './keeping.ts'
+import type { ObservedTable } from './measurements.ts'
+import type { RememberedTable } from './observation.ts'
 import { judgeDrill, judgeVerification } from './proof.ts'
 import { judgeMirrors } from './repository.ts'
 import type { Outcome } from './result.ts'
 import { judgeSchedules } from './schedules.ts'
 import { judgeSlotGrowth, rateSince, type SlotFacts } from './slot.ts'
 import { endOfRecords } from './sources.ts'
-import { judgeTables } from './tables.ts'
+import { judgeTables, rememberTables } from './tables.ts'
 import { type ExposureFacts, judgeExposure, judgeWal } from './wal.ts'
 
 const HOUR_MS = 3_600_000
@@ -229,7 +231,7 @@ test('critical tables: rows that vanish, and those of another database', () => {
     tables: [{ table: 'public.t', exists: true, rows }],
   })
   const judge = (rows: number | undefined, earlier?: ReturnType<typeof before>) =>
-    judgeTables({ database: 'app', tables: [table(rows)], isConfigured: true, earlier })
+    judgeTables({ database: 'app', tables: [table(rows)], isConfigured: true, earlier, seenAt: ago(0) })
   assertSays(judge(0), 'passed')
   assertSays(judge(0, before(100)), 'failed warning', new RegExp(`--at ${ago(HOUR_MS)} `))
   assertSays(judge(49, before(100)), 'failed warning')
@@ -238,6 +240,71 @@ test('critical tables: rows that vanish, and those of another database', () => {
   assertSays(judge(undefined, before(100)), 'passed')
   assertSays(judge(0, before(100, 'other')), 'passed')
   assert.equal(judge(150, before(100)).measured?.tables[0]?.grownRows, 50)
+})
+
+describe('rows that have vanished', () => {
+  const users = (rows: number | undefined, exists = true): ObservedTable => ({
+    table: 'public.users',
+    tier: 'high',
+    exists,
+    ...(rows === undefined ? {} : { rows }),
+  })
+  /** One look after the other, each with what the one before has left; the tables that have shrunk, and how much they had. */
+  const course = (looks: readonly ObservedTable[]) => {
+    let earlier: { at: string; database: string; tables: RememberedTable[] } | undefined
+    return looks.map((table, index) => {
+      const at = ago((looks.length - index) * 60_000)
+      const { measured } = judgeTables({ database: 'app', tables: [table], isConfigured: true, earlier, seenAt: at })
+      assert.ok(measured)
+      earlier = {
+        at,
+        database: 'app',
+        tables: rememberTables(measured.tables, { at, earlier: earlier?.tables ?? [] }),
+      }
+      return [...measured.shrunk, ...(measured.tables[0]?.losses ?? []).map(({ before }) => before)].join(' ')
+    })
+  }
+
+  test('are a loss until most of them are back, however many looks later', () => {
+    assert.deepEqual(course([100, 10, 10, 74, 75, 75].map((rows) => users(rows))), [
+      '',
+      'public.users 100',
+      'public.users 100',
+      'public.users 100',
+      '',
+      '',
+    ])
+  })
+
+  test('are a loss of their own when more of them vanish', () => {
+    const lost = course([1000, 400, 100, 350, 900].map((rows) => users(rows)))
+    assert.deepEqual(lost, ['', 'public.users 1000', 'public.users 1000 400', 'public.users 1000', ''])
+  })
+
+  test('are not forgotten while nobody knows how many there are, nor while the table is missing', () => {
+    assert.deepEqual(course([users(100), users(10), users(undefined), users(undefined, false), users(10)]), [
+      '',
+      'public.users 100',
+      'public.users 100',
+      '100',
+      'public.users 100',
+    ])
+    // It comes back empty: what it had when it was last seen is lost.
+    assert.deepEqual(course([users(100), users(undefined, false), users(0)]), ['', '', 'public.users 100'])
+  })
+
+  test('are taken back to the moment before they vanished', () => {
+    const earlier = {
+      at: ago(60_000),
+      database: 'app',
+      tables: [
+        { table: 'public.users', exists: true, rows: 10, losses: [{ before: 100, at: ago(HOUR_MS), seenAt: ago(1) }] },
+      ],
+    }
+    const outcome = judgeTables({ database: 'app', tables: [users(10)], isConfigured: true, earlier, seenAt: ago(0) })
+    assertSays(outcome, 'failed warning', new RegExp(`--at ${ago(HOUR_MS)} `))
+    assert.match(outcome.finding, /has 10 rows and had 100 at/)
+  })
 })
 
 test('verification: none, old, damaged since, deep', () => {

@@ -2,14 +2,17 @@
 import type { CriticalTable, Tier } from '../../engine/config-options.ts'
 import type { RunOutcome } from '../../schedules/judge.ts'
 import type { BackupHistory } from '../health/backup-history.ts'
+import type { Loss } from './losses.ts'
 
 export interface ObservedTable extends CriticalTable {
   readonly exists: boolean
   /** The server's own estimate; no table is read. Undefined: it has none yet. */
   readonly rows?: number | undefined
   readonly bytes?: number | undefined
-  /** Since the earlier observation. */
+  /** Since they were last known. */
   readonly grownRows?: number | undefined
+  /** When half of the rows or more had vanished at once, and most of them are not back. */
+  readonly losses?: readonly Loss[] | undefined
 }
 
 export interface MissedRun {
@@ -34,7 +37,7 @@ export interface Measurements {
     readonly expectedBy: 'configuration' | 'cinetrack' | 'observed' | 'nobody'
     readonly tables: readonly ObservedTable[]
     readonly missing: readonly { readonly table: string; readonly tier: Tier }[]
-    /** Tables that have lost all or most of their rows since the earlier observation. */
+    /** Tables that have lost all or most of their rows, and have not got most of them back. */
     readonly shrunk: readonly string[]
   }
   readonly backup: {

@@ -1,5 +1,6 @@
 /** What one round of checks saw of the server, for the next one: growth, rates and idleness are seen only between two. */
 import * as z from 'zod'
+import { lossSchema } from './losses.ts'
 
 const observationSchema = z.object({
   /** The server's clock, ISO 8601 UTC. */
@@ -13,10 +14,22 @@ const observationSchema = z.object({
   flushLsn: z.string(),
   /** Where the server wrote WAL; unknown of a standby. */
   insertLsn: z.string().optional(),
-  tables: z.array(z.object({ table: z.string(), exists: z.boolean(), rows: z.number().optional() })),
+  tables: z.array(
+    z.object({
+      table: z.string(),
+      exists: z.boolean(),
+      /** As they were last known. */
+      rows: z.number().optional(),
+      /** When that was; absent: at this look. */
+      rowsAt: z.iso.datetime().optional(),
+      /** Rows that have vanished and are not back. */
+      losses: z.array(lossSchema).optional(),
+    }),
+  ),
 })
 
 export type Observation = z.infer<typeof observationSchema>
+export type RememberedTable = Observation['tables'][number]
 
 /** The observation in the output of an earlier `retake health --json`; undefined: there is none. */
 export function readObservation(report: unknown): Observation | undefined {

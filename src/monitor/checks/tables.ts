@@ -5,8 +5,9 @@
 import type { CriticalTable } from '../../engine/config-options.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 import { CINETRACK_TABLES_AT_LEAST, cineTrackCriticalTables } from './cinetrack-tables.ts'
+import { followLosses, type Loss } from './losses.ts'
 import type { Measurements, ObservedTable } from './measurements.ts'
-import type { Observation } from './observation.ts'
+import type { Observation, RememberedTable } from './observation.ts'
 import { failed, type Outcome, passed, skipped } from './result.ts'
 import type { HealthCheck } from './run-checks.ts'
 
@@ -18,7 +19,9 @@ export const criticalTables: HealthCheck<'critical-tables'> = {
     const { sql } = await sources.link()
     const { database } = await sources.moment()
     const tables = await observeTables(sql, configured ?? cineTrackCriticalTables)
-    return judgeTables({ database, tables, isConfigured: configured !== undefined, earlier: sources.earlier })
+    const seenAt = sources.settings.clock.now().toISOString()
+    const { earlier } = sources
+    return judgeTables({ database, tables, isConfigured: configured !== undefined, earlier, seenAt })
   },
 }
 
@@ -26,21 +29,30 @@ export interface TableFacts {
   readonly database: string
   readonly tables: readonly ObservedTable[]
   readonly isConfigured: boolean
-  readonly earlier?: Pick<Observation, 'at' | 'database' | 'tables'> | undefined
+  readonly earlier?: Earlier | undefined
+  /** Our clock, ISO 8601 UTC. */
+  readonly seenAt: string
 }
+
+type Earlier = Pick<Observation, 'at' | 'database' | 'tables'>
 
 type Measured = Measurements['critical-tables']
 
 /** Fewer rows than this come and go. */
 const FEW_ROWS = 20
+/** Of what vanished at once so much must be back. */
+const MOST = 0.75
 
-export function judgeTables({ database, tables, isConfigured, earlier }: TableFacts): Outcome<Measured> {
+const hasShrunk = (before: number, rows: number): boolean => before >= FEW_ROWS && rows < before / 2
+const isBack = (before: number, rows: number): boolean => rows >= before * MOST
+
+export function judgeTables({ database, tables, isConfigured, earlier, seenAt }: TableFacts): Outcome<Measured> {
   const before = earlier?.database === database ? earlier : undefined
   const expectedBy = whoExpects({ tables, isConfigured, before })
-  const observed = tables.map((table) => withGrowth(table, before))
+  const observed = tables.map((table) => withHistory(table, { before, seenAt }))
   const missing = observed.filter(({ exists }) => !exists).map(({ table, tier }) => ({ table, tier }))
-  const shrunk = observed.filter((table) => hasShrunk(table)).map(({ table }) => table)
-  const measured: Measured = { database, expectedBy, tables: observed, missing, shrunk }
+  const shrunk = observed.filter(({ exists, losses }) => exists && losses !== undefined)
+  const measured: Measured = { database, expectedBy, tables: observed, missing, shrunk: shrunk.map(nameOf) }
   if (expectedBy === 'nobody') {
     const fix = 'name them: criticalTables in retake.config.yaml, or RETAKE_CRITICAL_TABLES="public.users=high …"'
     return skipped(`No critical tables are configured, and "${database}" has not those of CineTrack.`, {
@@ -50,9 +62,9 @@ export function judgeTables({ database, tables, isConfigured, earlier }: TableFa
   }
   if (tables.length === 0) return skipped('The configuration says that no table is critical.', { measured })
   const wasSeen = before && missing.every(({ table }) => before.tables.some((one) => one.table === table && one.exists))
-  const at = wasSeen ? before.at : 'INSTANT'
-  const note = wasSeen ? 'when it was last seen' : 'INSTANT: just before the loss, with its offset'
-  const fix = `retake restore plan --at ${at} --to ./before-the-loss   # ${note}; then copy the table back`
+  const fix = wasSeen
+    ? restoreFix(before.at, 'when it was last seen')
+    : restoreFix('INSTANT', 'INSTANT: just before the loss, with its offset')
   if (missing.length > 0) {
     const names = missing.map(({ table, tier }) => `${table} (${tier})`).join(', ')
     const isGrave = missing.some(({ tier }) => tier !== 'low')
@@ -62,12 +74,9 @@ export function judgeTables({ database, tables, isConfigured, earlier }: TableFa
       measured,
     })
   }
-  if (shrunk.length > 0) {
-    return failed(`Since ${at} most or all rows have vanished from ${shrunk.join(', ')}.`, {
-      severity: 'warning',
-      fix,
-      measured,
-    })
+  const [first] = shrunk
+  if (first) {
+    return failed(shrunk.map(lossInWords).join(' '), { severity: 'warning', fix: lossFix(first), measured })
   }
   return passed(`All ${tables.length} critical tables are in the database "${database}".`, measured)
 }
@@ -86,17 +95,59 @@ function whoExpects(facts: {
   return seen >= CINETRACK_TABLES_AT_LEAST ? 'observed' : 'nobody'
 }
 
-function withGrowth(table: ObservedTable, before: Pick<Observation, 'tables'> | undefined): ObservedTable {
-  const rows = before?.tables.find((one) => one.table === table.table)?.rows
-  if (rows === undefined || table.rows === undefined) return table
-  return { ...table, grownRows: table.rows - rows }
+interface History {
+  readonly before: Earlier | undefined
+  readonly seenAt: string
 }
 
-function hasShrunk({ exists, rows, grownRows }: ObservedTable): boolean {
-  if (!exists || rows === undefined || grownRows === undefined) return false
-  const before = rows - grownRows
-  return before >= FEW_ROWS && rows < before / 2
+/** With what is remembered of it: a table that is missing, or whose rows nobody knows, has lost what it had lost. */
+function withHistory(table: ObservedTable, { before, seenAt }: History): ObservedTable {
+  const known = before?.tables.find((one) => one.table === table.table)
+  if (!before || !known) return table
+  const { rows } = table
+  if (rows === undefined) return withLosses(table, known.losses ?? [])
+  const last = known.rows === undefined ? undefined : { value: known.rows, at: known.rowsAt ?? before.at }
+  const losses = followLosses(known.losses ?? [], { value: rows, before: last, seenAt, hasFallen: hasShrunk, isBack })
+  return withLosses(last ? { ...table, grownRows: rows - last.value } : table, losses)
 }
+
+const withLosses = (table: ObservedTable, losses: readonly Loss[]): ObservedTable =>
+  losses.length > 0 ? { ...table, losses } : table
+
+/** What the next look is told of these tables. */
+export function rememberTables(
+  tables: readonly ObservedTable[],
+  { at, earlier }: { readonly at: string; readonly earlier: readonly RememberedTable[] },
+): RememberedTable[] {
+  return tables.map(({ table, exists, rows, losses }) => {
+    const known = earlier.find((one) => one.table === table)
+    const last = rows === undefined ? known : { rows, rowsAt: at }
+    return {
+      table,
+      exists,
+      ...(last?.rows === undefined ? {} : { rows: last.rows }),
+      ...(last?.rowsAt === undefined ? {} : { rowsAt: last.rowsAt }),
+      ...(losses ? { losses: [...losses] } : {}),
+    }
+  })
+}
+
+/** Of a table that has shrunk: what it was, and what is left. */
+export function lossInWords({ table, rows, losses = [] }: ObservedTable): string {
+  const lost = losses.map(({ before, at }) => `${before} at ${at}`).join(', ')
+  return `The table ${table} has ${rows ?? 'nobody knows how many'} rows and had ${lost}.`
+}
+
+/** To the moment before the newest loss. */
+export function lossFix({ losses = [] }: ObservedTable): string {
+  return restoreFix(losses.at(-1)?.at ?? 'INSTANT', 'before the rows vanished')
+}
+
+function restoreFix(at: string, note: string): string {
+  return `retake restore plan --at ${at} --to ./before-the-loss   # ${note}; then copy the table back`
+}
+
+const nameOf = ({ table }: ObservedTable): string => table
 
 interface TableRow {
   readonly table: string

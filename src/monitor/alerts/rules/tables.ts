@@ -1,6 +1,7 @@
 /** What the application needs. */
+import { lossFix, lossInWords } from '../../checks/tables.ts'
 import type { AlertRule } from '../rule.ts'
-import { eachMeasured, HOUR_MS } from '../sightings.ts'
+import { eachMeasured } from '../sightings.ts'
 import { NO_SERVER, rule } from './make-rule.ts'
 
 export const tableRules: readonly AlertRule[] = [
@@ -34,16 +35,24 @@ export const tableRules: readonly AlertRule[] = [
     title: 'a critical table has lost most of its rows',
     severity: 'warning',
     forMinutes: 0,
-    keepFiringMs: HOUR_MS,
+    endsWithAcknowledgement: true,
     inhibitedBy: NO_SERVER,
     effect: 'A mass deletion: the moment just before it is in the recovery window for as long as retention keeps it.',
     checks: ['critical-tables'],
-    look: eachMeasured('critical-tables', ({ shrunk }) =>
-      shrunk.map((table) => ({
-        target: table,
-        finding: `The table ${table} has lost all or most of its rows since the look before.`,
-        fix: 'retake restore plan --at TIME_BEFORE --to DIR',
-      })),
+    look: eachMeasured(
+      'critical-tables',
+      ({ tables, shrunk }) =>
+        tables
+          .filter(({ table }) => shrunk.includes(table))
+          .map((table) => ({
+            target: table.table,
+            finding: lossInWords(table),
+            fix: lossFix(table),
+            newestAt: table.losses?.at(-1)?.seenAt,
+          })),
+      // One that is missing altogether has nothing back.
+      ({ tables, shrunk }) =>
+        tables.filter(({ table, losses }) => losses && !shrunk.includes(table)).map(({ table }) => table),
     ),
   }),
 ]
