@@ -1,7 +1,6 @@
 /** A line for short questions to a server during long work: opened again when it was cut while idle. */
 import { isRetakeError } from '../../base/errors.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
-import type { ConnectOptions } from '../../postgres/connection/connect.ts'
 import { openSql } from '../../postgres/connection/sql.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 
@@ -11,7 +10,11 @@ export class ServerLine implements AsyncDisposable {
 
   constructor(
     target: ConnectionTarget,
-    options: Pick<ConnectOptions, 'applicationName' | 'connectTimeoutMs' | 'signal'>,
+    options: {
+      readonly applicationName?: string | undefined
+      readonly connectTimeoutMs?: number | undefined
+      readonly signal?: AbortSignal | undefined
+    },
   ) {
     const { applicationName, connectTimeoutMs, signal } = options
     this.#open = () => openSql(target, { applicationName, connectTimeoutMs, signal })
