@@ -212,9 +212,12 @@ export class DirectoryStore implements ObjectStore {
     filter: { readonly prefix: string; readonly startAfter: string },
   ): AsyncGenerator<ObjectInfo> {
     const { prefix, startAfter } = filter
-    const entries = await this.#guard({ action: 'Listing', object: directory || '/' }, () =>
-      sortedEntries(pathOfKey(this.root, directory)),
-    )
+    const entries = await this.#guard({ action: 'Listing', object: directory || '/' }, async () => {
+      const found = await sortedEntries(pathOfKey(this.root, directory))
+      // Of a directory that is gone as a whole, unmounted or renamed, nobody may read that it is empty.
+      if (found.length === 0) await stat(this.root)
+      return found
+    })
     const wanted = entries.filter((entry) => {
       const key = directory + entry.name
       if (!isKeySegment(entry.name) || key.startsWith('.')) return false

@@ -83,7 +83,16 @@ const troubles: readonly Trouble[] = [
   {
     rule: 'repository-unreachable',
     begin: async ({ stage }) => renameSync(stage.repository, `${stage.repository}.gone`),
-    lost: {},
+    lost: {
+      proof: 30,
+      exposure: 10,
+      recency: 8,
+      'pitr-availability': 7,
+      'success-rate': 8,
+      'recoverable-minutes': 5,
+      'completion-time': 2,
+      'retention-adequacy': 3,
+    },
     cap: 30,
     end: async ({ stage }) => {
       rmSync(stage.repository, { recursive: true, force: true })
@@ -93,7 +102,7 @@ const troubles: readonly Trouble[] = [
   {
     rule: 'database-unreachable',
     begin: ({ server }) => server.kill(),
-    lost: {},
+    lost: { exposure: 10, 'pitr-availability': 7, 'critical-tables': 3, configuration: 2 },
     cap: 40,
     end: ({ server }) => server.restart(),
   },
@@ -122,9 +131,11 @@ export async function runBadWeek({ major, say }: { readonly major: number; reado
     problems.push(...found)
     say(`week: ${trouble.rule}: ${found.length === 0 ? 'as it should be' : found.join('; ')}`)
   }
+  const notices = () => hook.requests.filter(({ path }) => path === '/desk').length
+  await waitFor(() => mail.mails.length === notices(), {
+    what: () => `a mail for each notice: ${mail.mails.length} of ${notices()}`,
+  }).catch((error: Error) => problems.push(error.message))
   await week.serve.stop()
-  const notices = hook.requests.filter(({ path }) => path === '/desk').length
-  if (mail.mails.length !== notices) problems.push(`${mail.mails.length} mails of ${notices} notices`)
   return problems
 }
 

