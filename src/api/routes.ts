@@ -65,7 +65,8 @@ function clusterHandlers(
     getWindow: async ({ cluster }, call) => there(await services.readWindow(cluster, call), noCluster(cluster)),
     listBackups: async ({ cluster, ...page }, call) =>
       backupPage(there(await services.listBackups(cluster, call), noCluster(cluster)), pageRequest(page)),
-    getSchedules: async ({ cluster }, call) => there(await services.readSchedules(cluster, call), noCluster(cluster)),
+    getSchedules: async ({ cluster, next }, call) =>
+      there(await services.readSchedules(cluster, { next }, call), noCluster(cluster)),
   }
 }
 

@@ -72,7 +72,11 @@ export interface ClusterServices {
   ): Promise<Page<ScoreRecord> | undefined>
   readWindow(cluster: string, call: Call): Promise<Window | undefined>
   listBackups(cluster: string, call: Call): Promise<BackupList | undefined>
-  readSchedules(cluster: string, call: Call): Promise<Schedules | undefined>
+  readSchedules(
+    cluster: string,
+    request: { readonly next?: number | undefined },
+    call: Call,
+  ): Promise<Schedules | undefined>
   /** Without `after` only what changes from now on; what may have been missed is an item of the kind `reset`. Ends with the signal. */
   watchCluster(cluster: string, request: WatchRequest): AsyncIterable<StreamItem<ClusterEvent>>
 }

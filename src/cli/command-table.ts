@@ -4,6 +4,7 @@ import { keyCommands } from './key-commands.ts'
 import { nativeCommands } from './native-commands.ts'
 import { repoCommands } from './repo-commands.ts'
 import { retentionCommands } from './retention-commands.ts'
+import { serverOrLocalOptions } from './server-client-options.ts'
 import { serverCommands } from './server-commands.ts'
 
 const at: CommandOption = {
@@ -267,12 +268,15 @@ export const commands: readonly CommandDeclaration[] = [
   {
     path: ['status'],
     summary: 'last backup, window, archive position, RPO now, slot, receiver, gaps',
-    details: 'Exit status 40 when recovery is endangered; the reasons are listed.',
+    details:
+      'Asks the server of Retake (retake serve) where one is known, and looks by itself elsewhere; the last line says which. Exit status 40 when recovery is endangered; the reasons are listed.',
     examples: [
       { command: 'retake status', note: 'for people' },
       { command: 'retake status --json', note: 'for machines' },
       { command: 'retake status || echo "look at the backups"', note: 'in a script' },
+      { command: 'retake status --server https://retake.example.org', note: 'as the server sees it' },
     ],
+    options: serverOrLocalOptions,
   },
   {
     path: ['health'],

@@ -42,7 +42,9 @@ export function renderNativeWindow(native: NativeState): string {
 }
 
 /** One line; what is wrong stands among the reasons. */
-export function nativeSummary(native: NativeState): string {
+export function nativeSummary(
+  native: Pick<NativeState, 'mode' | 'window' | 'ageMs' | 'lag' | 'retentionDays' | 'reason'>,
+): string {
   const { mode, window, ageMs, lag, retentionDays, reason } = native
   if (mode === 'unknown') return `unknown. ${reason ?? ''}`.trim()
   if (mode === 'none') return 'lists no backups'

@@ -9,3 +9,9 @@ export const serverOptions: readonly CommandOption[] = [
     completes: 'file',
   },
 ]
+
+/** Of commands that ask a server where one is known, and look for themselves elsewhere. */
+export const serverOrLocalOptions: readonly CommandOption[] = [
+  ...serverOptions,
+  { flags: '--local', description: 'ask no server: look at the repository and the server to protect from here' },
+]

@@ -9,9 +9,22 @@ import { optionText } from './options.ts'
 const DEFAULT_SERVER = 'http://127.0.0.1:7420'
 
 /** @throws RetakeError `config.invalid` */
-export async function connectServer({ options, env, directory }: CommandContext): Promise<Client> {
-  const url = optionText(options.server) ?? (env.RETAKE_SERVER || DEFAULT_SERVER)
-  return createClient({ url, token: await tokenOf({ options, env, directory }) })
+export async function connectServer(context: CommandContext): Promise<Client> {
+  return createClient({ url: serverUrl(context), token: await tokenOf(context) })
+}
+
+type Given = Pick<CommandContext, 'options' | 'env'>
+
+export function serverUrl({ options, env }: Given): string {
+  return optionText(options.server) ?? (env.RETAKE_SERVER || DEFAULT_SERVER)
+}
+
+export function isServerNamed({ options, env }: Given): boolean {
+  return optionText(options.server) !== undefined || Boolean(env.RETAKE_SERVER)
+}
+
+export function isTokenKnown({ options, env }: Given): boolean {
+  return optionText(options.serverTokenFile) !== undefined || Boolean(env.RETAKE_TOKEN || env.RETAKE_TOKEN_FILE)
 }
 
 async function tokenOf({

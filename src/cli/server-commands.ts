@@ -1,6 +1,6 @@
 /** `retake serve`, and what it does regularly. */
 import type { CommandDeclaration, CommandOption } from './command.ts'
-import { serverOptions } from './server-client-options.ts'
+import { serverOptions, serverOrLocalOptions } from './server-client-options.ts'
 
 const personOptions: readonly CommandOption[] = [
   { flags: '--by <name>', description: 'who (default: the user)' },
@@ -89,7 +89,7 @@ export const serverCommands: readonly CommandDeclaration[] = [
     path: ['schedules'],
     summary: 'what is done regularly: whether it came, and when it is due next',
     details:
-      'Reads `schedules` of the configuration, and proposes some where there are none. Exit status 40 when the newest run of a schedule is late, failed or was missed; 41 when that cannot be told. With --systemd nothing is judged: timers and services are printed, for running the schedules without a server.',
+      'Asks the server of Retake (retake serve) where one is known; elsewhere it reads `schedules` of the configuration, and proposes some where there are none. The last line says which. Exit status 40 when the newest run of a schedule is late, failed or was missed; 41 when that cannot be told. With --systemd nothing is judged: timers and services are printed, for running the schedules without a server.',
     examples: [
       { command: 'retake schedules', note: 'each with its last run and the next five' },
       { command: 'retake schedules --json | jq .verdict', note: 'for machines' },
@@ -107,6 +107,7 @@ export const serverCommands: readonly CommandDeclaration[] = [
         description: 'with --systemd: write each unit into this directory',
         completes: 'directory',
       },
+      ...serverOrLocalOptions,
     ],
   },
 ]

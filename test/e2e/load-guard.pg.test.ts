@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { createClient } from '../../src/client.ts'
+import { runCli } from '../support/cli.ts'
 import '../support/leaks.ts'
 import { startTestServer, type TestServer } from '../support/postgres.ts'
 import { type ServeProcess, type ServeStage, stageServe, waitFor } from '../support/serve.ts'
@@ -32,10 +33,16 @@ async function stress(): Promise<AsyncDisposable> {
   }
 }
 
-function clientOf(stage: ServeStage, process: ServeProcess) {
-  const url = /ready at (http:\S+?)\.["\s]/.exec(process.log())?.[1] ?? ''
-  return createClient({ url, token: readFileSync(stage.temp.join('data/token'), 'utf8').trim() })
-}
+const addressOf = (process: ServeProcess) => /ready at (http:\S+?)\.["\s]/.exec(process.log())?.[1] ?? ''
+
+const clientOf = (stage: ServeStage, process: ServeProcess) =>
+  createClient({ url: addressOf(process), token: readFileSync(stage.temp.join('data/token'), 'utf8').trim() })
+
+/** As whoever works with a server sets it. */
+const serverOf = (stage: ServeStage, process: ServeProcess) => ({
+  RETAKE_SERVER: addressOf(process),
+  RETAKE_TOKEN_FILE: stage.temp.join('data/token'),
+})
 
 test('a run that is due is put off, said to be, and begins when its server is calm', async () => {
   await using stage = await stageServe({
@@ -54,6 +61,8 @@ test('a run that is due is put off, said to be, and begins when its server is ca
   assert.equal(schedule.last?.at, schedule.putOff?.at)
   assert.match(process.log(), /nightly of main is put off until .*: 10 of 30 connections active/)
   assert.deepEqual((await client.listRuns({ cluster: 'main' })).items, [])
+  const shown = await runCli(['schedules', '--no-input'], { cwd: stage.temp.path, env: serverOf(stage, process) })
+  assert.match(shown.stdout, /put off: 10 of 30 connections active; begins by /, shown.stderr)
 
   await load[Symbol.asyncDispose]()
   await waitFor(async () => (await client.listRuns({ state: 'succeeded' })).items.length > 0, {

@@ -59,7 +59,7 @@ const clusters = {
     path: '/clusters/{cluster}/status',
     summary: 'Get what would be lost just now, and why',
     description:
-      'The same object as `retake status --json`. `DatabaseBackupManager` of `retake/supabase` reads it: its `retake.url` is this address.',
+      'The same object as `retake status --json`, which adds `source`. `DatabaseBackupManager` of `retake/supabase` reads it: its `retake.url` is this address.',
     answer: statusSchema,
   },
   getHealth: {
@@ -98,6 +98,9 @@ const clusters = {
     ...ofClusters,
     path: '/clusters/{cluster}/schedules',
     summary: 'Get what is due when, and whether it came',
+    query: z.object({
+      next: z.int().min(0).max(1000).optional().describe('So many runs to come of each. Default 5.'),
+    }),
     answer: schedulesSchema,
   },
   watchCluster: {

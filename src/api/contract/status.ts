@@ -79,6 +79,42 @@ const slot = z.object({
   safeBytes: z.number().optional(),
 })
 
+const native = z
+  .object({
+    project: z.string().describe("The project's reference."),
+    name: z.string().optional(),
+    at: instant,
+    projectStatus: z.string().describe('As Supabase names it.'),
+    mode: z
+      .enum(['pitr', 'daily', 'none', 'unknown'])
+      .describe('`unknown`: it could not be asked, for this `reason`; then the list says nothing.'),
+    reason: sentence.optional(),
+    code: z.string().optional(),
+    fix: z.string().optional(),
+    backups: z.array(
+      z.object({
+        id: z.number(),
+        at: instant,
+        kind: z.enum(['physical', 'logical', 'unknown']),
+        status: z.enum(['success', 'failed', 'in_progress', 'unknown']),
+        rawStatus: z.string(),
+      }),
+    ),
+    window: z.object({ granularity: z.enum(['second', 'day']), earliest: instant, latest: instant }).optional(),
+    ageMs: z.number().optional(),
+    lag: z
+      .discriminatedUnion('kind', [
+        z.object({ kind: z.literal('idle') }),
+        z.object({ kind: z.literal('failing'), since: instant }),
+        z.object({ kind: z.literal('waiting'), segments: count }),
+        z.object({ kind: z.literal('unknown'), reason: sentence }),
+      ])
+      .optional(),
+    retentionDays: z.union([z.number(), z.literal('unknown')]),
+    retentionReason: sentence.optional(),
+  })
+  .describe('What Supabase itself holds, where a project is configured.')
+
 export const statusSchema = z
   .object({
     schemaVersion: z.literal(1),
@@ -116,6 +152,7 @@ export const statusSchema = z
     damage: z.array(damage),
     mirrors: mirrors.optional(),
     lastBackupCopies: copiesSchema.optional(),
+    native: native.optional(),
   })
   .describe('How much would be lost just now, and what endangers recovery.')
 export type Status = Shown<typeof statusSchema>

@@ -49,8 +49,11 @@ export class EngineServices extends MemoryServices {
     return this.#isOurs(cluster) ? listBackups(this.#retake) : undefined
   }
 
-  override async readSchedules(cluster: string): Promise<Schedules | undefined> {
-    return this.#isOurs(cluster) ? readSchedules(this.#retake) : undefined
+  override async readSchedules(
+    cluster: string,
+    { next }: { readonly next?: number | undefined },
+  ): Promise<Schedules | undefined> {
+    return this.#isOurs(cluster) ? readSchedules(this.#retake, { next }) : undefined
   }
 
   override async renderMetrics(format: MetricsFormat): Promise<string> {

@@ -47,6 +47,18 @@ export const statusExample: StatusReport = {
     heldBytes: 10,
     safeBytes: 100,
   },
+  native: {
+    project: 'abcdefghijklmnopqrst',
+    name: 'shop',
+    at: AT,
+    projectStatus: 'ACTIVE_HEALTHY',
+    mode: 'pitr',
+    backups: [{ id: 1, at: AT, kind: 'physical', status: 'success', rawStatus: 'COMPLETED' }],
+    window: { granularity: 'second', earliest: AT, latest: AT },
+    ageMs: 4_000_000,
+    lag: { kind: 'waiting', segments: 2 },
+    retentionDays: 7,
+  },
   gaps: [gap],
   damage: [damage],
   mirrors: {

@@ -102,7 +102,10 @@ export class MemoryServices implements ApiServices {
     return undefined
   }
 
-  async readSchedules(_cluster: string): Promise<Schedules | undefined> {
+  async readSchedules(
+    _cluster: string,
+    _request: { readonly next?: number | undefined },
+  ): Promise<Schedules | undefined> {
     return undefined
   }
 

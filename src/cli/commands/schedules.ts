@@ -15,6 +15,7 @@ import {
 import { scheduleOf } from '../../schedules/schedule.ts'
 import { renderUnits, type Unit } from '../../schedules/systemd.ts'
 import { formatInZone } from '../../schedules/words.ts'
+import { askOrLook, sourceInWords } from '../ask-server.ts'
 import type { CommandContext, CommandOutcome, OptionValues } from '../command.ts'
 import { formatAgo, formatDuration, renderTable } from '../format.ts'
 import { configFlags, retakeOptions } from '../open.ts'
@@ -26,12 +27,18 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   const next = optionInteger(options.next, { name: '--next', min: 1, max: 1000 })
   if (options.systemd === true) return await printUnits(context)
   if (options.out !== undefined) throw usage('--out says where the units of --systemd go.', 'Give --systemd as well.')
-  await using retake = await context.open()
-  const report = await readSchedules(retake, { next })
+  const { signal, clock, terminal } = context
+  const { value: report, source } = await askOrLook<SchedulesReport>(context, {
+    ask: async (client, cluster) => await client.getSchedules({ cluster, next }, { signal }),
+    look: async () => {
+      await using retake = await context.open()
+      return await readSchedules(retake, { next })
+    },
+  })
   const problems = { ok: undefined, missed: 'health.failed', unknown: 'health.unknown' } as const
   return {
-    data: report,
-    text: render(report, { now: context.clock.now(), terminal: context.terminal }),
+    data: { ...report, source },
+    text: `${render(report, { now: clock.now(), terminal })}\n\n${terminal.paint('dim', sourceInWords(source))}`,
     problem: problems[report.verdict],
   }
 }

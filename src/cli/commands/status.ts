@@ -1,4 +1,6 @@
-import { readStatus, type StatusReport } from '../../engine/status.ts'
+import type { Status } from '../../client.ts'
+import { readStatus } from '../../engine/status.ts'
+import { askOrLook, sourceInWords } from '../ask-server.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatAgo, formatBytes, formatDuration, renderFields } from '../format.ts'
 import { nativeSummary } from '../native-view.ts'
@@ -6,17 +8,26 @@ import type { Terminal } from '../terminal.ts'
 import { renderLag } from './repo-mirrors.ts'
 import { renderWindows } from './window.ts'
 
+/** What a server tells is what is found here. */
+type StatusView = Omit<Status, 'schemaVersion'>
+
 export async function run(context: CommandContext): Promise<CommandOutcome> {
-  await using retake = await context.open()
-  const report = await readStatus(retake, { signal: context.signal })
+  const { signal, clock, terminal } = context
+  const { value: report, source } = await askOrLook<StatusView>(context, {
+    ask: async (client, cluster) => await client.getStatus({ cluster }, { signal }),
+    look: async () => {
+      await using retake = await context.open()
+      return await readStatus(retake, { signal })
+    },
+  })
   return {
-    data: report,
-    text: render(report, { now: context.clock.now(), terminal: context.terminal }),
+    data: { ...report, source },
+    text: `${render(report, { now: clock.now(), terminal })}\n\n${terminal.paint('dim', sourceInWords(source))}`,
     problem: report.verdict === 'ok' ? undefined : 'health.failed',
   }
 }
 
-function render(report: StatusReport, { now, terminal }: { readonly now: Date; readonly terminal: Terminal }): string {
+function render(report: StatusView, { now, terminal }: { readonly now: Date; readonly terminal: Terminal }): string {
   const { lastBackup, archive, receiver } = report
   const verdict = report.verdict === 'ok' ? terminal.paint('green', 'protected') : terminal.paint('red', 'ENDANGERED')
   const fields = renderFields([
@@ -73,7 +84,7 @@ function render(report: StatusReport, { now, terminal }: { readonly now: Date; r
   return parts.join('\n\n')
 }
 
-function renderRpo({ rpo }: StatusReport): string {
+function renderRpo({ rpo }: StatusView): string {
   if (rpo.state === 'caught-up') return 'nothing: everything is held'
   const parts = [
     rpo.behindBytes === undefined ? undefined : formatBytes(rpo.behindBytes),
@@ -82,7 +93,7 @@ function renderRpo({ rpo }: StatusReport): string {
   return parts.length > 0 ? `${parts.join(', ')}. ${rpo.explanation}` : `unknown. ${rpo.explanation}`
 }
 
-function renderSlot({ slot }: StatusReport): string | undefined {
+function renderSlot({ slot }: StatusView): string | undefined {
   if (!slot) return undefined
   if (!slot.exists) return `${slot.name}: missing`
   const held = slot.heldBytes === undefined ? '' : `, keeps ${formatBytes(slot.heldBytes)} on the server`

@@ -65,11 +65,11 @@ export function clusterServices(parts: ServiceParts, changes: ChangeFeed<NamedEv
       const retake = await open(name)
       return retake && listBackups(retake)
     },
-    readSchedules: async (name) => {
+    readSchedules: async (name, { next }) => {
       const retake = await open(name)
       if (!retake) return undefined
       const kept = await keptSchedules(db, name)
-      const report = await readSchedules(retake, { keptSince: sinceOf(kept) })
+      const report = await readSchedules(retake, { next, keptSince: sinceOf(kept) })
       return { ...report, schedules: report.schedules.map((schedule) => withPutOff(schedule, kept)) }
     },
     watchCluster: (name, request) => watchOne(name, changes.watch(request)),
