@@ -26,6 +26,7 @@ import { keepTelling } from './telling.ts'
 import { serverToken } from './token.ts'
 import { inSpan } from './tracing.ts'
 import { Turns } from './turns.ts'
+import { keepTidy } from './upkeep.ts'
 
 /** Each is a connection to a server and a listing of a repository. */
 const LOOKS_AT_A_TIME = 16
@@ -84,6 +85,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
     await Promise.all([
       keepAlive(db, { id, logger, signal: until, lost }),
       keepOrder({ db, id, workflows, logger, signal: until }),
+      keepTidy({ db, workflows, logger, signal: until }),
       keepChanges(changes, { db, logger, signal: until }),
       config.heartbeat && keepBeating({ db, address: config.heartbeat, logger, signal: until }),
       keepTelling({ db, channels: config.channels, env, logger, signal: until }),

@@ -16,6 +16,12 @@ async function makeServers(tables: SchemaModule): Promise<void> {
     .addColumn('started_at', 'timestamptz', (column) => column.notNull().defaultTo(now))
     .addColumn('seen_at', 'timestamptz', (column) => column.notNull().defaultTo(now))
     .execute()
+  // What one of them does every now and then, and when one last began it.
+  await tables
+    .createTable('chore')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('claimed_at', 'timestamptz', (column) => column.notNull().defaultTo(now))
+    .execute()
   // Who looks after what, until when.
   await tables
     .createTable('lease')

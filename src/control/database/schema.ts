@@ -10,6 +10,7 @@ type OptionalJson = ColumnType<object | null, string | null | undefined, string 
 
 export interface ControlTables {
   readonly server: ServerTable
+  readonly chore: ChoreTable
   readonly lease: LeaseTable
   readonly run: RunTable
   readonly schedule: ScheduleTable
@@ -30,6 +31,11 @@ export interface ServerTable {
   readonly version: string
   readonly started_at: Instant
   readonly seen_at: Instant
+}
+
+export interface ChoreTable {
+  readonly name: string
+  readonly claimed_at: Instant
 }
 
 export interface LeaseTable {

@@ -58,6 +58,7 @@ export async function openWorkflows<I>(options: OpenWorkflowsOptions<I>): Promis
       })
       return new Set(found.map(({ workflowID }) => workflowID))
     },
+    forget: forgetEnded,
     stop: async ({ graceMs }) => {
       // Its queue stops at once; then it waits for what runs.
       await DBOS.shutdown({ workflowCompletionTimeoutMS: graceMs })
@@ -107,6 +108,24 @@ async function takeOver(isOrphan: (executor: string) => boolean): Promise<string
   const ids = pending.filter(({ executorId }) => isOrphan(executorId ?? '')).map(({ workflowID }) => workflowID)
   if (ids.length > 0) await DBOS.resumeWorkflows(ids, { queueName: QUEUE })
   return ids
+}
+
+const FORGOTTEN_AT_A_TIME = 500
+
+async function forgetEnded(endedBefore: Date): Promise<number> {
+  let all = 0
+  for (;;) {
+    const found = await DBOS.listWorkflows({
+      status: ['SUCCESS', 'ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'],
+      completedBefore: endedBefore.toISOString(),
+      limit: FORGOTTEN_AT_A_TIME,
+      loadInput: false,
+      loadOutput: false,
+    })
+    if (found.length > 0) await DBOS.deleteWorkflows(found.map(({ workflowID }) => workflowID))
+    all += found.length
+    if (found.length < FORGOTTEN_AT_A_TIME) return all
+  }
 }
 
 function contextOf(id: string, steps: RunningSteps): WorkflowContext {

@@ -32,6 +32,8 @@ export interface Workflows<I> {
   readonly takeOver: (living: ReadonlySet<string>) => Promise<string[]>
   /** The ids of workflows that have not ended. */
   readonly unfinished: () => Promise<Set<string>>
+  /** Takes out what ended before then. @returns how many */
+  readonly forget: (endedBefore: Date) => Promise<number>
   /** Begins nothing new. Then waits for what is running; what is not done in time is stopped, and left to the others, or to the next start. */
   readonly stop: (options: { readonly graceMs: number }) => Promise<void>
 }
