@@ -1,5 +1,6 @@
 /** Everything that is done for one cluster on the server whose duty it is. */
 import type { RunRequest } from '../control/runs.ts'
+import type { HealthReport } from '../monitor/read-health.ts'
 import { judgeReport } from './alerting.ts'
 import { keepLooking } from './looking.ts'
 import type { Server } from './parts.ts'
@@ -7,9 +8,16 @@ import { keepReceiving } from './receiving.ts'
 import { keepSchedules } from './scheduling.ts'
 import type { Turns } from './turns.ts'
 
+export interface LookAfterOptions {
+  readonly name: string
+  readonly signal: AbortSignal
+  readonly turns: Turns
+  readonly onReport?: ((report: HealthReport) => void) | undefined
+}
+
 export async function lookAfter(
   { control, clusters, config, logger, startRun }: Server,
-  { name, signal, turns }: { readonly name: string; readonly signal: AbortSignal; readonly turns: Turns },
+  { name, signal, turns, onReport }: LookAfterOptions,
 ): Promise<void> {
   const cluster = clusters.get(name)
   if (!cluster) return
@@ -24,7 +32,10 @@ export async function lookAfter(
       logger,
       everyMs: config.checkMs,
       turns,
-      onReport: (report) => judgeReport(db, { report, policy: config.alerts.policy, now: new Date() }),
+      onReport: async (report) => {
+        onReport?.(report)
+        await judgeReport(db, { report, policy: config.alerts.policy, now: new Date() })
+      },
     }),
   ])
 }

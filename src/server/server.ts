@@ -10,6 +10,7 @@ import { cancelRun, type RunRequest, recordRun } from '../control/runs.ts'
 import { forgetServer, HEARTBEAT_MS, registerServer, sayAlive } from '../control/servers.ts'
 import { openWorkflows } from '../control/workflows/dbos.ts'
 import type { Workflows } from '../control/workflows/durable.ts'
+import type { HealthReport } from '../monitor/read-health.ts'
 import { keepBeating } from './beating.ts'
 import { keepChanges, openChanges } from './changes.ts'
 import type { ServerConfig } from './config.ts'
@@ -39,6 +40,8 @@ export interface ServeOptions {
   readonly logger: Logger
   /** The first stage of the end: nothing new is begun, and what runs has its time of grace. */
   readonly signal: AbortSignal
+  /** Told of each look at a cluster that is this server's to look after. */
+  readonly onReport?: ((report: HealthReport) => void) | undefined
 }
 
 /**
@@ -47,7 +50,7 @@ export interface ServeOptions {
  * @throws RetakeError `control.unavailable`, `control.lost`, `config.invalid`
  */
 export async function serve(options: ServeOptions, onReady: (at: { readonly url: string }) => void): Promise<void> {
-  const { config, logger, env, signal, databaseUrl: url } = options
+  const { config, logger, env, signal, databaseUrl: url, onReport } = options
   await using stack = new AsyncDisposableStack()
   const token = await serverToken({ directory: config.directory, env })
   const control = stack.use(await openControlDatabase({ url, directory: config.directory, env, signal }))
@@ -95,7 +98,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
         names: [...clusters.keys()],
         logger,
         signal: until,
-        look: (name, mine) => lookAfter(server, { name, signal: mine, turns }),
+        look: (name, mine) => lookAfter(server, { name, signal: mine, turns, onReport }),
       }),
     ])
   } finally {
