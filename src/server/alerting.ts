@@ -6,16 +6,20 @@ import { listMaintenance } from '../control/maintenance.ts'
 import { type ActionOutcome, acknowledge, snooze } from '../monitor/alerts/actions.ts'
 import { evaluateAlerts } from '../monitor/alerts/evaluate.ts'
 import type { AlertPolicy } from '../monitor/alerts/policy.ts'
+import type { FailedLook } from '../monitor/alerts/rule.ts'
 import { noticeAlert, shownState } from '../monitor/alerts/shown.ts'
 import { type AlertMemory, type ClusterAlerts, noAlerts } from '../monitor/alerts/state.ts'
 import type { HealthReport } from '../monitor/read-health.ts'
 
 type Db = Kysely<ControlTables>
 
-export async function judgeReport(
-  db: Db,
-  { report, policy, now }: { readonly report: HealthReport; readonly policy: AlertPolicy; readonly now: Date },
-): Promise<void> {
+export interface JudgeOptions {
+  readonly report: HealthReport | FailedLook
+  readonly policy: AlertPolicy
+  readonly now: Date
+}
+
+export async function judgeReport(db: Db, { report, policy, now }: JudgeOptions): Promise<void> {
   const { cluster } = report
   const windows = await listMaintenance(db, { cluster, endsAfter: now })
   const quiet = windows.map(({ rules, from, until, endedEarlyAt }) => ({ rules, from, until: endedEarlyAt ?? until }))

@@ -1,11 +1,14 @@
 /** Looks at the health of one cluster again and again, and remembers what was seen. */
 import type { Kysely } from 'kysely'
+import { attempt } from '../base/attempt.ts'
+import type { RetakeError } from '../base/errors.ts'
 import type { Logger } from '../base/progress.ts'
 import { readAlertStates } from '../control/alerts.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { lastLook, recordLook } from '../control/health.ts'
 import { keptSchedules, sinceOf } from '../control/schedules.ts'
 import { withoutMeant } from '../monitor/alerts/meant.ts'
+import type { FailedLook } from '../monitor/alerts/rule.ts'
 import { type ClusterAlerts, noAlerts } from '../monitor/alerts/state.ts'
 import type { Observation } from '../monitor/checks/observation.ts'
 import { type HealthReport, lookAtHealth } from '../monitor/read-health.ts'
@@ -21,12 +24,14 @@ export interface LookingOptions {
   readonly logger: Logger
   /** Of the whole server: with many clusters, not all are asked at once. */
   readonly turns: Turns
-  /** Told of each report after it is on record. */
-  readonly onReport: (report: HealthReport) => Promise<void>
+  /** Told of each report after it is on record, and of each look that came to none. */
+  readonly onReport: (report: HealthReport | FailedLook) => Promise<void>
 }
 
 /** Of each cluster, so many have metrics of their own: with many clusters the answer to one scrape stays small. */
 const MOST_BACKUPS = 10
+/** Every check has its own limit; beyond this it is what is around them that hangs. */
+const LOOK_LIMIT_MS = 300_000
 
 export async function keepLooking(cluster: ManagedCluster, options: LookingOptions): Promise<void> {
   const { db, everyMs, signal, logger, turns, onReport } = options
@@ -34,7 +39,16 @@ export async function keepLooking(cluster: ManagedCluster, options: LookingOptio
     async () => {
       await turns.take(async () => {
         if (signal.aborted) return
-        await onReport(await lookOnce(cluster, { db, signal }))
+        const look = await attempt(async (ends) => onReport(await lookOnce(cluster, { db, signal: ends })), {
+          limitMs: LOOK_LIMIT_MS,
+          what: 'a look at the cluster',
+          hint: 'retake doctor',
+          signal,
+        })
+        if ('value' in look) return
+        // Alerts that fire are told on without it: who does not answer is called whether or not there is anything new to see.
+        await onReport(failedLook(cluster.name, look.error))
+        throw look.error
       })
     },
     {
@@ -43,6 +57,10 @@ export async function keepLooking(cluster: ManagedCluster, options: LookingOptio
       onError: ({ message, code }) => logger.warn(`The look at ${cluster.name} failed: ${message}`, { code }),
     },
   )
+}
+
+function failedLook(cluster: string, { message, hint }: RetakeError): FailedLook {
+  return { cluster, failed: { finding: `The look at it failed: ${message}`, fix: hint ?? 'retake doctor' } }
 }
 
 /** What cannot be opened is for the checks to find, so they are given the options then. */

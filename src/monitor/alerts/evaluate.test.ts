@@ -34,6 +34,8 @@ interface Course {
   readonly acknowledgeAt?: number
   readonly quietFrom?: number
   readonly quietUntil?: number
+  /** No look comes to a report. */
+  readonly isBlindAt?: (minute: number) => boolean
   readonly rulesAt?: (minute: number) => AlertPolicy['rules']
 }
 
@@ -53,14 +55,25 @@ function toldIn(course: Course): string[] {
 }
 
 function noticesIn(course: Course): Told[] {
-  const { minutes, worldAt = () => ({}), checkAt, acknowledgeAt, quietFrom = 0, quietUntil, rulesAt } = course
+  const {
+    minutes,
+    worldAt = () => ({}),
+    checkAt,
+    acknowledgeAt,
+    quietFrom = 0,
+    quietUntil,
+    rulesAt,
+    isBlindAt,
+  } = course
   let states: ClusterAlerts = { alerts: {} }
   const told: Told[] = []
   const quiet: QuietTime[] = quietUntil === undefined ? [] : [{ from: at(quietFrom), until: at(quietUntil) }]
   for (let minute = 0; minute < minutes; minute += 1) {
     const now = at(minute)
     const round = evaluateAlerts({
-      report: withCheck(reportOf(worldAt(minute), now), checkAt?.(minute)),
+      report: isBlindAt?.(minute)
+        ? { cluster: 'main', failed: { finding: 'The look failed.', fix: 'retake doctor' } }
+        : withCheck(reportOf(worldAt(minute), now), checkAt?.(minute)),
       states,
       policy: { ...policy, rules: rulesAt?.(minute) ?? {} },
       quiet,
@@ -137,10 +150,16 @@ describe('what is unknown resolves nothing', () => {
     assert.equal(told.at(-1), '25 resolved one: schedule-missed')
   })
 
-  const slotWith = (rate: number | undefined): HealthCheckResult<'slot'> => {
+  const slotWith = (rate: number | undefined, lagBytes?: number): HealthCheckResult<'slot'> => {
     const outcome: Outcome<NonNullable<HealthCheckResult<'slot'>['measured']>> = judgeSlotGrowth({
       name: 's',
-      status: { exists: true, active: false, walStatus: 'extended', safeWalSizeBytes: 2 ** 30 },
+      status: {
+        exists: true,
+        active: lagBytes !== undefined,
+        lagBytes,
+        walStatus: 'extended',
+        safeWalSizeBytes: 2 ** 30,
+      },
       walBytesPerHour: rate,
       serverFreeBytes: undefined,
       walDirectoryBytes: undefined,
@@ -155,6 +174,14 @@ describe('what is unknown resolves nothing', () => {
       told.filter((one) => !one.includes('escalated')),
       ['6 fired one: slot-nearly-lost'],
     )
+  })
+
+  test('a receiver that is connected and far behind is as bad as none', () => {
+    const fired = (lagBytes: number, hours: number) =>
+      toldIn({ minutes: 18, checkAt: () => slotWith(2 ** 30 / hours, lagBytes) })
+    assert.deepEqual(fired(2 ** 30, 3), ['6 fired one: slot-nearly-lost'])
+    assert.deepEqual(fired(2 ** 30, 23), ['16 fired one: slot-filling'])
+    assert.deepEqual(fired(2 ** 20, 3), [])
   })
 })
 
@@ -346,5 +373,49 @@ describe('rows that have vanished', () => {
     }
     const left = withoutMeant(observation, states).tables.map(({ losses: kept = [] }) => kept.length)
     assert.deepEqual(left, [1, 2])
+  })
+})
+
+describe('looks that come to no report', () => {
+  const isBlindAt = (minute: number) => minute >= 10 && minute < 60
+
+  test('are told after ten minutes, and what fires is told on meanwhile', () => {
+    const told = toldIn({ minutes: 80, worldAt: (minute) => (minute < 10 ? { table: bad } : {}), isBlindAt })
+    assert.deepEqual(told, [
+      '3 fired one: critical-table-missing',
+      '18 escalated two: critical-table-missing',
+      '21 fired one: looking-failed',
+      '33 escalated three: critical-table-missing',
+      '36 escalated two: looking-failed',
+      '48 escalated one: critical-table-missing',
+      '51 escalated three: looking-failed',
+      '65 resolved one+three+two: critical-table-missing,looking-failed',
+    ])
+  })
+
+  test('fire nothing else and resolve nothing', () => {
+    const told = toldIn({ minutes: 60, worldAt: (minute) => (minute === 9 ? { receiver: bad } : {}), isBlindAt })
+    assert.deepEqual(
+      told.map((one) => one.split(': ')[1]),
+      ['looking-failed', 'looking-failed', 'looking-failed'],
+    )
+    const acknowledged = toldIn({
+      minutes: 80,
+      acknowledgeAt: 5,
+      worldAt: () => ({ table: bad }),
+      isBlindAt: (minute) => minute >= 10,
+    })
+    assert.ok(acknowledged.includes('65 refired one: critical-table-missing'), acknowledged.join('; '))
+  })
+
+  test('as old reports do', () => {
+    let states: ClusterAlerts = { alerts: {} }
+    const told: string[] = []
+    for (let minute = 0; minute < 40; minute += 1) {
+      const round = evaluateAlerts({ report: reportOf({}, at(0)), states, policy, quiet: [], now: at(minute) })
+      states = round.states
+      told.push(...round.outgoing.map(({ notice }) => `${minute} ${notice.alerts[0]?.finding}`))
+    }
+    assert.equal(told[0], `22 The last look is of ${at(0).toISOString()}.`)
   })
 })

@@ -6,7 +6,7 @@ import type { Sighting } from './rule.ts'
 export const MINUTE_MS = 60_000
 export const HOUR_MS = 60 * MINUTE_MS
 
-const clear = (target = ''): Sighting => ({ target, state: 'clear', finding: '', fix: '' })
+export const clear = (target = ''): Sighting => ({ target, state: 'clear', finding: '', fix: '' })
 
 interface Named {
   readonly target?: string | undefined

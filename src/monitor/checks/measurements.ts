@@ -96,6 +96,8 @@ export interface Measurements {
     readonly slot: string
     readonly exists: boolean
     readonly active: boolean
+    /** A receiver is connected, and not far behind. */
+    readonly keepsUp: boolean
     readonly walStatus?: string | undefined
     /** WAL that the slot keeps on the server. */
     readonly heldBytes?: number | undefined

@@ -65,10 +65,12 @@ export function judgeSlotGrowth(facts: SlotFacts): Outcome<Measurements['slot']>
     status.exists && walBytesPerHour && roomBytes.length > 0
       ? Math.max(0, Math.min(...roomBytes)) / walBytesPerHour
       : undefined
+  const keepsUp = status.active && keepsUpWith(status.lagBytes, walBytesPerHour)
   const measured: Measurements['slot'] = {
     slot: facts.name,
     exists: status.exists,
     active: status.active,
+    keepsUp,
     ...(facts.receiver === undefined ? {} : { receiver: facts.receiver }),
     ...(status.walStatus === undefined ? {} : { walStatus: status.walStatus }),
     ...(status.lagBytes === undefined ? {} : { heldBytes: status.lagBytes }),
@@ -79,7 +81,6 @@ export function judgeSlotGrowth(facts: SlotFacts): Outcome<Measurements['slot']>
     ...(hoursLeft === undefined ? {} : { hoursLeft }),
   }
   const verdict = outcomeOf(judgeSlot(status, facts.name), measured)
-  const keepsUp = status.active && keepsUpWith(status.lagBytes, walBytesPerHour)
   if ((verdict.state === 'failed' && verdict.severity === 'danger') || keepsUp) return verdict
   if (hoursLeft !== undefined && hoursLeft < WARNING_HOURS) {
     const rate = formatGiB(walBytesPerHour ?? 0)

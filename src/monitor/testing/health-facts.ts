@@ -170,7 +170,14 @@ function addNow(facts: Facts, add: Add): void {
   const { slotExists, walStatus } = facts
   add('slot', {
     ...stateOf(slotExists && walStatus === 'reserved'),
-    measured: { slot: 'retake_main', exists: slotExists, active: receiving, walStatus, receiver: receiving },
+    measured: {
+      slot: 'retake_main',
+      exists: slotExists,
+      active: receiving,
+      keepsUp: receiving,
+      walStatus,
+      receiver: receiving,
+    },
   })
   add('critical-tables', {
     ...(facts.tablesExpected ? stateOf(missing.length === 0) : { state: 'skipped' }),

@@ -1,10 +1,20 @@
 /** What could not be found out. */
 import { resultOf } from '../../checks/result.ts'
 import type { AlertRule } from '../rule.ts'
-import { unknownSighting } from '../sightings.ts'
+import { clear, unknownSighting } from '../sightings.ts'
 import { NO_REPOSITORY, NO_SERVER, rule } from './make-rule.ts'
 
 export const knowingRules: readonly AlertRule[] = [
+  rule({
+    name: 'looking-failed',
+    title: 'the cluster cannot be looked at',
+    severity: 'critical',
+    forMinutes: 10,
+    effect: 'Nobody knows whether it is still protected: everything that is shown of it is as old as the last look.',
+    checks: [],
+    look: () => [clear()],
+    lookWithout: ({ failed: { finding, fix } }) => [{ target: '', state: 'firing', finding, fix }],
+  }),
   rule({
     name: 'check-unknown',
     title: 'a check comes to no result',

@@ -99,7 +99,7 @@ export const recoveryRules: readonly AlertRule[] = [
     checks: ['slot'],
     look: whenMeasured(
       'slot',
-      ({ active, hoursLeft, walStatus }) => walStatus === 'unreserved' || (!active && isBelow(hoursLeft, 4)),
+      ({ keepsUp, hoursLeft, walStatus }) => walStatus === 'unreserved' || (!keepsUp && isBelow(hoursLeft, 4)),
     ),
   }),
   rule({
@@ -108,8 +108,8 @@ export const recoveryRules: readonly AlertRule[] = [
     severity: 'warning',
     forMinutes: 15,
     inhibitedBy: [...NO_SERVER, 'slot-nearly-lost', 'slot-lost'],
-    effect: 'Nobody receives, so the server keeps all WAL since then.',
+    effect: 'Nobody receives, or the receiver is far behind, so the server keeps all WAL since then.',
     checks: ['slot'],
-    look: whenMeasured('slot', ({ active, hoursLeft }) => !active && isBelow(hoursLeft, 24)),
+    look: whenMeasured('slot', ({ keepsUp, hoursLeft }) => !keepsUp && isBelow(hoursLeft, 24)),
   }),
 ]

@@ -79,7 +79,7 @@ const opened = passed('Open.', { url: 'file:///r', repositoryId: 'r', openMs: 1 
 
 function slotOutcome({ receiver }: World): Outcome<Measurements['slot']> {
   const active = receiver !== bad
-  return passed('The slot is there.', { slot: 's', exists: true, active, receiver: active })
+  return passed('The slot is there.', { slot: 's', exists: true, active, keepsUp: active, receiver: active })
 }
 
 function tablesOutcome({ table }: World): Outcome<Measurements['critical-tables']> {
