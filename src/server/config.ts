@@ -10,6 +10,7 @@ import { readYaml } from '../engine/read-yaml.ts'
 import { type ReadPolicy, readAlertPolicy } from '../monitor/alerts/read-policy.ts'
 import type { ChannelConfig } from '../monitor/channels/config.ts'
 import { readChannels } from '../monitor/channels/read-channels.ts'
+import { SERVER_SUBJECT } from './own-subject.ts'
 
 export const SERVER_CONFIG_FILE = 'retake.server.yaml'
 export const DEFAULT_LISTEN = '127.0.0.1:7420'
@@ -155,6 +156,11 @@ function clusterOf(options: RetakeOptions): ClusterConfig {
 function assertDistinct(clusters: readonly ClusterConfig[]): void {
   const seen = new Map<string, string | undefined>()
   for (const { name, file } of clusters) {
+    if (name === SERVER_SUBJECT) {
+      throw new RetakeError('config.invalid', `${file ?? 'The configuration'}: no cluster can be called "${name}".`, {
+        hint: 'Alerts about the server itself have that name. Give the cluster another one: "cluster: NAME" in its file.',
+      })
+    }
     if (seen.has(name)) {
       throw new RetakeError('config.invalid', `${file} and ${seen.get(name)} are both about a cluster "${name}".`, {
         hint: 'Give each cluster a name of its own: "cluster: NAME" in its file.',

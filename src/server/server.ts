@@ -17,7 +17,9 @@ import type { ServerConfig } from './config.ts'
 import { keepDuty } from './duty.ts'
 import { forever } from './forever.ts'
 import { lookAfter } from './look-after.ts'
+import { lookAfterItself } from './look-after-itself.ts'
 import { ManagedCluster } from './managed-cluster.ts'
+import { SERVER_SUBJECT } from './own-subject.ts'
 import type { Server } from './parts.ts'
 import { refuseProtected } from './refuse-protected.ts'
 import { openServices } from './services/open-services.ts'
@@ -95,10 +97,13 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
       keepDuty({
         db,
         id,
-        names: [...clusters.keys()],
+        names: [...clusters.keys(), SERVER_SUBJECT],
         logger,
         signal: until,
-        look: (name, mine) => lookAfter(server, { name, signal: mine, turns, onReport }),
+        look: (name, mine) =>
+          name === SERVER_SUBJECT
+            ? lookAfterItself(server, { signal: mine })
+            : lookAfter(server, { name, signal: mine, turns, onReport }),
       }),
     ])
   } finally {

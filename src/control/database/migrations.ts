@@ -185,10 +185,20 @@ async function makeAlerts(tables: SchemaModule): Promise<void> {
     .execute()
 }
 
+async function makeTelling(tables: SchemaModule): Promise<void> {
+  // What is told at set times, and which of them was kept last.
+  await tables
+    .createTable('appointment')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('kept_at', 'timestamptz', (column) => column.notNull())
+    .execute()
+}
+
 const first: Migration = {
   async up(db: Kysely<unknown>) {
     const tables = db.schema.withSchema(SCHEMA)
-    for (const make of [makeServers, makeRuns, makeSchedules, makeLooks, makeApi, makeAlerts]) await make(tables)
+    const all = [makeServers, makeRuns, makeSchedules, makeLooks, makeApi, makeAlerts, makeTelling]
+    for (const make of all) await make(tables)
   },
 }
 

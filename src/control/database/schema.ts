@@ -23,6 +23,7 @@ export interface ControlTables {
   readonly alert_change: AlertChangeTable
   readonly notice: NoticeTable
   readonly delivery: DeliveryTable
+  readonly appointment: AppointmentTable
 }
 
 export interface ServerTable {
@@ -139,6 +140,11 @@ export interface NoticeTable {
   readonly cluster: OptionalText
   readonly at: Instant
   readonly body: Json
+}
+
+export interface AppointmentTable {
+  readonly name: string
+  readonly kept_at: ColumnType<Date, Date, Date>
 }
 
 export interface DeliveryTable {

@@ -45,6 +45,12 @@ export interface NoticeAlert {
   readonly acknowledgedBy?: string | undefined
 }
 
+/** What a notice says of one thing, such as a cluster: a heading, and a few labelled texts. */
+export interface NoticeSection {
+  readonly heading: string
+  readonly rows: readonly { readonly label: string; readonly text: string }[]
+}
+
 export interface Notice {
   readonly id: string
   readonly kind: NoticeKind
@@ -52,7 +58,7 @@ export interface Notice {
   readonly at: string
   /** The same for every notice of one incident: a message is updated, a mail is answered. */
   readonly incident: string
-  /** The worst of its alerts. */
+  /** The worst of its alerts; of a digest always `info`, because it calls nobody. */
   readonly severity: AlertSeverity
   /** Absent when it is about several clusters, or none. */
   readonly cluster?: string | undefined
@@ -65,4 +71,6 @@ export interface Notice {
   readonly isOver?: boolean | undefined
   /** Further lines for people, such as those of a digest. */
   readonly lines?: readonly string[] | undefined
+  /** Of a digest: one for each cluster. */
+  readonly sections?: readonly NoticeSection[] | undefined
 }

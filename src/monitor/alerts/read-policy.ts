@@ -1,6 +1,7 @@
 /** The policy as people write it into the file of the server. */
 import * as z from 'zod'
 import { RetakeError } from '../../base/errors.ts'
+import { canarySchema, digestSchema, planRegular, type RegularNotices } from '../regular/plan.ts'
 import { type AlertPolicy, DEFAULT_AFTER_MS, defaultPolicy } from './policy.ts'
 import { alertRules } from './rules.ts'
 
@@ -16,6 +17,8 @@ const policySchema = z.strictObject({
     .optional(),
   everybody: names.optional(),
   successes: names.optional(),
+  digest: digestSchema.optional(),
+  canary: canarySchema.optional(),
   groupWaitSeconds: z.number().min(0).max(3600).optional(),
   acknowledgedForMinutes: z.number().min(1).max(1440).optional(),
   rules: z
@@ -35,6 +38,7 @@ export interface ReadPolicy {
   readonly policy: AlertPolicy
   /** Channels that are told of backups that went well. */
   readonly successes: readonly string[]
+  readonly regular: RegularNotices
 }
 
 /**
@@ -52,11 +56,14 @@ export function readAlertPolicy(value: unknown, channels: readonly string[]): Re
     levels,
     everybody = channels,
     successes = [],
+    digest = {},
+    canary = {},
     acknowledgedForMinutes,
     groupWaitSeconds,
     rules = {},
   } = parsed.data
-  const unknown = [...(levels ?? []).flatMap((level) => level.channels), ...everybody, ...successes].find(
+  const told = (levels ?? []).flatMap((level) => level.channels)
+  const unknown = [...told, ...everybody, ...successes, ...(digest.channels ?? [])].find(
     (name) => !channels.includes(name),
   )
   if (unknown !== undefined) throw invalid(`alerts: there is no channel "${unknown}"`)
@@ -88,7 +95,8 @@ export function readAlertPolicy(value: unknown, channels: readonly string[]): Re
   if (policy.levels.some(({ afterMs }, index) => afterMs < (policy.levels[index - 1]?.afterMs ?? 0))) {
     throw invalid('alerts.levels: each level comes later than the one before')
   }
-  return { policy, successes }
+  const all = [...new Set([...policy.levels.flatMap((level) => level.channels), ...everybody])]
+  return { policy, successes, regular: planRegular({ digest, canary, first: policy.levels[0]?.channels ?? [], all }) }
 }
 
 function invalid(problem: string): RetakeError {

@@ -2,16 +2,13 @@
 import type { ChangeFeed } from '../../api/change-feed.ts'
 import type { ApiServices } from '../../api/services.ts'
 import type { Server } from '../parts.ts'
+import { staleAfterMs } from '../stale.ts'
 import { alertServices } from './alert-services.ts'
 import { clusterServices, type NamedEvent } from './cluster-services.ts'
 import { maintenanceServices, noticeServices } from './notice-services.ts'
 import type { ServiceParts } from './parts.ts'
 import { runServices } from './run-services.ts'
 import { serverServices } from './server-services.ts'
-
-/** A look says nothing of now when it is older than so many intervals, and the time that it may take. */
-const STALE_INTERVALS = 2
-const LOOK_TAKES_MS = 60_000
 
 export function openServices(server: Server, changes: ChangeFeed<NamedEvent>): ApiServices {
   const { id, control, clusters, config, env, logger } = server
@@ -22,7 +19,7 @@ export function openServices(server: Server, changes: ChangeFeed<NamedEvent>): A
     clusters,
     logger,
     now: () => new Date(),
-    staleAfterMs: STALE_INTERVALS * config.checkMs + LOOK_TAKES_MS,
+    staleAfterMs: staleAfterMs(config.checkMs),
   }
   return {
     ...clusterServices(parts, changes),

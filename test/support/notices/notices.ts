@@ -93,6 +93,20 @@ export const anyNotice: fc.Arbitrary<Notice> = fc.record({
     .map(([list, times]) => Array.from({ length: times }, () => list).flat()),
   level: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
   lines: fc.option(fc.array(nasty, { maxLength: 30 }), { nil: undefined }),
+  sections: fc.option(
+    fc
+      .tuple(
+        fc.array(
+          fc.record({ heading: nasty, rows: fc.array(fc.record({ label: nasty, text: nasty }), { maxLength: 8 }) }),
+          {
+            maxLength: 3,
+          },
+        ),
+        fc.constantFrom(1, 1, 100),
+      )
+      .map(([list, times]) => Array.from({ length: times }, () => list).flat()),
+    { nil: undefined },
+  ),
 })
 
 export const anyLinks = fc.record({

@@ -106,7 +106,10 @@ export function renderTeams(notice: Notice, options: RenderOptions = {}): TeamsM
     budget: ADAPTIVE_CARD_BUDGET_BYTES - sizeOf(build([])) - 200,
     cost: (blocks) => sizeOf(blocks) + 2,
   })
-  return build([...items.shown.flat(), ...(items.hidden > 0 ? [block([run(andMore(items.hidden, 'alert'))])] : [])])
+  return build([
+    ...items.shown.flat(),
+    ...(items.hidden > 0 ? [block([run(andMore(items.hidden, message.itemName))])] : []),
+  ])
 }
 
 function itemBlocks({ heading, rows }: MessageItem): RichTextBlock[] {

@@ -56,7 +56,7 @@ export function renderDiscord(notice: Notice, options: RenderOptions = {}): Disc
     budget: budget - keptLinks.length - head.length - 60,
     cost: (text) => text.length + 2,
   })
-  const description = [head, ...items.shown, items.hidden > 0 ? andMore(items.hidden, 'alert') : '', keptLinks]
+  const description = [head, ...items.shown, items.hidden > 0 ? andMore(items.hidden, message.itemName) : '', keptLinks]
     .filter((text) => text !== '')
     .join('\n\n')
   return {

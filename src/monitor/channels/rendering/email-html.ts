@@ -53,7 +53,7 @@ export function renderEmailHtml(notice: Notice, options: RenderOptions = {}): st
     ...fittedLines.shown,
     hiddenLines > 0 ? paragraph(andMore(hiddenLines, 'line')) : '',
     ...items.shown,
-    items.hidden > 0 ? paragraph(andMore(items.hidden, 'alert')) : '',
+    items.hidden > 0 ? paragraph(andMore(items.hidden, message.itemName)) : '',
     links.length > 0 ? `<p style="margin:16px 0 4px">${links.join('')}</p>` : '',
     `<p style="margin:12px 0 0;font-size:12px;color:#757575">${escapeHtml(message.footer)}</p>`,
     '</div></body></html>',

@@ -1,6 +1,6 @@
 /** A notice as people read it, before any channel's markup: what every rendering starts from. Pure. */
 
-import type { Notice, NoticeAlert } from '../../alerts/notice.ts'
+import type { Notice, NoticeAlert, NoticeSection } from '../../alerts/notice.ts'
 import type { RenderOptions } from '../channel.ts'
 import { cleanLine, cleanText, clip } from './fit.ts'
 
@@ -28,6 +28,8 @@ export interface Message {
   readonly firstLine: string
   readonly lines: readonly string[]
   readonly items: readonly MessageItem[]
+  /** What they are: alerts, or alerts among others. */
+  readonly itemName: 'alert' | 'item'
   readonly links: readonly MessageLink[]
   /** Where it comes from and when; for the small print. */
   readonly footer: string
@@ -39,11 +41,20 @@ const LONGEST_TEXT = 1000
 /** Every text is clean, without markup of any kind, and of bounded length; the lists are complete. */
 export function composeMessage(notice: Notice, options: RenderOptions = {}): Message {
   const lines = (notice.lines ?? []).map((line) => clip(cleanLine(line), LONGEST_LINE)).filter((line) => line !== '')
+  const { sections = [], alerts } = notice
+  // What is over comes last.
+  const isOver = ({ resolvedAt }: NoticeAlert) => sections.length > 0 && resolvedAt !== undefined
+  const alertItems = (list: readonly NoticeAlert[]) => list.map((alert) => itemOf(notice, alert))
   return {
     tone: toneOf(notice),
     firstLine: firstLine(notice),
     lines: [...guidance(notice, options), ...lines],
-    items: notice.alerts.map((alert) => itemOf(notice, alert)),
+    items: [
+      ...alertItems(alerts.filter((alert) => !isOver(alert))),
+      ...sections.map(sectionItem),
+      ...alertItems(alerts.filter(isOver)),
+    ],
+    itemName: sections.length > 0 ? 'item' : 'alert',
     links: linksOf(options),
     footer: [
       'Retake',
@@ -103,11 +114,8 @@ function toneOf({ kind, severity, isOver = true }: Notice): Tone {
 function itemOf(notice: Notice, alert: NoticeAlert): MessageItem {
   const over = alert.resolvedAt !== undefined
   const heading = [alert.title, alert.cluster].map(cleanLine).filter((text) => text !== '')
-  const row = (label: string, text: string | undefined): MessageRow[] => {
-    const clean = clip(cleanText(text ?? '').trim(), LONGEST_TEXT)
-    return clean === '' ? [] : [{ label, text: clean }]
-  }
-  const state = over ? 'RESOLVED ' : notice.alerts.length > 1 ? `${alert.severity.toUpperCase()} ` : ''
+  const isOneOfMany = notice.alerts.length > 1 || notice.kind === 'digest'
+  const state = over ? 'RESOLVED ' : isOneOfMany ? `${alert.severity.toUpperCase()} ` : ''
   return {
     heading: clip(`${state}${heading.join(' · ') || cleanLine(alert.rule) || 'An alert'}`, LONGEST_LINE),
     rows: [
@@ -120,6 +128,23 @@ function itemOf(notice: Notice, alert: NoticeAlert): MessageItem {
       ...row('Acknowledged by', alert.acknowledgedBy),
     ],
   }
+}
+
+function sectionItem({ heading, rows }: NoticeSection): MessageItem {
+  return {
+    heading: clip(cleanLine(heading), LONGEST_LINE) || 'Note',
+    rows: rows.flatMap(({ label, text }) => row(labelText(label), text)),
+  }
+}
+
+/** Labels are words, which no markup needs to be kept from. */
+function labelText(label: string): string {
+  return clip(cleanLine(label.toWellFormed().replace(/[^\p{L}\p{N} ]/gu, ' ')), 40) || 'Note'
+}
+
+function row(label: string, text: string | undefined): MessageRow[] {
+  const clean = clip(cleanText(text ?? '').trim(), LONGEST_TEXT)
+  return clean === '' ? [] : [{ label, text: clean }]
 }
 
 function lastedText(alert: NoticeAlert): string {

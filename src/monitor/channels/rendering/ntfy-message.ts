@@ -41,7 +41,7 @@ export function renderNtfy(notice: Notice, options: RenderOptions & { readonly t
     budget: NTFY_MESSAGE_LIMIT_BYTES - bytesOf(notes) - bytesOf(footer) - 100,
     cost: (text) => bytesOf(text) + 2,
   })
-  const body = [notes, ...items.shown, items.hidden > 0 ? andMore(items.hidden, 'alert') : '', footer]
+  const body = [notes, ...items.shown, items.hidden > 0 ? andMore(items.hidden, message.itemName) : '', footer]
   const open = message.links.find(({ label }) => label === 'Open')?.url
   return {
     topic: options.topic,

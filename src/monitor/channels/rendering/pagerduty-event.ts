@@ -84,19 +84,19 @@ function detailsOf(notice: Notice): unknown {
     budget: DETAILS_BUDGET_BYTES / 2,
     cost: (line) => bytesOf(JSON.stringify(line)) + 1,
   })
-  const alerts = fitItems(
+  const items = fitItems(
     message.items.map(({ heading, rows }) => ({
       title: heading,
       ...Object.fromEntries(rows.map(({ label, text }) => [label, text])),
     })),
-    { budget: DETAILS_BUDGET_BYTES / 2, cost: (alert) => bytesOf(JSON.stringify(alert)) + 1 },
+    { budget: DETAILS_BUDGET_BYTES / 2, cost: (item) => bytesOf(JSON.stringify(item)) + 1 },
   )
   return {
     incident: notice.incident,
     notice: notice.kind,
     ...(notice.level === undefined ? {} : { level: notice.level }),
     ...(lines.shown.length > 0 ? { lines: lines.shown } : {}),
-    alerts: alerts.shown,
-    ...(alerts.hidden > 0 ? { andMoreAlerts: alerts.hidden } : {}),
+    ...(message.itemName === 'alert' ? { alerts: items.shown } : { items: items.shown }),
+    ...(items.hidden > 0 ? { andMore: items.hidden } : {}),
   }
 }

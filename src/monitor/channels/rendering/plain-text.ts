@@ -32,7 +32,7 @@ export function plainTextOf(message: Message, budget: number): string {
     ...(fittedLines.shown.length > 0 ? [fittedLines.shown.join('\n')] : []),
     ...(hiddenLines > 0 ? [andMore(hiddenLines, 'line')] : []),
     ...items.shown,
-    ...(items.hidden > 0 ? [andMore(items.hidden, 'alert')] : []),
+    ...(items.hidden > 0 ? [andMore(items.hidden, message.itemName)] : []),
     ...tail,
   ].join('\n\n')
 }

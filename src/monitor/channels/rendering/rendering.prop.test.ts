@@ -190,6 +190,9 @@ describe('whatever a notice says', () => {
         assert(Buffer.byteLength(json(payload)) <= 256 * 1024)
         assert.equal(data.notice.alerts.length + (data.omittedAlerts ?? 0), notice.alerts.length)
         assert.deepEqual(data.notice.alerts, notice.alerts.slice(0, data.notice.alerts.length))
+        const { sections = [] } = data.notice
+        assert.equal(sections.length + (data.omittedSections ?? 0), notice.sections?.length ?? 0)
+        assert.deepEqual(sections, notice.sections?.slice(0, sections.length) ?? [])
       }),
       runs,
     )

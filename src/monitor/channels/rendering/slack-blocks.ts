@@ -6,11 +6,14 @@
 
 import type { Notice } from '../../alerts/notice.ts'
 import type { RenderOptions } from '../channel.ts'
-import { andMore, clip, fitItems } from './fit.ts'
+import { andMore, clip, type Fitted, fitItems } from './fit.ts'
 import { composeMessage, type MessageItem, type Tone } from './message.ts'
 
 /** Slack refuses more than about 13,200 characters of blocks in one message (`msg_blocks_too_long`), which its reference does not say. */
 export const SLACK_BLOCKS_BUDGET = 11_000
+/** Of the 50 blocks of a message; the rest is for the first line, the ends of both lists, links and footer. */
+const MOST_LINES = 20
+const MOST_ITEMS = 24
 /** Of a message's text; longer ones are cut by Slack in the middle of what they say. */
 const LONGEST_TEXT = 3000
 
@@ -53,7 +56,7 @@ export function renderSlack(notice: Notice, options: RenderOptions & { readonly 
   const message = composeMessage(notice, options)
   const title = `${SIGNS[message.tone]} ${message.firstLine}`
   const lines = options.brief ? [] : message.lines
-  const fitted = fitItems(lines, { budget: SLACK_BLOCKS_BUDGET / 3, cost: sizeOf })
+  const fitted = limited(fitItems(lines, { budget: SLACK_BLOCKS_BUDGET / 3, cost: sizeOf }), MOST_LINES)
   const links: RichElement[] = message.links.flatMap(({ label, url }, index) => [
     ...(index === 0 ? [] : [text('   ')]),
     { type: 'link', text: label, url, style: { bold: true } } as const,
@@ -64,11 +67,12 @@ export function renderSlack(notice: Notice, options: RenderOptions & { readonly 
     ...fitted.shown.map((line) => [text(line)]),
     ...(fitted.hidden > 0 ? [[text(andMore(fitted.hidden, 'line'))]] : []),
   ]
-  const items = fitItems(options.brief ? [] : message.items.map(itemElements), {
+  const fittedItems = fitItems(options.brief ? [] : message.items.map(itemElements), {
     budget: SLACK_BLOCKS_BUDGET - sizeOf([...head, ...tail]) - 300,
     cost: (elements) => sizeOf(elements) + 60,
   })
-  const more = items.hidden > 0 ? [[text(andMore(items.hidden, 'alert'))]] : []
+  const items = limited(fittedItems, MOST_ITEMS)
+  const more = items.hidden > 0 ? [[text(andMore(items.hidden, message.itemName))]] : []
   return {
     text: clip(title, LONGEST_TEXT, { escape: escapeSlack }),
     blocks: [...head, ...items.shown, ...more, ...tail].map((elements) => ({
@@ -76,6 +80,10 @@ export function renderSlack(notice: Notice, options: RenderOptions & { readonly 
       elements: [{ type: 'rich_text_section', elements }],
     })),
   }
+}
+
+function limited<T>({ shown, hidden }: Fitted<T>, most: number): Fitted<T> {
+  return { shown: shown.slice(0, most), hidden: hidden + Math.max(0, shown.length - most) }
 }
 
 function itemElements({ heading, rows }: MessageItem): RichElement[] {

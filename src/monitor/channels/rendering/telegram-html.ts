@@ -38,7 +38,7 @@ export function renderTelegram(notice: Notice, options: RenderOptions & { readon
     budget: TELEGRAM_LIMIT - fixed - 80,
     cost: (text) => text.length + 2,
   })
-  return [head, notes, ...items.shown, items.hidden > 0 ? andMore(items.hidden, 'alert') : '', links, footer]
+  return [head, notes, ...items.shown, items.hidden > 0 ? andMore(items.hidden, message.itemName) : '', links, footer]
     .filter((text) => text !== '')
     .join('\n\n')
 }

@@ -18,22 +18,30 @@ export interface WebhookPayload {
     readonly confirmationCode?: string
     readonly omittedAlerts?: number
     readonly omittedLines?: number
+    readonly omittedSections?: number
   }
 }
 
 export function renderWebhook(notice: Notice, options: RenderOptions = {}): WebhookPayload {
   const cost = (value: unknown) => bytesOf(JSON.stringify(value)) + 1
-  const lines = fitItems(notice.lines ?? [], { budget: WEBHOOK_BUDGET_BYTES / 4, cost })
+  const lines = fitItems(notice.lines ?? [], { budget: WEBHOOK_BUDGET_BYTES / 8, cost })
+  const sections = fitItems(notice.sections ?? [], { budget: WEBHOOK_BUDGET_BYTES / 4, cost })
   const alerts = fitItems(notice.alerts, { budget: WEBHOOK_BUDGET_BYTES / 2, cost })
   return {
     type: `retake.notice.${notice.kind}`,
     timestamp: notice.at,
     data: {
-      notice: { ...notice, alerts: alerts.shown, ...(notice.lines === undefined ? {} : { lines: lines.shown }) },
+      notice: {
+        ...notice,
+        alerts: alerts.shown,
+        ...(notice.lines === undefined ? {} : { lines: lines.shown }),
+        ...(notice.sections === undefined ? {} : { sections: sections.shown }),
+      },
       ...(options.links === undefined ? {} : { links: options.links }),
       ...(options.confirmationCode === undefined ? {} : { confirmationCode: options.confirmationCode }),
       ...(alerts.hidden > 0 ? { omittedAlerts: alerts.hidden } : {}),
       ...(lines.hidden > 0 ? { omittedLines: lines.hidden } : {}),
+      ...(sections.hidden > 0 ? { omittedSections: sections.hidden } : {}),
     },
   }
 }

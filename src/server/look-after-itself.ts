@@ -1,0 +1,32 @@
+/** What is done once for all servers that share a control database, by the one whose duty it is. */
+
+import { tellDigest } from './digesting.ts'
+import { forever } from './forever.ts'
+import type { Server } from './parts.ts'
+import { staleAfterMs } from './stale.ts'
+
+const EVERY_MS = 5_000
+
+export async function lookAfterItself(
+  { control: { db }, config, clusters, logger }: Server,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  const { digest } = config.alerts.regular
+  const regularly = (what: string, turn: () => Promise<unknown>) =>
+    forever(async () => void (await turn()), {
+      signal,
+      everyMs: EVERY_MS,
+      onError: ({ message, code }) => logger.warn(`${what} failed: ${message}`, { code }),
+    })
+  await Promise.all([
+    digest &&
+      regularly('The digest', () =>
+        tellDigest(db, {
+          plan: digest,
+          clusters: [...clusters.values()],
+          staleAfterMs: staleAfterMs(config.checkMs),
+          now: new Date(),
+        }),
+      ),
+  ])
+}
