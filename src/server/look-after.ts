@@ -33,7 +33,7 @@ export async function lookAfter(
       everyMs: config.checkMs,
       turns,
       onReport: async (report) => {
-        onReport?.(report)
+        if (!('failed' in report)) onReport?.(report)
         await judgeReport(db, { report, policy: config.alerts.policy, now: new Date() })
       },
     }),

@@ -1,6 +1,7 @@
 /** The digest of a day: one notice about all clusters, the worst first. Pure. */
-import { idOf } from '../alerts/evaluate.ts'
+
 import type { AlertSeverity, Notice, NoticeAlert } from '../alerts/notice.ts'
+import { idOf } from '../alerts/notice-id.ts'
 import {
   type ClusterView,
   type DigestCluster,
