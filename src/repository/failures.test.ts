@@ -46,6 +46,8 @@ test('failures are kept for a month, and of very many the newest', async () => {
   for (const backupId of ids) await recordFailure(cluster, { backupId, error: full, clock })
   await forgetOldFailures(cluster, clockAt(BEGIN + 30 * DAY_MS))
   assert.deepEqual([...(await listRuns(cluster)).failed].sort(), ids.slice(3))
+  const ahead = timeOrderedId(new Date(BEGIN + 40 * DAY_MS))
+  await recordFailure(cluster, { backupId: ahead, error: full, clock })
   await forgetOldFailures(cluster, clockAt(BEGIN + 31 * DAY_MS + 100_000))
   assert.deepEqual([...(await listRuns(cluster)).failed].sort(), ids.slice(100))
 })

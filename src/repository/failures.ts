@@ -30,6 +30,8 @@ export interface BackupFailure {
 }
 
 const KEPT_MS = 31 * 86_400_000
+/** What comes later than this was not named by this clock. */
+const AHEAD_MS = 60_000
 /** Somebody may try each minute. */
 const MOST_KEPT = 200
 
@@ -66,13 +68,14 @@ export async function readFailure(cluster: ClusterRepository, backupId: string):
   return meta === undefined ? undefined : decodeMeta(failureSchema, meta, name)
 }
 
-/** Removes those that nobody asks about any more. The caller holds the lease `backup`. */
+/** Removes those that nobody asks about any more, and those of a clock that was wrong. The caller holds the lease `backup`. */
 export async function forgetOldFailures(cluster: ClusterRepository, clock: Clock): Promise<void> {
   const { failed } = await listRuns(cluster)
   const ids = [...failed].sort()
-  const oldest = stampOf(new Date(clock.now().getTime() - KEPT_MS))
+  const nowMs = clock.now().getTime()
+  const [oldest, newest] = [nowMs - KEPT_MS, nowMs + AHEAD_MS].map((ms) => stampOf(new Date(ms))) as [string, string]
   for (const [index, id] of ids.entries()) {
-    if (id >= oldest && index >= ids.length - MOST_KEPT) continue
+    if (id >= oldest && id < newest && index >= ids.length - MOST_KEPT) continue
     try {
       await cluster.store.delete(runKey(cluster.facts.name, id, 'failed'), { copies: 'reachable' })
     } catch (error) {
