@@ -228,6 +228,9 @@ describe('health, day by day', () => {
     assertCheck(report, 'critical-tables', { state: 'failed', severity: 'danger' }, fix)
     const { measured, finding } = resultOf(report.checks, 'critical-tables') ?? {}
     assert.match(finding ?? '', /public\.reviews \(high\)/)
+    assert.deepEqual(healthy.observation?.configuration, { outside: false })
+    assert.equal(report.observation?.disk?.samples.length, 1)
+    assert.equal(report.observation.tables.find(({ table }) => table === 'public.users')?.losses?.length, 1)
     assert.deepEqual(
       [measured?.missing, measured?.shrunk],
       [[{ table: 'public.reviews', tier: 'high' }], ['public.users']],

@@ -2,6 +2,7 @@
 import { retentionPolicy } from '../engine/retention-facts.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import { allChecks } from './checks/all-checks.ts'
+import { rememberDisk } from './checks/disk-forecast.ts'
 import type { Observation } from './checks/observation.ts'
 import { type HealthCheckResult, resultOf } from './checks/result.ts'
 import { DEFAULT_CHECK_LIMIT_MS, runChecks } from './checks/run-checks.ts'
@@ -128,8 +129,13 @@ function verdictOf(checks: readonly HealthCheckResult[], score: HealthScore): He
 
 async function observe(sources: HealthSources, checks: readonly HealthCheckResult[]): Promise<Observation | undefined> {
   if (resultOf(checks, 'connectivity')?.state !== 'passed') return undefined
+  const { earlier, settings } = sources
   const { now, database, timeline, nextXid, transactionsOpen, flushLsn, insertLsn } = await sources.moment()
-  const known = sources.earlier?.database === database ? sources.earlier.tables : []
+  const known = earlier?.database === database ? earlier.tables : []
+  const space = resultOf(checks, 'disk')?.measured
+  const at = settings.clock.now().toISOString()
+  const disk = space ? rememberDisk(earlier?.disk, { at, ...space }) : earlier?.disk
+  const configuration = resultOf(checks, 'configuration')?.measured ?? earlier?.configuration
   const tables = resultOf(checks, 'critical-tables')?.measured?.tables
   return {
     at: now,
@@ -141,5 +147,7 @@ async function observe(sources: HealthSources, checks: readonly HealthCheckResul
     ...(insertLsn === undefined ? {} : { insertLsn }),
     // What could not be looked at stays as it was seen.
     tables: tables ? rememberTables(tables, { at: now, earlier: known }) : [...known],
+    ...(disk ? { disk } : {}),
+    ...(configuration ? { configuration } : {}),
   }
 }

@@ -6,6 +6,7 @@ import type { Notice } from './notice.ts'
 import type { AlertPolicy, QuietTime } from './policy.ts'
 import type { AlertRule, FailedLook } from './rule.ts'
 import { alertRules } from './rules.ts'
+import { followScore } from './scores.ts'
 import { type AlertMemory, type ClusterAlerts, noAlerts } from './state.ts'
 import { stepAll } from './steps.ts'
 
@@ -35,7 +36,8 @@ export function evaluateAlerts({ states = noAlerts, ...options }: EvaluateOption
   const { policy, quiet, now } = options
   const report = fresh(options.report, now)
   const rules = alertRules.flatMap((rule) => configured(rule, policy))
-  const stepped = stepAll(rules, { report, states, now })
+  const scores = 'failed' in report ? states.scores : followScore(states.scores, report.score)
+  const stepped = stepAll(rules, { report, states, past: { scores }, now })
   const marked = quieten(explain(stepped, rules), { quiet, now })
   const { alerts, incident, outgoing } = announce(marked, { report, states, policy, now })
   const kept = alerts.filter(({ withdrawn }) => withdrawn?.why !== 'switched-off')
@@ -43,6 +45,7 @@ export function evaluateAlerts({ states = noAlerts, ...options }: EvaluateOption
     states: {
       alerts: Object.fromEntries(kept.map((alert) => [alert.key, alert])),
       ...(incident ? { incident } : {}),
+      ...(scores ? { scores } : {}),
     },
     changed: changedOf(alerts, states),
     forgotten: Object.values(states.alerts)

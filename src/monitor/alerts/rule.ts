@@ -2,6 +2,7 @@
 import type { HealthCheckName } from '../checks/result.ts'
 import type { HealthReport } from '../read-health.ts'
 import type { AlertSeverity } from './notice.ts'
+import type { ScoreMemory } from './scores.ts'
 
 /** `unknown` fires nothing and resolves nothing. */
 export interface Sighting {
@@ -20,6 +21,11 @@ export interface Sighting {
 export interface FailedLook {
   readonly cluster: string
   readonly failed: { readonly finding: string; readonly fix: string }
+}
+
+/** What is known of the rounds before, this one among them. */
+export interface Past {
+  readonly scores?: ScoreMemory | undefined
 }
 
 export interface AlertRule {
@@ -44,7 +50,7 @@ export interface AlertRule {
    */
   readonly endsWithAcknowledgement: boolean
   /** Empty: it does not apply. */
-  readonly look: (report: HealthReport) => readonly Sighting[]
+  readonly look: (report: HealthReport, past: Past) => readonly Sighting[]
   /** What it sees in there being no report. Default: nothing, and its alerts stay as they are. */
   readonly lookWithout?: ((look: FailedLook) => readonly Sighting[]) | undefined
 }

@@ -1,5 +1,6 @@
 /** What is remembered of alerts between two rounds. Plain JSON: instants are ISO 8601 UTC. */
 import type { AlertSeverity } from './notice.ts'
+import type { ScoreMemory } from './scores.ts'
 
 export interface AlertMemory {
   /** The same as long as it is the same rule, cluster and target. */
@@ -66,6 +67,7 @@ export interface ClusterAlerts {
   readonly alerts: Readonly<Record<string, AlertMemory>>
   /** While something that people were told of is not resolved. */
   readonly incident?: { readonly id: string; readonly toldAt: string } | undefined
+  readonly scores?: ScoreMemory | undefined
 }
 
 export const noAlerts: ClusterAlerts = { alerts: {} }

@@ -1,19 +1,21 @@
 /** Each alert goes one step on, by what its rule sees. Pure. */
 import type { HealthReport } from '../read-health.ts'
 import { advance, alertKey, type StepFacts } from './advance.ts'
-import type { AlertRule, FailedLook, Sighting } from './rule.ts'
+import type { AlertRule, FailedLook, Past, Sighting } from './rule.ts'
 import { type AlertMemory, type ClusterAlerts, isOver } from './state.ts'
 
 interface StepAllFacts {
   readonly report: HealthReport | FailedLook
   readonly states: ClusterAlerts
+  readonly past: Past
   readonly now: Date
 }
 
 /** So long one that is over is remembered: for flapping. */
 const FORGET_MS = 24 * 3_600_000
 
-export function stepAll(rules: readonly AlertRule[], { report, states, now }: StepAllFacts): AlertMemory[] {
+export function stepAll(rules: readonly AlertRule[], facts: StepAllFacts): AlertMemory[] {
+  const { report, states, past, now } = facts
   const { cluster } = report
   const names = new Set(rules.map(({ name }) => name))
   const next = Object.values(states.alerts)
@@ -21,7 +23,7 @@ export function stepAll(rules: readonly AlertRule[], { report, states, now }: St
     .map((alert) => withdraw(alert, { at: now.toISOString(), why: 'switched-off' }))
   for (const rule of rules) {
     const known = Object.values(states.alerts).filter((alert) => alert.rule === rule.name)
-    for (const [target, sighting] of sightingsOf(rule, { report, known })) {
+    for (const [target, sighting] of sightingsOf(rule, { report, past, known })) {
       const key = alertKey({ cluster, rule: rule.name, target })
       const memory = step(states.alerts[key], { key, rule, sighting, now })
       if (memory && !isForgotten(memory, { sighting, now })) next.push(memory)
@@ -33,9 +35,9 @@ export function stepAll(rules: readonly AlertRule[], { report, states, now }: St
 /** By target, with one for each that is known: what is not seen is unknown. */
 function sightingsOf(
   rule: AlertRule,
-  { report, known }: { readonly report: HealthReport | FailedLook; readonly known: readonly AlertMemory[] },
+  { report, past, known }: Pick<StepAllFacts, 'report' | 'past'> & { readonly known: readonly AlertMemory[] },
 ): Map<string, Sighting> {
-  const sightings = 'failed' in report ? (rule.lookWithout?.(report) ?? []) : rule.look(report)
+  const sightings = 'failed' in report ? (rule.lookWithout?.(report) ?? []) : rule.look(report, past)
   const byTarget = new Map(sightings.map((sighting) => [sighting.target, sighting]))
   for (const { target } of known) {
     if (!byTarget.has(target)) byTarget.set(target, unnamed(target, sightings))

@@ -5,6 +5,7 @@ import type { Holdings } from '../../engine/window.ts'
 import type { Measurements } from './measurements.ts'
 import { failed, type Outcome, passed } from './result.ts'
 import type { HealthCheck } from './run-checks.ts'
+import { judgeSize } from './size-anomaly.ts'
 
 export const backup: HealthCheck<'backup'> = {
   name: 'backup',
@@ -38,6 +39,7 @@ export function judgeBackup({ holdings, runs, maxAgeMs, now }: BackupFactsFound)
   const interrupted = runs.running ? runs.unfinished.slice(0, -1) : runs.unfinished
   const failedRuns = [...new Set([...interrupted, ...runs.failed])].sort()
   const isRunFailed = (failedRuns.at(-1) ?? '') > (last?.backupId ?? '')
+  const size = judgeSize(backups)
   const ageMs = last && Math.max(0, now.getTime() - Date.parse(last.stoppedAt))
   const measured: Measured = {
     count: backups.length,
@@ -52,9 +54,11 @@ export function judgeBackup({ holdings, runs, maxAgeMs, now }: BackupFactsFound)
             stoppedAt: last.stoppedAt,
             durationMs: Date.parse(last.stoppedAt) - Date.parse(last.startedAt),
             storedBytes: last.storedBytes,
+            corruptBlocks: last.corruptBlockCount,
           },
         }
       : {}),
+    ...(size ? { size } : {}),
     ...(ageMs === undefined ? {} : { ageMs }),
     maxAgeMs,
     lastRun: runs.running ? 'running' : isRunFailed ? 'failed' : last ? 'succeeded' : 'none',

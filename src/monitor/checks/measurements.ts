@@ -2,7 +2,9 @@
 import type { CriticalTable, Tier } from '../../engine/config-options.ts'
 import type { RunOutcome } from '../../schedules/judge.ts'
 import type { BackupHistory } from '../health/backup-history.ts'
+import type { DiskForecast } from './disk-forecast.ts'
 import type { Loss } from './losses.ts'
+import type { SizeFinding } from './size-anomaly.ts'
 
 export interface ObservedTable extends CriticalTable {
   readonly exists: boolean
@@ -53,8 +55,12 @@ export interface Measurements {
           readonly stoppedAt: string
           readonly durationMs: number
           readonly storedBytes: number
+          /** Pages whose checksum is wrong on the server itself. */
+          readonly corruptBlocks: number
         }
       | undefined
+    /** Absent: there are too few backups to know what is usual. */
+    readonly size?: SizeFinding | undefined
     readonly ageMs?: number | undefined
     readonly maxAgeMs: number
     readonly lastRun: 'succeeded' | 'failed' | 'running' | 'none'
@@ -193,9 +199,13 @@ export interface Measurements {
   readonly disk: {
     readonly freeBytes: number
     readonly totalBytes: number
+    /** Absent: it was not watched for long enough. */
+    readonly forecast?: DiskForecast | undefined
   }
   readonly configuration: {
     /** Files of the server outside its data directory, which no backup holds. */
     readonly outside: boolean
+    /** When it was seen that they lie there now, ISO 8601 UTC; absent: they were never seen inside. */
+    readonly outsideSince?: string | undefined
   }
 }

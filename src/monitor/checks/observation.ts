@@ -1,5 +1,6 @@
 /** What one round of checks saw of the server, for the next one: growth, rates and idleness are seen only between two. */
 import * as z from 'zod'
+import { diskMemorySchema } from './disk-forecast.ts'
 import { lossSchema } from './losses.ts'
 
 const observationSchema = z.object({
@@ -26,6 +27,10 @@ const observationSchema = z.object({
       losses: z.array(lossSchema).optional(),
     }),
   ),
+  /** Of the repository, where it is a directory. */
+  disk: diskMemorySchema.optional(),
+  /** Whether files of the server lay outside its data directory, and since when they do though they did not before. */
+  configuration: z.object({ outside: z.boolean(), outsideSince: z.iso.datetime().optional() }).optional(),
 })
 
 export type Observation = z.infer<typeof observationSchema>

@@ -4,6 +4,7 @@ import { judgeSpace } from '../../engine/doctor/repository-checks.ts'
 import { directoryOf, freeSpace } from '../../engine/doctor/space.ts'
 import { type MirrorsReport, readMirrors } from '../../engine/mirrors/copies.ts'
 import { type BackupCopies, readBackupCopies } from '../../engine/mirrors/three-two-one.ts'
+import { forecastDisk } from './disk-forecast.ts'
 import type { Measurements } from './measurements.ts'
 import { failed, type Outcome, passed, skipped } from './result.ts'
 import type { HealthCheck } from './run-checks.ts'
@@ -91,6 +92,8 @@ export const disk: HealthCheck<'disk'> = {
     if (directory === undefined) return skipped('A bucket has no free space to look at.')
     const { backups } = await sources.holdings()
     const space = await freeSpace(directory)
-    return outcomeOf(judgeSpace({ space, backups, url }), space)
+    const at = sources.settings.clock.now().toISOString()
+    const forecast = forecastDisk(sources.earlier?.disk, { at, ...space })
+    return outcomeOf(judgeSpace({ space, backups, url }), { ...space, ...(forecast ? { forecast } : {}) })
   },
 }

@@ -2,6 +2,8 @@
 import { toRetakeError } from '../../base/errors.ts'
 import type { Verdict } from '../../engine/doctor/check.ts'
 import { clockCheck, outsideFilesCheck } from '../../engine/doctor/server-checks.ts'
+import type { Measurements } from './measurements.ts'
+import type { Observation } from './observation.ts'
 import { failed, type Outcome, passed, unknown } from './result.ts'
 import type { HealthCheck } from './run-checks.ts'
 
@@ -36,8 +38,20 @@ export const configuration: HealthCheck<'configuration'> = {
   title: 'Configuration is in the backup',
   run: async (sources) => {
     const verdict = outsideFilesCheck.judge(await sources.serverFacts())
-    return outcomeOf(verdict, verdict.state === 'unknown' ? undefined : { outside: verdict.state !== 'passed' })
+    if (verdict.state === 'unknown') return outcomeOf<Measurements['configuration']>(verdict, undefined)
+    const seenAt = sources.settings.clock.now().toISOString()
+    return outcomeOf(verdict, followOutside(verdict.state !== 'passed', { earlier: sources.earlier, seenAt }))
   },
+}
+
+/** What came to lie outside was inside before. */
+export function followOutside(
+  outside: boolean,
+  { earlier, seenAt }: { readonly earlier: Pick<Observation, 'configuration'> | undefined; readonly seenAt: string },
+): Measurements['configuration'] {
+  const before = earlier?.configuration
+  const outsideSince = before?.outside === false ? seenAt : before?.outsideSince
+  return { outside, ...(outside && outsideSince !== undefined ? { outsideSince } : {}) }
 }
 
 /** What `retake doctor` says, in the words of a health check. */

@@ -145,7 +145,14 @@ function addNow(facts: Facts, add: Add): void {
   const url = '/var/lib/retake'
   add('repository', { state: facts.repository, measured: { url, repositoryId: '1', openMs: 9 } })
   const stoppedAt = ago(facts.ageMs)
-  const last = { backupId: 'b', type: 'full', startedAt: stoppedAt, stoppedAt, storedBytes: 1 } as const
+  const last = {
+    backupId: 'b',
+    type: 'full',
+    startedAt: stoppedAt,
+    stoppedAt,
+    storedBytes: 1,
+    corruptBlocks: 0,
+  } as const
   add('backup', {
     ...stateOf(facts.usable > 0 && facts.ageMs <= 25 * HOUR_MS),
     measured: {

@@ -1,4 +1,6 @@
 /** Whether backups come. */
+
+import { formatGiB } from '../../../engine/doctor/check.ts'
 import type { AlertRule } from '../rule.ts'
 import { eachMeasured, whenMeasured } from '../sightings.ts'
 import { NO_REPOSITORY, NO_SERVER, rule } from './make-rule.ts'
@@ -41,6 +43,44 @@ export const backupRules: readonly AlertRule[] = [
     effect: 'It hangs, or the cluster has outgrown its way of being read.',
     checks: ['backup'],
     look: whenMeasured('backup', ({ lastRun }) => lastRun === 'running'),
+  }),
+  rule({
+    name: 'page-checksum',
+    title: 'the server has pages with a wrong checksum',
+    severity: 'critical',
+    forMinutes: 1,
+    inhibitedBy: NO_REPOSITORY,
+    effect:
+      'The last backup holds them as they are; what was in them may be lost. Earlier backups may have them whole.',
+    checks: ['backup'],
+    look: whenMeasured('backup', ({ last }) =>
+      last !== undefined && last.corruptBlocks > 0
+        ? {
+            finding: `The backup ${last.backupId} met ${last.corruptBlocks} pages whose checksum is wrong on the server.`,
+            fix: 'retake backups   # then look at the disk of the server, and restore the tables concerned from an earlier backup',
+          }
+        : false,
+    ),
+  }),
+  rule({
+    name: 'backup-size-anomaly',
+    title: 'the last backup has an unusual size',
+    severity: 'warning',
+    forMinutes: 10,
+    endsWithAcknowledgement: true,
+    inhibitedBy: NO_REPOSITORY,
+    effect: 'A mass deletion or a load that ran away; the backups before it hold what was there.',
+    checks: ['backup'],
+    look: whenMeasured('backup', ({ size }) => {
+      // With too few to compare it with, no size is unusual.
+      if (size?.unusualSince === undefined) return false
+      const { totalBytes, medianBytes, before, unusualSince } = size
+      return {
+        finding: `It restores to ${formatGiB(totalBytes)}; usual was ${formatGiB(medianBytes)} (the median of ${before} backups before it).`,
+        fix: 'retake backups',
+        newestAt: unusualSince,
+      }
+    }),
   }),
   rule({
     name: 'schedule-missed',

@@ -1,6 +1,8 @@
 /** Whether it is proven, kept, and can go on. */
+import { formatGiB } from '../../../engine/doctor/check.ts'
+import type { Measurements } from '../../checks/measurements.ts'
 import type { AlertRule } from '../rule.ts'
-import { whenFailed } from '../sightings.ts'
+import { HOUR_MS, whenFailed, whenMeasured } from '../sightings.ts'
 import { NO_REPOSITORY, NO_SERVER, rule } from './make-rule.ts'
 
 export const keepingRules: readonly AlertRule[] = [
@@ -108,6 +110,40 @@ export const keepingRules: readonly AlertRule[] = [
     look: whenFailed('disk'),
   }),
   rule({
+    name: 'disk-fills-soon',
+    title: 'the disk of the repository is full within 14 days',
+    severity: 'warning',
+    forMinutes: 60,
+    keepFiringMs: HOUR_MS,
+    inhibitedBy: ['disk-nearly-full'],
+    effect: 'When it is full, no backup is made and no WAL is received.',
+    checks: ['disk'],
+    look: whenMeasured('disk', (measured) => fillsWithin(measured, 14)),
+  }),
+  rule({
+    name: 'disk-nearly-full',
+    title: 'the disk of the repository is full within 3 days',
+    severity: 'critical',
+    forMinutes: 60,
+    keepFiringMs: HOUR_MS,
+    effect: 'Then no backup is made and no WAL is received.',
+    checks: ['disk'],
+    look: whenMeasured('disk', (measured) => fillsWithin(measured, 3)),
+  }),
+  rule({
+    name: 'coverage-regressed',
+    title: 'configuration now lies where no backup reaches',
+    severity: 'warning',
+    forMinutes: 10,
+    endsWithAcknowledgement: true,
+    inhibitedBy: NO_SERVER,
+    effect: 'A restored server would come up without it. Before, all files were in the data directory.',
+    checks: ['configuration'],
+    look: whenMeasured('configuration', ({ outsideSince }) =>
+      outsideSince === undefined ? false : { newestAt: outsideSince },
+    ),
+  }),
+  rule({
     name: 'clock-skew',
     title: 'the clocks of the server and of this machine differ',
     severity: 'warning',
@@ -118,3 +154,15 @@ export const keepingRules: readonly AlertRule[] = [
     look: whenFailed('clock'),
   }),
 ]
+
+/** Undefined, which is unknown, while it was not watched for long enough. */
+function fillsWithin({ freeBytes, forecast }: Measurements['disk'], days: number) {
+  if (!forecast) return undefined
+  const { daysLeft, growthBytesPerDay, watchedMs } = forecast
+  if (daysLeft === undefined || daysLeft >= days) return false
+  const watched = `${(watchedMs / (24 * HOUR_MS)).toFixed(1)} days`
+  return {
+    finding: `It is full in ${daysLeft.toFixed(1)} days: ${formatGiB(freeBytes)} are free, and ${formatGiB(growthBytesPerDay)} more are used each day, as in the last ${watched}.`,
+    fix: 'retake prune --dry-run   # what could be given up; else give the repository more room',
+  }
+}

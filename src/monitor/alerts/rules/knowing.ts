@@ -32,6 +32,44 @@ export const knowingRules: readonly AlertRule[] = [
       })),
   }),
   rule({
+    name: 'score-dropped',
+    title: 'the health score has dropped',
+    severity: 'warning',
+    forMinutes: 15,
+    endsWithAcknowledgement: true,
+    // Each of these is the reason itself.
+    inhibitedBy: [
+      ...NO_REPOSITORY,
+      ...NO_SERVER,
+      'no-restorable-backup',
+      'pitr-unavailable',
+      'rpo-exceeded',
+      'slot-lost',
+      'backup-late',
+      'critical-table-missing',
+      'drill-failed',
+      'score-unknown',
+    ],
+    effect:
+      'It has lost 20 points within a day, or is in a worse band. Each lost point is named, with what wins it back.',
+    checks: [],
+    look: ({ score, recommendations }, { scores }) => {
+      const loss = scores?.losses.at(-1)
+      if (score.value === undefined) return [{ ...unknownSighting(undefined), finding: score.unknownBecause ?? '' }]
+      if (!loss) return [clear()]
+      const [worst] = score.lost
+      return [
+        {
+          target: '',
+          state: 'firing',
+          finding: `It is ${score.value} and was ${loss.before} at ${loss.at}.${worst ? ` Most of what it lacks now: ${worst.reason}` : ''}`,
+          fix: recommendations[0]?.fix ?? 'retake health',
+          newestAt: loss.seenAt,
+        },
+      ]
+    },
+  }),
+  rule({
     name: 'score-unknown',
     title: 'nobody knows how well it is protected',
     severity: 'warning',

@@ -93,7 +93,15 @@ function tablesOutcome({ table }: World): Outcome<Measurements['critical-tables'
 }
 
 function backupOutcome({ backup }: World, at: string): Outcome<Measurements['backup']> {
-  const last = { backupId: 'b', type: 'full', startedAt: at, stoppedAt: at, durationMs: 1, storedBytes: 1 } as const
+  const last = {
+    backupId: 'b',
+    type: 'full',
+    startedAt: at,
+    stoppedAt: at,
+    durationMs: 1,
+    storedBytes: 1,
+    corruptBlocks: 0,
+  } as const
   return passed('There is one.', {
     count: 1,
     unusable: [],
