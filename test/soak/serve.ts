@@ -115,6 +115,7 @@ export interface ServeSoakOptions {
 
 export async function runServeSoak({ major, rounds, short, say }: ServeSoakOptions) {
   await using server = await startTestServer({ major })
+  // Not a copy of the one that is watched, which could not hold the control database.
   await using control = await startTestServer({ major, ownIdentity: true })
   // A backup of some seconds, so that there is a middle.
   await server.query(

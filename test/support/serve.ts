@@ -56,19 +56,20 @@ export async function stageServe(options: StageOptions): Promise<ServeStage> {
   const made = await runCli(['--config', file, 'init', '--new-key', temp.join('key')], { cwd: temp.path })
   if (made.code !== 0) throw new Error(made.stderr)
   const database = control && (await makeDatabase(control))
-  const started: ServeProcess[] = []
+  const starting: Promise<ServeProcess>[] = []
   return {
     temp,
     file,
     repository,
-    serve: async () => {
-      const process = await startServe(temp.path, database === undefined ? {} : { DATABASE_URL: database.url })
-      started.push(process)
+    serve: () => {
+      const process = startServe(temp.path, database === undefined ? {} : { DATABASE_URL: database.url })
+      starting.push(process)
       return process
     },
     query: async <R extends object>(text: string) => (await database?.client.query<R>(text))?.rows ?? [],
     async [Symbol.asyncDispose]() {
-      await Promise.all(started.map((one) => one.stop()))
+      // Also one that is still coming up, when another one has failed to.
+      await Promise.all(starting.map((one) => one.then(({ stop }) => stop()).catch(() => {})))
       await database?.client.end()
       await server.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active`)
       await temp[Symbol.asyncDispose]()
@@ -101,6 +102,9 @@ async function startServe(cwd: string, env: Readonly<Record<string, string>>): P
   await waitFor(() => ended || told.includes('The server is ready at '), {
     what: () => `a ready server: ${told}`,
     limitMs: READY_WITHIN_MS,
+  }).catch((error: unknown) => {
+    run.kill()
+    throw error
   })
   if (ended) throw new Error(`the server ended: ${told}`)
   return {
