@@ -18,7 +18,8 @@ let stage: ServeStage
 
 before(async () => {
   server = await startTestServer()
-  stage = await stageServe({ server, schedules: '[]' })
+  // None is configured.
+  stage = await stageServe({ server, schedules: 'null' })
 })
 
 after(async () => {
@@ -43,10 +44,11 @@ async function onTerminal(env: Readonly<Record<string, string>>): Promise<string
     const url = address()
     if (url === undefined) return false
     const client = createClient({ url, token: readFileSync(stage.temp.join('data/token'), 'utf8').trim() })
-    return client.getHealth({ cluster: 'main' }).then(
-      () => true,
-      () => false,
-    )
+    if (!(await client.getHealth({ cluster: 'main' }).catch(() => undefined))) return false
+    const { configured, verdict, schedules } = await client.getSchedules({ cluster: 'main' })
+    // The proposed ones are kept, and nothing that was due before is missed.
+    assert.deepEqual([configured, verdict, schedules.length], [false, 'ok', 4])
+    return schedules.every(({ keptSince }) => keptSince !== undefined)
   }
   await waitFor(isLookedAt, { what: () => `a look: ${output}`, everyMs: 200 })
   child.stdin.write('\x03')
