@@ -5,6 +5,7 @@ import type { ControlTables } from '../control/database/schema.ts'
 import { listMaintenance } from '../control/maintenance.ts'
 import { type ActionOutcome, acknowledge, snooze } from '../monitor/alerts/actions.ts'
 import { evaluateAlerts } from '../monitor/alerts/evaluate.ts'
+import { openMaintenance, type RegularMaintenance } from '../monitor/alerts/maintenance.ts'
 import type { AlertPolicy } from '../monitor/alerts/policy.ts'
 import type { FailedLook } from '../monitor/alerts/rule.ts'
 import { noticeAlert, shownState } from '../monitor/alerts/shown.ts'
@@ -16,13 +17,18 @@ type Db = Kysely<ControlTables>
 export interface JudgeOptions {
   readonly report: HealthReport | FailedLook
   readonly policy: AlertPolicy
+  /** Besides what is on record. Default: none. */
+  readonly maintenance?: readonly RegularMaintenance[] | undefined
   readonly now: Date
 }
 
-export async function judgeReport(db: Db, { report, policy, now }: JudgeOptions): Promise<void> {
+export async function judgeReport(db: Db, { report, policy, maintenance = [], now }: JudgeOptions): Promise<void> {
   const { cluster } = report
   const windows = await listMaintenance(db, { cluster, endsAfter: now })
-  const quiet = windows.map(({ rules, from, until, endedEarlyAt }) => ({ rules, from, until: endedEarlyAt ?? until }))
+  const quiet = [
+    ...windows.map(({ rules, from, until, endedEarlyAt }) => ({ rules, from, until: endedEarlyAt ?? until })),
+    ...openMaintenance(maintenance, { cluster, now }),
+  ]
   await changeAlerts<ClusterAlerts>(db, { cluster, now }, (states) => {
     const { changed, ...round } = evaluateAlerts({ report, states, policy, quiet, now })
     return { ...round, alerts: changed.map((alert) => stored(alert, cluster, now)) }

@@ -89,10 +89,10 @@ export async function readServerConfig(options: ReadServerConfigOptions): Promis
     runs: file.runs ?? 2,
     graceMs: (file.graceSeconds ?? 20) * 1000,
     channels,
-    alerts: readAlertPolicy(
-      file.alerts,
-      channels.map(({ name }) => name),
-    ),
+    alerts: readAlertPolicy(file.alerts, {
+      channels: channels.map(({ name }) => name),
+      clusters: clusters.map(({ name }) => name),
+    }),
     heartbeat: file.heartbeat,
   }
 }

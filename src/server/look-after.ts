@@ -1,5 +1,6 @@
 /** Everything that is done for one cluster on the server whose duty it is. */
 import type { RunRequest } from '../control/runs.ts'
+import { policyOf } from '../monitor/alerts/read-policy.ts'
 import type { HealthReport } from '../monitor/read-health.ts'
 import { judgeReport } from './alerting.ts'
 import { keepLooking } from './looking.ts'
@@ -22,6 +23,8 @@ export async function lookAfter(
   const cluster = clusters.get(name)
   if (!cluster) return
   const { db } = control
+  const policy = policyOf(config.alerts, name)
+  const { maintenance } = config.alerts
   const start = async (request: RunRequest) => void (await startRun(request))
   await Promise.all([
     config.receive ? keepReceiving(cluster, { signal, logger }) : undefined,
@@ -34,7 +37,7 @@ export async function lookAfter(
       turns,
       onReport: async (report) => {
         if (!('failed' in report)) onReport?.(report)
-        await judgeReport(db, { report, policy: config.alerts.policy, now: new Date() })
+        await judgeReport(db, { report, policy, maintenance, now: new Date() })
       },
     }),
   ])

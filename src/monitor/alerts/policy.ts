@@ -9,6 +9,16 @@ export interface EscalationLevel {
   readonly afterMs: number
 }
 
+/** Where alerts go instead of to the first level. */
+export interface AlertRoute {
+  /** Undefined, as with the others: any. */
+  readonly severities?: readonly AlertSeverity[] | undefined
+  readonly rules?: readonly string[] | undefined
+  /** `reminder`: what is still there. `fired`: everything else that the first level is told. */
+  readonly kinds?: readonly ('fired' | 'reminder')[] | undefined
+  readonly channels: readonly string[]
+}
+
 export interface RuleOverride {
   readonly enabled?: boolean | undefined
   readonly severity?: AlertSeverity | undefined
@@ -19,6 +29,8 @@ export interface RuleOverride {
 export interface AlertPolicy {
   /** The first is told at once; warnings go no further than it. */
   readonly levels: readonly EscalationLevel[]
+  /** The first that fits takes the place of the first level. */
+  readonly routes: readonly AlertRoute[]
   /** Told when no level has acknowledged. */
   readonly everybody: readonly string[]
   readonly rules: Readonly<Record<string, RuleOverride>>
@@ -35,6 +47,7 @@ export const DEFAULT_AFTER_MS = [0, 15 * MINUTE_MS, 30 * MINUTE_MS] as const
 
 export const defaultPolicy: AlertPolicy = {
   levels: [],
+  routes: [],
   everybody: [],
   rules: {},
   rounds: 2,

@@ -28,22 +28,19 @@ export function tellingOf(alert: AlertMemory, facts: TellFacts): Telling | undef
   }
   if (alert.isFlapping) return alert.told.flapping ? undefined : flappingTelling(alert.told, now)
   if (isAcknowledged(alert, now) || alert.clearSince !== undefined) return undefined
-  if (alert.acknowledged || alert.told.flapping) return againTelling(alert.told, facts)
+  if (alert.acknowledged || alert.told.flapping) return againTelling(alert, alert.told, facts)
   return escalation(alert, alert.told, facts) ?? reminder(alert, alert.told, facts)
 }
 
 /** New ones wait for each other a little, and longer when something was just told. */
-function firstTelling(
-  { firedAt = '', severity }: AlertMemory,
-  { policy, now, toldAt }: TellFacts,
-): Telling | undefined {
-  const [level] = policy.levels
-  if (severity === 'info' || !level) return undefined
+function firstTelling(alert: AlertMemory, { policy, now, toldAt }: TellFacts): Telling | undefined {
+  const { firedAt = '', severity } = alert
+  const channels = channelsOf(policy, { alert, level: 1, kind: 'fired' })
+  if (!channels) return undefined
   const isGathering = now.getTime() - Date.parse(firedAt) < policy.groupWaitMs
   const isCalm = toldAt === undefined || now.getTime() - Date.parse(toldAt) >= policy.groupIntervalMs
   if (isGathering || !(isCalm || severity === 'critical')) return undefined
   const at = now.toISOString()
-  const { channels } = level
   return { kind: 'fired', channels, told: { firstAt: at, lastAt: at, level: 1, levelAt: at, rounds: 1, channels } }
 }
 
@@ -53,9 +50,9 @@ function flappingTelling(told: Told, now: Date): Telling {
 }
 
 /** An acknowledgement ran out, or it holds still again and is there: the level that gave it is told anew, and escalation begins anew from there. */
-function againTelling(told: Told, { policy, now }: TellFacts): Telling {
+function againTelling(alert: AlertMemory, told: Told, { policy, now }: TellFacts): Telling {
   const at = now.toISOString()
-  const channels = policy.levels[told.level - 1]?.channels ?? told.channels
+  const channels = channelsOf(policy, { alert, level: told.level, kind: 'fired' }) ?? told.channels
   const { flapping: _over, broadcast: _everybody, ...rest } = told
   return {
     kind: 'refired',
@@ -72,9 +69,9 @@ function escalation(alert: AlertMemory, told: Told, { policy, now }: TellFacts):
   const stepMs = (next?.afterMs ?? lastStepEnd(policy)) - (policy.levels[told.level - 1]?.afterMs ?? 0)
   if (waitedMs < stepMs) return undefined
   if (next) return levelTelling(told, { level: told.level + 1, rounds: told.rounds, channels: next.channels, at })
-  const [first] = policy.levels
-  if (told.rounds < policy.rounds && first) {
-    return levelTelling(told, { level: 1, rounds: told.rounds + 1, channels: first.channels, at })
+  const first = channelsOf(policy, { alert, level: 1, kind: 'fired' })
+  if (told.rounds < policy.rounds && policy.levels.length > 0 && first) {
+    return levelTelling(told, { level: 1, rounds: told.rounds + 1, channels: first, at })
   }
   const channels = union(policy.everybody, told.channels)
   return { kind: 'broadcast', channels, told: { ...told, lastAt: at, levelAt: at, broadcast: true, channels } }
@@ -104,10 +101,31 @@ function lastStepEnd({ levels }: AlertPolicy): number {
 
 const LEAST_STEP_MS = 15 * 60_000
 
-function reminder({ severity }: AlertMemory, told: Told, { policy, now }: TellFacts): Telling | undefined {
-  if (now.getTime() - Date.parse(told.lastAt) < policy.remindAfterMs[severity]) return undefined
-  const channels = told.broadcast ? told.channels : (policy.levels[told.level - 1]?.channels ?? told.channels)
-  return { kind: 'reminder', channels, told: { ...told, lastAt: now.toISOString() } }
+function reminder(alert: AlertMemory, told: Told, { policy, now }: TellFacts): Telling | undefined {
+  if (now.getTime() - Date.parse(told.lastAt) < policy.remindAfterMs[alert.severity]) return undefined
+  const own = channelsOf(policy, { alert, level: told.level, kind: 'reminder' }) ?? told.channels
+  const channels = told.broadcast ? told.channels : own
+  const at = now.toISOString()
+  return { kind: 'reminder', channels, told: { ...told, lastAt: at, channels: union(told.channels, channels) } }
+}
+
+interface PlaceFacts {
+  readonly alert: AlertMemory
+  readonly level: number
+  readonly kind: 'fired' | 'reminder'
+}
+
+/** Of a level. A route takes the place of the first one, and is the only way for what is worth no notice otherwise. */
+function channelsOf(policy: AlertPolicy, { alert, level, kind }: PlaceFacts): readonly string[] | undefined {
+  const { severity, rule } = alert
+  const route =
+    level === 1 &&
+    policy.routes.find(
+      ({ severities, rules, kinds }) =>
+        (severities?.includes(severity) ?? true) && (rules?.includes(rule) ?? true) && (kinds?.includes(kind) ?? true),
+    )
+  if (route) return route.channels
+  return severity === 'info' ? undefined : policy.levels[level - 1]?.channels
 }
 
 export const union = (left: readonly string[], right: readonly string[]): readonly string[] => [

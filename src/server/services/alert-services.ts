@@ -3,12 +3,12 @@ import { decodeCursor, encodeCursor } from '../../api/pages.ts'
 import type { AlertServices } from '../../api/services.ts'
 import { RetakeError } from '../../base/errors.ts'
 import { listAlerts, readAlert, type StoredAlert } from '../../control/alerts.ts'
-import type { AlertPolicy } from '../../monitor/alerts/policy.ts'
+import { policyOf, type ReadPolicy } from '../../monitor/alerts/read-policy.ts'
 import { acknowledgeAlert, snoozeAlert } from '../alerting.ts'
 import { callerName } from './notice-services.ts'
 import type { ServiceParts } from './parts.ts'
 
-export function alertServices({ db, now }: ServiceParts, policy: AlertPolicy): AlertServices {
+export function alertServices({ db, now }: ServiceParts, alerts: ReadPolicy): AlertServices {
   const actOn = async (key: string, act: (alert: StoredAlert) => Promise<StoredAlert | undefined>) => {
     const found = await readAlert(db, key)
     if (!found) return undefined
@@ -33,7 +33,14 @@ export function alertServices({ db, now }: ServiceParts, policy: AlertPolicy): A
     },
     acknowledgeAlert: async (key, { by, note }, call) =>
       actOn(key, ({ cluster }) =>
-        acknowledgeAlert(db, { cluster, key, by: by ?? callerName(call), note, now: now(), policy }),
+        acknowledgeAlert(db, {
+          cluster,
+          key,
+          by: by ?? callerName(call),
+          note,
+          now: now(),
+          policy: policyOf(alerts, cluster),
+        }),
       ),
     snoozeAlert: async (key, { by, note, minutes }, call) =>
       actOn(key, ({ cluster }) =>

@@ -12,6 +12,7 @@ import {
   readMaintenance,
 } from '../../control/maintenance.ts'
 import { listNotices, type NoticeWithDeliveries, readChannelHistory } from '../../control/outbox.ts'
+import { openMaintenance, type RegularMaintenance } from '../../monitor/alerts/maintenance.ts'
 import type { ChannelConfig } from '../../monitor/channels/config.ts'
 import type { DeliveryFailure } from '../../monitor/channels/failure.ts'
 import { testChannel } from '../../monitor/channels/test-channel.ts'
@@ -91,11 +92,20 @@ function showNotice({ notice, deliveries }: NoticeWithDeliveries) {
   }
 }
 
-export function maintenanceServices({ db, clusters, now }: ServiceParts): MaintenanceServices {
+export interface MaintenanceParts extends ServiceParts {
+  /** What the file of the server says. */
+  readonly regular: readonly RegularMaintenance[]
+}
+
+export function maintenanceServices({ db, clusters, regular, now }: MaintenanceParts): MaintenanceServices {
   const show = (window: MaintenanceWindow) => showMaintenance(window, now())
   return {
     listMaintenance: async ({ cluster, ...page }) => {
-      const all = (await listMaintenance(db, { cluster })).map(show)
+      const names = [...clusters.keys()].filter((name) => cluster === undefined || name === cluster)
+      const all = [
+        ...(await listMaintenance(db, { cluster })).map(show),
+        ...names.flatMap((name) => showRegular(regular, { cluster: name, now: now() })),
+      ]
       return takePage(all, { ...page, keyOf: ({ from, id }) => [from, id], order: 'descending' })
     },
     createMaintenance: async ({ cluster, rules, from, until, reason, by }, call) => {
@@ -119,6 +129,24 @@ export function maintenanceServices({ db, clusters, now }: ServiceParts): Mainte
 }
 
 export const callerName = ({ by }: ActionCall) => by.name ?? by.kind
+
+/** Those of the file are shown while they are open, each of its cluster; who wants them to end changes the file. */
+function showRegular(
+  windows: readonly RegularMaintenance[],
+  { cluster, now }: { readonly cluster: string; readonly now: Date },
+): Maintenance[] {
+  return openMaintenance(windows, { cluster, now }).map(({ from, until, rules, reason }, index) => ({
+    id: `regular-${cluster}-${index}-${from.getTime()}`,
+    cluster,
+    ...(rules ? { rules: [...rules] } : {}),
+    from: from.toISOString(),
+    until: until.toISOString(),
+    state: 'open',
+    reason,
+    createdBy: 'the file of the server',
+    createdAt: from.toISOString(),
+  }))
+}
 
 function showMaintenance(window: MaintenanceWindow, now: Date): Maintenance {
   const { from, until, endedEarlyAt, createdAt, ...rest } = window

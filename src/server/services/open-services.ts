@@ -24,9 +24,9 @@ export function openServices(server: Server, changes: ChangeFeed<NamedEvent>): A
   return {
     ...clusterServices(parts, changes),
     ...runServices(parts, server),
-    ...alertServices(parts, config.alerts.policy),
+    ...alertServices(parts, config.alerts),
     ...noticeServices({ ...parts, channels: config.channels, env }),
-    ...maintenanceServices(parts),
+    ...maintenanceServices({ ...parts, regular: config.alerts.maintenance }),
     ...serverServices(parts, { id, startedAt }),
   }
 }
