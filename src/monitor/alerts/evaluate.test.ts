@@ -143,6 +143,7 @@ describe('what is unknown resolves nothing', () => {
       ...scheduled('unknown'),
       measured: {
         unknown: ['daily'],
+        missedRuns: [],
         missed: weekly === 'missed' ? [{ schedule: 'weekly', task: 'verify', outcome: 'missed', at: 'Sunday' }] : [],
       },
     })
@@ -269,6 +270,11 @@ describe('an incident of several alerts', () => {
       ],
     )
     assert.equal(new Set(ends.map(({ notice }) => notice.id)).size, 3)
+    assert.deepEqual(ends[2]?.notice.lines, [
+      `nobody receives WAL: lasted 1 h 25 min, from ${at(0).toISOString()}.`,
+      `No gap: every moment from ${at(0).toISOString()} to ${at(85).toISOString()} can be restored.`,
+      'Nothing else is open.',
+    ])
     assert.equal(new Set(told.map(({ notice }) => notice.incident)).size, 1)
   })
 })

@@ -1,5 +1,8 @@
 /** The first line of a notice, readable on a watch, and what is said at the end. */
+import type { HealthReport } from '../read-health.ts'
+import { aftermathLines } from './aftermath.ts'
 import type { AlertSeverity, NoticeAlert, NoticeKind } from './notice.ts'
+import type { FailedLook } from './rule.ts'
 import type { AlertMemory, Withdrawn } from './state.ts'
 
 const SEVERITY: Readonly<Record<AlertSeverity, string>> = { critical: 'CRITICAL', warning: 'WARNING', info: 'INFO' }
@@ -37,14 +40,20 @@ export function withdrawnHeadline(
 
 const nameOf = ({ title, target }: AlertMemory): string => (target === '' ? title : `${title}: ${target}`)
 
+interface ResolvedFacts {
+  readonly now: Date
+  /** All of the cluster. */
+  readonly all: readonly AlertMemory[]
+  readonly report: HealthReport | FailedLook
+}
+
 /** How long it lasted, and what stays of it. */
-export function resolvedLines(
-  alerts: readonly AlertMemory[],
-  { now, all }: { readonly now: Date; readonly all: readonly AlertMemory[] },
-): string[] {
+export function resolvedLines(alerts: readonly AlertMemory[], { now, all, report }: ResolvedFacts): string[] {
   const lines = alerts.map(
     (alert) => `${nameOf(alert)}: lasted ${duration(now.getTime() - Date.parse(alert.since))}, from ${alert.since}.`,
   )
+  const [since = now.toISOString()] = alerts.map((alert) => alert.since).sort()
+  lines.push(...aftermathLines({ since, report }))
   const open = all.filter(({ phase }) => phase === 'firing')
   if (open.length > 0) return [...lines, `Still there: ${open.map(nameOf).join('; ')}.`]
   return [...lines, 'Nothing else is open.']

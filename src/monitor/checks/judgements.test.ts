@@ -116,6 +116,13 @@ describe('WAL', () => {
     assert.equal(share([window(4 * HOUR_MS, HOUR_MS), window(3 * HOUR_MS, 0)])?.recoverableShare, 1)
     assert.equal(share([window(90 * DAY_MS, 40 * DAY_MS), window(DAY_MS, 0)])?.recoverableShare, 1)
     assert.equal(share([window(60 * DAY_MS, 0)])?.observedMs, 30 * DAY_MS)
+    assert.deepEqual(
+      share([window(2 * HOUR_MS, 0), window(4 * HOUR_MS, 2 * HOUR_MS), window(9 * HOUR_MS, 8 * HOUR_MS)])?.stretches,
+      [
+        { from: ago(9 * HOUR_MS), to: ago(8 * HOUR_MS) },
+        { from: ago(4 * HOUR_MS), to: ago(0) },
+      ],
+    )
     assert.deepEqual([share([])?.recoverableShare, share([])?.observedMs], [undefined, 0])
   })
 
@@ -425,6 +432,18 @@ test('schedules: kept, missed by a backup or by something else, not known; and w
     since: ago(2 * DAY_MS),
     observedMs: 2 * DAY_MS,
   })
+  const old = schedule(
+    'verify',
+    ['missed', ...Array.from({ length: 30 }, (): RunOutcome => 'succeeded'), 'late'],
+    'missed',
+  )
+  assert.deepEqual(
+    judge(good, old).measured?.missedRuns.map(({ schedule: name, outcome, at }) => [name, outcome, at]),
+    [
+      ['backup', 'failed', ago(2 * DAY_MS)],
+      ['verify', 'late', ago(DAY_MS)],
+    ],
+  )
   const late = judge(schedule('backup', ['succeeded', 'late'], 'missed'))
   assertSays(late, 'failed danger', /^retake schedules/)
   assert.deepEqual([late.measured?.history?.isLate, late.measured?.missed[0]?.outcome], [true, 'late'])

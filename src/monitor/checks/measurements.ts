@@ -72,6 +72,8 @@ export interface Measurements {
   readonly schedules: {
     /** The newest settled run of each schedule that is late, failed or was missed. */
     readonly missed: readonly MissedRun[]
+    /** Every run of the last 30 days that is late, failed or was missed, the oldest first, at most 50. */
+    readonly missedRuns: readonly MissedRun[]
     /** The names of schedules whose newest run cannot be told of. */
     readonly unknown: readonly string[]
     /** Of the schedules of backups; absent when there is none, or nothing of them is known. */
@@ -86,6 +88,8 @@ export interface Measurements {
     /** Recorded gaps of the past, before the last backup. */
     readonly pastGaps: number
     readonly damagedObjects: number
+    /** Of the last 30 days, what can be restored without a hole, the oldest first, at most 50. ISO 8601 UTC. */
+    readonly stretches: readonly { readonly from: string; readonly to: string }[]
     /** Share of the observed minutes whose every moment can be restored. */
     readonly recoverableShare?: number | undefined
     readonly observedMs: number

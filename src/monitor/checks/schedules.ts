@@ -28,6 +28,20 @@ type Report = Pick<SchedulesReport, 'at'> & {
   >[]
 }
 
+const KEPT_DAYS = 30
+const MOST_RUNS = 50
+const MISSED: readonly MissedRun['outcome'][] = ['late', 'failed', 'missed']
+
+function missedRunsOf(schedules: Report['schedules'], now: string): MissedRun[] {
+  const earliestMs = Date.parse(now) - KEPT_DAYS * 86_400_000
+  const runs = schedules.flatMap(({ name, task, runs: all }) =>
+    all
+      .filter(({ at, outcome }) => MISSED.includes(outcome) && Date.parse(at) >= earliestMs)
+      .map(({ at, outcome }): MissedRun => ({ schedule: name, task, outcome, at })),
+  )
+  return runs.sort((left, right) => Date.parse(left.at) - Date.parse(right.at)).slice(-MOST_RUNS)
+}
+
 export function judgeSchedules({ at, schedules }: Report): Outcome<Measurements['schedules']> {
   const missed = schedules.flatMap(({ name, task, verdict, settled }): MissedRun[] =>
     verdict === 'missed' && settled ? [{ schedule: name, task, outcome: settled.outcome, at: settled.at }] : [],
@@ -37,7 +51,12 @@ export function judgeSchedules({ at, schedules }: Report): Outcome<Measurements[
     schedules.filter(({ task }) => task === 'backup'),
     new Date(at),
   )
-  const measured = { missed, unknown: notKnown, ...(history ? { history } : {}) }
+  const measured = {
+    missed,
+    missedRuns: missedRunsOf(schedules, at),
+    unknown: notKnown,
+    ...(history ? { history } : {}),
+  }
   if (missed.length > 0) {
     const words = missed.map(({ schedule, outcome, at: due }) => `${schedule}, due at ${due}: ${outcome}`)
     const severity = missed.some(({ task }) => task === 'backup') ? 'danger' : 'warning'

@@ -14,6 +14,7 @@ const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 /** Further back, what was lost says little about now. */
 const OBSERVED_DAYS = 30
+const MOST_STRETCHES = 50
 
 export const wal: HealthCheck<'wal'> = {
   name: 'wal',
@@ -82,24 +83,39 @@ function edges(windows: readonly WindowView[]): {
 function recoverable(
   windows: readonly WindowView[],
   now: Date,
-): Pick<Measurements['wal'], 'recoverableShare' | 'observedMs'> {
+): Pick<Measurements['wal'], 'recoverableShare' | 'observedMs' | 'stretches'> {
   const earliestMs = now.getTime() - OBSERVED_DAYS * DAY_MS
-  const spans = windows
-    .flatMap(({ from, to }) => (from.at && to.at ? [[Date.parse(from.at), Date.parse(to.at)] as const] : []))
-    .map(([from, to]): [number, number] => [Math.max(from, earliestMs), to])
-    .filter(([from, to]) => to >= from)
-    .sort(([a], [b]) => a - b)
-  const [first] = spans
-  if (!first) return { observedMs: 0 }
-  const end = Math.max(...spans.map(([, to]) => to))
-  const observedMs = end - first[0]
-  let heldMs = 0
-  let reached = first[0]
-  for (const [from, to] of spans) {
-    heldMs += Math.max(0, to - Math.max(from, reached))
-    reached = Math.max(reached, to)
+  const merged = mergeStretches(
+    windows
+      .flatMap(({ from, to }) => (from.at && to.at ? [[Date.parse(from.at), Date.parse(to.at)] as const] : []))
+      .map(([from, to]) => ({ fromMs: Math.max(from, earliestMs), toMs: to }))
+      .filter(({ fromMs, toMs }) => toMs >= fromMs),
+  )
+  const stretches = merged
+    .slice(-MOST_STRETCHES)
+    .map(({ fromMs, toMs }) => ({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }))
+  const [first] = merged
+  if (!first) return { observedMs: 0, stretches }
+  const observedMs = Math.max(...merged.map(({ toMs }) => toMs)) - first.fromMs
+  const heldMs = merged.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0)
+  return { observedMs, recoverableShare: observedMs < MINUTE_MS ? 1 : heldMs / observedMs, stretches }
+}
+
+interface Stretch {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** Those that overlap or touch are one; in the order of time. */
+function mergeStretches(stretches: readonly Stretch[]): Stretch[] {
+  const merged: Stretch[] = []
+  for (const one of [...stretches].sort((left, right) => left.fromMs - right.fromMs)) {
+    const last = merged.at(-1)
+    if (last && one.fromMs <= last.toMs) {
+      merged[merged.length - 1] = { fromMs: last.fromMs, toMs: Math.max(last.toMs, one.toMs) }
+    } else merged.push(one)
   }
-  return { observedMs, recoverableShare: observedMs < MINUTE_MS ? 1 : heldMs / observedMs }
+  return merged
 }
 
 export const exposure: HealthCheck<'exposure'> = {

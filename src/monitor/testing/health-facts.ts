@@ -168,7 +168,15 @@ function addNow(facts: Facts, add: Add): void {
   const { openGaps, recoverableShare } = facts
   add('wal', {
     ...stateOf(openGaps === 0),
-    measured: { windows: 1, openGaps, pastGaps: 0, damagedObjects: 0, recoverableShare, observedMs: DAY_MS },
+    measured: {
+      windows: 1,
+      openGaps,
+      pastGaps: 0,
+      damagedObjects: 0,
+      stretches: [],
+      recoverableShare,
+      observedMs: DAY_MS,
+    },
   })
   add('exposure', {
     ...stateOf(exposureMs !== undefined && exposureMs <= 60_000),
