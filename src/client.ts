@@ -20,7 +20,16 @@ export {
   eachItem,
 } from './api/client/client.ts'
 export type { Fetch } from './api/client/exchange.ts'
-export type { Alert, AlertDetail, Channel, ChannelTest, Maintenance, NoticeRecord } from './api/contract/alerts.ts'
+export type {
+  Alert,
+  AlertDetail,
+  Canary,
+  Channel,
+  ChannelTest,
+  ConfirmedCanary,
+  Maintenance,
+  NoticeRecord,
+} from './api/contract/alerts.ts'
 export type { Backup, BackupPage } from './api/contract/backups.ts'
 export type { Cluster, ClusterEvent } from './api/contract/clusters.ts'
 export type { Health, ScoreRecord } from './api/contract/health.ts'

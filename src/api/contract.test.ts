@@ -55,6 +55,8 @@ class Full extends MemoryServices {
         lastDelivery: { at: AT, notice: 'n1' },
         lastFailure: { at: AT, error: failure },
         provenAt: AT,
+        failing: { since: AT, error: failure },
+        canary: { notice: 'n2', at: AT, state: 'delivered' },
       },
     ]
     this.notices = [
@@ -120,6 +122,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   startRun: { task: 'backup', type: 'full', label: 'x' },
   acknowledgeAlert: { note: 'on it', by: 'ada' },
   snoozeAlert: { minutes: 30 },
+  confirmCanary: { code: 'K7QM-2FXP', by: 'ada' },
   createMaintenance: { until: '2027-01-01T00:00:00Z', reason: 'New disks.' },
 }
 const parameters: Readonly<Record<string, string>> = {

@@ -91,6 +91,8 @@ function alertHandlers(
   | 'endMaintenance'
   | 'listChannels'
   | 'testChannel'
+  | 'sendCanary'
+  | 'confirmCanary'
   | 'listNotices'
 > {
   return {
@@ -110,6 +112,9 @@ function alertHandlers(
     listChannels: async (_, call) => ({ items: await services.listChannels(call) }),
     testChannel: async ({ channel }, call) =>
       there(await services.testChannel(channel, call), missing('channel', channel)),
+    sendCanary: async ({ channel }, call) =>
+      there(await services.sendCanary(channel, call), missing('channel', channel)),
+    confirmCanary: async ({ body }, call) => there(await services.confirmCanary(body, call), noCanary),
     listNotices: (input, call) => services.listNotices({ ...input, ...pageRequest(input) }, call),
   }
 }
@@ -161,6 +166,11 @@ const noCluster = (cluster: string) => () =>
   })
 
 const missing = (kind: string, id: string) => () => new RetakeError('api.missing', `There is no ${kind} "${id}".`)
+
+const noCanary = () =>
+  new RetakeError('api.missing', 'No canary has this code, so nothing is confirmed.', {
+    hint: 'Take the code from the message itself; retake alerts canary sends a new one.',
+  })
 
 const endsBeforeItBegins = () =>
   refusal('api.invalid', 'The maintenance window ends before it begins. Nothing was changed.', {

@@ -7,8 +7,10 @@ import type { MetricsFormat } from '../monitor/metrics/render.ts'
 import type {
   Alert,
   AlertDetail,
+  Canary,
   Channel,
   ChannelTest,
+  ConfirmedCanary,
   Maintenance,
   NewMaintenance,
   NoticeRecord,
@@ -127,6 +129,12 @@ export interface NoticeServices {
   /** By name. */
   listChannels(call: Call): Promise<readonly Channel[]>
   testChannel(name: string, call: ActionCall): Promise<ChannelTest | undefined>
+  sendCanary(channel: string, call: ActionCall): Promise<Canary | undefined>
+  /** Confirming again changes nothing. */
+  confirmCanary(
+    wanted: InputOf<Operations['confirmCanary']>['body'],
+    call: ActionCall,
+  ): Promise<ConfirmedCanary | undefined>
   listNotices(request: PageRequest & { readonly cluster?: string | undefined }, call: Call): Promise<Page<NoticeRecord>>
 }
 

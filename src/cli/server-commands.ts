@@ -86,6 +86,52 @@ export const serverCommands: readonly CommandDeclaration[] = [
     ],
   },
   {
+    path: ['alerts', 'channels'],
+    summary: 'the ways to people: whether each works, and when that was proven',
+    details: 'Exit status 40 when one fails.',
+    examples: [
+      { command: 'retake alerts channels', note: 'with the last delivery, failure and canary of each' },
+      { command: 'retake alerts channels --json', note: 'for machines' },
+      { command: 'retake alerts channels --server https://retake.example.org', note: 'elsewhere' },
+    ],
+    options: serverOptions,
+  },
+  {
+    path: ['alerts', 'test'],
+    summary: 'send a harmless notice at once, and say what came of it',
+    examples: [
+      { command: 'retake alerts test', note: 'through every channel' },
+      { command: 'retake alerts test team-mail', note: 'through one' },
+      { command: 'retake alerts test --json', note: 'for machines' },
+    ],
+    arguments: [{ name: 'channel', description: 'only this one' }],
+    options: serverOptions,
+  },
+  {
+    path: ['alerts', 'canary'],
+    summary: 'ask people whether notices arrive: each confirms with the code that comes',
+    details:
+      'The server does the same each week. Until a channel that is told first of alerts was confirmed, the health score lacks the points of the alert path.',
+    examples: [
+      { command: 'retake alerts canary', note: 'through every channel' },
+      { command: 'retake alerts canary team-mail', note: 'through one; then retake alerts confirm CODE' },
+      { command: 'retake alerts canary --json', note: 'for machines' },
+    ],
+    arguments: [{ name: 'channel', description: 'only this one' }],
+    options: serverOptions,
+  },
+  {
+    path: ['alerts', 'confirm'],
+    summary: 'say that a canary came: proves the channel that it came through',
+    examples: [
+      { command: 'retake alerts confirm K7QM-2FXP', note: 'the code stands in the message' },
+      { command: 'retake alerts confirm K7QM-2FXP --by ada', note: 'read by somebody else' },
+      { command: 'retake alerts confirm k7qm2fxp', note: 'however it is typed' },
+    ],
+    arguments: [{ name: 'code', description: 'as it stands in the message', required: true }],
+    options: [{ flags: '--by <name>', description: 'who has read it (default: the user)' }, ...serverOptions],
+  },
+  {
     path: ['schedules'],
     summary: 'what is done regularly: whether it came, and when it is due next',
     details:

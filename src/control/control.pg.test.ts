@@ -6,10 +6,11 @@ import { makeTemp } from '../../test/support/temp.ts'
 import '../../test/support/leaks.ts'
 import { bad, reportOf } from '../monitor/alerts/testing/reports.ts'
 import { claimAnswer, releaseAnswer, settleAnswer } from './answers.ts'
+import { codeOf, confirmCanary, readChannelStates, recordCanary } from './canaries.ts'
 import { type ControlDatabase, openControlDatabase } from './database/open.ts'
 import { lastLook, listScores, recordLook } from './health.ts'
 import { findFree, holdLeases } from './leases.ts'
-import { claimDeliveries, listNotices, recordNotices, settleDelivery } from './outbox.ts'
+import { claimDeliveries, listNotices, recordNotices, recordTried, settleDelivery } from './outbox.ts'
 import { beginAttempt, cancelRun, changeRun, listRuns, type RunRequest, readRun, recordRun } from './runs.ts'
 import { keptSchedules, notePutOff, noteSchedules } from './schedules.ts'
 import { buryServers, livingServers, registerServer } from './servers.ts'
@@ -197,6 +198,82 @@ describe('notices', () => {
       .execute()
     const [again] = await claimDeliveries(db, { limit: 10 })
     assert.equal(again?.attempt, 2)
+  })
+})
+
+describe('canaries', () => {
+  const failure = { code: 'notice.denied', message: 'No.', mayRetry: false } as const
+  const canary = (id: string, channel: string, minute: number) => ({
+    notice: {
+      id,
+      kind: 'canary' as const,
+      at: new Date(Date.UTC(2026, 10, 23, 9, minute)).toISOString(),
+      incident: `canary-${id}`,
+      severity: 'info' as const,
+      headline: id,
+      alerts: [],
+    },
+    channel,
+    code: `CODE-${id}`,
+  })
+  const receiptOf = (notice: string, channel: string) =>
+    ({ channel, kind: 'webhook', notice, incident: 'i', at: new Date().toISOString() }) as const
+
+  test('one is proven from its delivery on by who knows its code; what comes of the others is known', async () => {
+    const { db } = control
+    const names = ['proven', 'silent', 'broken', 'unused']
+    const state = async (name: string) => (await readChannelStates(db, names)).find((one) => one.name === name)
+    for (const [id, channel] of [
+      ['c1', 'proven'],
+      ['c2', 'silent'],
+      ['c3', 'broken'],
+    ] as const) {
+      await recordCanary(db, canary(id, channel, 0))
+      assert.equal((await state(channel))?.canary?.state, 'waiting')
+    }
+    // The same again changes nothing, not even its code.
+    await recordCanary(db, { ...canary('c1', 'proven', 0), code: 'OTHER' })
+    assert.equal(await codeOf(db, 'c1'), 'CODE-c1')
+    await claimDeliveries(db, { limit: 10 })
+    await settleDelivery(db, { notice: 'c1', channel: 'proven' }, { receipt: receiptOf('c1', 'proven') })
+    await settleDelivery(db, { notice: 'c3', channel: 'broken' }, { failure })
+    assert.equal((await state('proven'))?.canary?.state, 'delivered')
+    assert.equal((await state('proven'))?.provenAt, undefined)
+
+    assert.equal(await confirmCanary(db, { code: 'NONE', by: 'ada' }), undefined)
+    const confirmed = await confirmCanary(db, { code: 'CODE-c1', by: 'ada' })
+    assert.deepEqual([confirmed?.channel, confirmed?.confirmedBy], ['proven', 'ada'])
+    const proven = await state('proven')
+    assert.deepEqual([proven?.canary?.state, proven?.provenAt], ['confirmed', proven?.deliveredAt])
+    assert.deepEqual(await confirmCanary(db, { code: 'CODE-c1', by: 'bob' }), confirmed)
+    // A newer one that nobody has confirmed leaves the proof as old as it is.
+    await recordCanary(db, canary('c4', 'proven', 1))
+    assert.deepEqual(
+      [(await state('proven'))?.canary?.notice, (await state('proven'))?.provenAt],
+      ['c4', proven?.provenAt],
+    )
+
+    assert.equal((await state('broken'))?.canary?.state, 'failed')
+    assert.deepEqual((await state('broken'))?.givenUp?.failure, failure)
+    assert.deepEqual(await state('unused'), { name: 'unused' })
+  })
+
+  test('a test that fails does not make a channel a failing one, and one that arrives ends a failure', async () => {
+    const { db } = control
+    const notice = { ...canary('t1', 'tried', 0).notice, kind: 'test' as const }
+    await recordTried(db, { notice, channel: 'tried', end: { failure } })
+    assert.deepEqual(await readChannelStates(db, ['tried']), [{ name: 'tried' }])
+    await recordTried(db, {
+      notice: { ...notice, id: 't2' },
+      channel: 'tried',
+      end: { receipt: receiptOf('t2', 'tried') },
+    })
+    const [state] = await readChannelStates(db, ['tried'])
+    assert.ok(state?.deliveredAt)
+    assert.deepEqual(
+      await claimDeliveries(db, { limit: 10 }).then((all) => all.filter(({ channel }) => channel === 'tried')),
+      [],
+    )
   })
 })
 

@@ -107,6 +107,19 @@ export async function settleDelivery(
   await db.updateTable('delivery').set(change).where('notice', '=', notice).where('channel', '=', channel).execute()
 }
 
+/** One that was sent without waiting here, with what came of it. */
+export async function recordTried(
+  db: Db,
+  { notice, channel, end }: { readonly notice: Notice; readonly channel: string; readonly end: DeliveryEnd },
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    await recordNotices(tx, [{ notice, channels: [channel] }])
+    const tried = { attempts: 1, first_tried_at: new Date(notice.at), tried_at: sql<Date>`now()` }
+    await tx.updateTable('delivery').set(tried).where('notice', '=', notice.id).execute()
+    await settleDelivery(tx, { notice: notice.id, channel }, end)
+  })
+}
+
 export interface NoticeWithDeliveries {
   readonly notice: Notice
   readonly deliveries: readonly {

@@ -11,7 +11,7 @@ import { rememberTables } from './checks/tables.ts'
 import type { BackupHistory } from './health/backup-history.ts'
 import { type Headline, headlineOf } from './health/headline.ts'
 import { backupHistory } from './health/history.ts'
-import type { DrillRecord, HealthInput } from './health/input.ts'
+import type { AlertPath, DrillRecord, HealthInput } from './health/input.ts'
 import { ALERT_PATH_TARGET_MS, COMPLETION_TARGET_MS, SUCCESS_TARGET } from './health/limits.ts'
 import { compareObjectives, type Objective, objectiveTargets } from './health/objectives.ts'
 import { type Recommendation, recommend } from './health/recommend.ts'
@@ -29,8 +29,8 @@ export interface ReadHealthOptions {
   readonly drill?: DrillRecord | undefined
   /** Runs that were due and came, from whoever keeps schedules. Default: what became of the configured ones, else what the backups that are held say of one a day. */
   readonly history?: BackupHistory | undefined
-  /** When a notice last provably reached a person. Default: never. */
-  readonly alertPath?: { readonly provenAt: string } | undefined
+  /** Whether notices reach people, from whoever sends them. Default: it is not known. */
+  readonly alertPath?: AlertPath | undefined
 }
 
 export interface HealthReport {

@@ -1,5 +1,6 @@
 /** What is done once for all servers that share a control database, by the one whose duty it is. */
 
+import { tellCanaries } from './canaries.ts'
 import { tellDigest } from './digesting.ts'
 import { forever } from './forever.ts'
 import type { Server } from './parts.ts'
@@ -11,7 +12,7 @@ export async function lookAfterItself(
   { control: { db }, config, clusters, logger }: Server,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
-  const { digest } = config.alerts.regular
+  const { digest, canary } = config.alerts.regular
   const regularly = (what: string, turn: () => Promise<unknown>) =>
     forever(async () => void (await turn()), {
       signal,
@@ -28,5 +29,6 @@ export async function lookAfterItself(
           now: new Date(),
         }),
       ),
+    canary && regularly('The canary', () => tellCanaries(db, { plan: canary, now: new Date() })),
   ])
 }

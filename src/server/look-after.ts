@@ -31,6 +31,7 @@ export async function lookAfter(
     keepSchedules(cluster, { db, signal, logger, start }),
     keepLooking(cluster, {
       db,
+      policy,
       signal,
       logger,
       everyMs: config.checkMs,

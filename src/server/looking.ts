@@ -8,19 +8,26 @@ import type { ControlTables } from '../control/database/schema.ts'
 import { lastLook, recordLook } from '../control/health.ts'
 import { keptSchedules, sinceOf } from '../control/schedules.ts'
 import { withoutMeant } from '../monitor/alerts/meant.ts'
+import type { AlertPolicy } from '../monitor/alerts/policy.ts'
 import type { FailedLook } from '../monitor/alerts/rule.ts'
 import { type ClusterAlerts, noAlerts } from '../monitor/alerts/state.ts'
 import type { Observation } from '../monitor/checks/observation.ts'
 import { type HealthReport, lookAtHealth } from '../monitor/read-health.ts'
 import { metricsOf } from '../monitor/read-metrics.ts'
+import { readAlertPath } from './canaries.ts'
 import { forever } from './forever.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
 import type { Turns } from './turns.ts'
 
-export interface LookingOptions {
+interface LookOptions {
   readonly db: Kysely<ControlTables>
-  readonly everyMs: number
+  /** Who is told of what is found: whether that works is a part of the score. */
+  readonly policy: AlertPolicy
   readonly signal: AbortSignal
+}
+
+export interface LookingOptions extends LookOptions {
+  readonly everyMs: number
   readonly logger: Logger
   /** Of the whole server: with many clusters, not all are asked at once. */
   readonly turns: Turns
@@ -34,12 +41,12 @@ const MOST_BACKUPS = 10
 const LOOK_LIMIT_MS = 300_000
 
 export async function keepLooking(cluster: ManagedCluster, options: LookingOptions): Promise<void> {
-  const { db, everyMs, signal, logger, turns, onReport } = options
+  const { db, policy, everyMs, signal, logger, turns, onReport } = options
   await forever(
     async () => {
       await turns.take(async () => {
         if (signal.aborted) return
-        const look = await attempt(async (ends) => onReport(await lookOnce(cluster, { db, signal: ends })), {
+        const look = await attempt(async (ends) => onReport(await lookOnce(cluster, { db, policy, signal: ends })), {
           limitMs: LOOK_LIMIT_MS,
           what: 'a look at the cluster',
           hint: 'retake doctor',
@@ -64,14 +71,12 @@ function failedLook(cluster: string, { message, hint }: RetakeError): FailedLook
 }
 
 /** What cannot be opened is for the checks to find, so they are given the options then. */
-export async function lookOnce(
-  cluster: ManagedCluster,
-  { db, signal }: { readonly db: Kysely<ControlTables>; readonly signal: AbortSignal },
-): Promise<HealthReport> {
+export async function lookOnce(cluster: ManagedCluster, { db, policy, signal }: LookOptions): Promise<HealthReport> {
   const subject = await cluster.open().catch(() => cluster.options)
   const earlier = await lastObservation(db, cluster.name)
   const keptSince = sinceOf(await keptSchedules(db, cluster.name))
-  const { report: seen, backups, durationMs } = await lookAtHealth(subject, { signal, earlier, keptSince })
+  const alertPath = await readAlertPath(db, { policy, now: new Date() })
+  const { report: seen, backups, durationMs } = await lookAtHealth(subject, { signal, earlier, alertPath, keptSince })
   // What was observed of a server that cannot be asked now is still what the next look is compared with.
   const report = seen.observation || !earlier ? seen : { ...seen, observation: earlier }
   const metrics = metricsOf({ report, backups, durationMs, limit: MOST_BACKUPS })

@@ -76,7 +76,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
       logger,
       perform: (request, how) =>
         inSpan(`retake ${request.task}`, { 'retake.cluster': request.cluster, 'retake.run': request.id }, () =>
-          performAndTell({ db, clusters, successes: config.alerts.successes }, request, how),
+          performAndTell({ db, clusters, alerts: config.alerts }, request, how),
         ),
     }),
   })

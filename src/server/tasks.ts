@@ -9,6 +9,7 @@ import { backUp } from '../engine/backup.ts'
 import type { Retake } from '../engine/open.ts'
 import { prune } from '../engine/prune.ts'
 import { verify } from '../engine/verify.ts'
+import { policyOf, type ReadPolicy } from '../monitor/alerts/read-policy.ts'
 import { lookOnce } from './looking.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
 import { guardReading } from './stress.ts'
@@ -22,15 +23,13 @@ export interface TaskOptions {
 interface TaskPlace {
   readonly db: Kysely<ControlTables>
   readonly clusters: ReadonlyMap<string, ManagedCluster>
+  readonly alerts: ReadPolicy
 }
 
 /** Also tells those who want to hear that a backup went well; it is told once, however often this is done. */
-export async function performAndTell(
-  { successes, ...place }: TaskPlace & { readonly successes: readonly string[] },
-  request: RunRequest,
-  options: TaskOptions,
-): Promise<object> {
+export async function performAndTell(place: TaskPlace, request: RunRequest, options: TaskOptions): Promise<object> {
   const result = await perform(place, request, options)
+  const { successes } = place.alerts
   if (request.task === 'backup' && successes.length > 0) {
     const notice = successNotice(request, { result, now: new Date() })
     await recordNotices(place.db, [{ notice, channels: successes }])
@@ -39,11 +38,16 @@ export async function performAndTell(
 }
 
 /** Does the work of a run; harmless to do twice. @returns what is kept of it, plain data */
-async function perform({ db, clusters }: TaskPlace, request: RunRequest, options: TaskOptions): Promise<object> {
+async function perform(
+  { db, clusters, alerts }: TaskPlace,
+  request: RunRequest,
+  options: TaskOptions,
+): Promise<object> {
   const cluster = clusters.get(request.cluster)
   if (!cluster) throw unknownCluster(request.cluster)
   if (request.task === 'check') {
-    const { verdict, score } = await lookOnce(cluster, { db, signal: options.signal })
+    const policy = policyOf(alerts, cluster.name)
+    const { verdict, score } = await lookOnce(cluster, { db, policy, signal: options.signal })
     return { verdict, band: score.band, ...(score.value === undefined ? {} : { score: score.value }) }
   }
   return verbs[request.task](await cluster.open(), request, options)

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import { toRetakeError } from '../base/errors.ts'
 import type { Logger } from '../base/progress.ts'
+import { codeOf } from '../control/canaries.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { claimDeliveries, type DueDelivery, recordNotices, settleDelivery } from '../control/outbox.ts'
 import type { ChannelConfig } from '../monitor/channels/config.ts'
@@ -69,13 +70,14 @@ type Sent = Awaited<ReturnType<typeof deliver>>
 
 async function sendThrough(
   { notice, channel: name, previous }: DueDelivery,
-  { channels, env, signal }: TellingOptions,
+  { db, channels, env, signal }: TellingOptions,
 ): Promise<Sent> {
   const config = channels.find((one) => one.name === name)
   if (!config) return { delivered: false, failure: unknownChannel(name) }
   try {
     const channel = await openChannel(config, { env, signal })
-    return await deliver(channel, notice, { previous, signal })
+    const confirmationCode = notice.kind === 'canary' ? await codeOf(db, notice.id) : undefined
+    return await deliver(channel, notice, { previous, confirmationCode, signal })
   } catch (error) {
     if (signal.aborted) throw error
     return { delivered: false, failure: failureOf(toRetakeError(error)) }

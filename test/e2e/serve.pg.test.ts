@@ -32,6 +32,8 @@ alerts:
   groupWaitSeconds: 0
   levels: [{ channels: [team] }, { channels: [pager], afterMinutes: 0.1 }]
   successes: [team]
+  digest: { enabled: false }
+  canary: { enabled: false }
   rules: { critical-table-missing: { forMinutes: 0, keepFiringMinutes: 0 } }
 `,
     files: {

@@ -99,7 +99,15 @@ export const channelSchema = z
     kind: z.string(),
     lastDelivery: z.object({ at: instant, notice: z.string() }).optional(),
     lastFailure: z.object({ at: instant, notice: z.string().optional(), error: failureSchema }).optional(),
-    provenAt: instant.optional().describe('When a person last confirmed that a notice came.'),
+    provenAt: instant.optional().describe('When the last notice was delivered that a person has confirmed.'),
+    failing: z
+      .object({ since: instant, error: failureSchema })
+      .optional()
+      .describe('A notice was given up, or has waited for 15 minutes, and nothing was delivered since.'),
+    canary: z
+      .object({ notice: z.string(), at: instant, state: z.enum(['waiting', 'delivered', 'failed', 'confirmed']) })
+      .optional()
+      .describe('The last one. `delivered`: nobody has confirmed it.'),
   })
   .describe('A way to people. Its address and its secrets are not shown.')
 export type Channel = Shown<typeof channelSchema>
@@ -113,10 +121,31 @@ export const channelTestSchema = z
     at: instant,
     delivered: z.boolean().describe('The other side has taken it; whether a person saw it, only a canary tells.'),
     durationMs: z.number(),
+    message: z.string().optional().describe('What the other side calls it, as a receipt.'),
     error: failureSchema.optional(),
   })
   .describe('What came of a test.')
 export type ChannelTest = Shown<typeof channelTestSchema>
+
+export const canarySchema = z
+  .object({ channel: z.string(), notice: z.string(), at: instant })
+  .describe('A notice on its way that asks a person to confirm it with the code that stands in it.')
+export type Canary = Shown<typeof canarySchema>
+
+export const confirmCanarySchema = z
+  .strictObject({
+    code: z
+      .string()
+      .regex(/^[A-Za-z0-9 -]{4,20}$/)
+      .describe('As it stands in the message; the case does not matter.'),
+    by: remark.optional().describe('Who has read it.'),
+  })
+  .describe('A canary came.')
+
+export const confirmedCanarySchema = z
+  .object({ channel: z.string(), notice: z.string(), at: instant, provenAt: instant, confirmedBy: z.string() })
+  .describe('A channel that provably reaches a person.')
+export type ConfirmedCanary = Shown<typeof confirmedCanarySchema>
 
 export const noticeSchema = z
   .object({

@@ -7,8 +7,10 @@ import { ChangeFeed } from '../change-feed.ts'
 import type {
   Alert,
   AlertDetail,
+  Canary,
   Channel,
   ChannelTest,
+  ConfirmedCanary,
   Maintenance,
   NewMaintenance,
   NoticeRecord,
@@ -256,6 +258,22 @@ export class MemoryServices implements ApiServices {
   async testChannel(name: string): Promise<ChannelTest | undefined> {
     const channel = this.channels.find((one) => one.name === name)
     return channel && { channel: name, notice: 'n1', at: AT, delivered: true, durationMs: 12 }
+  }
+
+  async sendCanary(name: string): Promise<Canary | undefined> {
+    return this.channels.some((one) => one.name === name) ? { channel: name, notice: 'n2', at: AT } : undefined
+  }
+
+  async confirmCanary({
+    code,
+    by = 'token',
+  }: {
+    readonly code: string
+    readonly by?: string | undefined
+  }): Promise<ConfirmedCanary | undefined> {
+    const [channel] = this.channels
+    if (!channel || code !== 'K7QM-2FXP') return undefined
+    return { channel: channel.name, notice: 'n2', at: AT, provenAt: AT, confirmedBy: by }
   }
 
   async listNotices(page: PageRequest): Promise<Page<NoticeRecord>> {

@@ -192,6 +192,27 @@ async function makeTelling(tables: SchemaModule): Promise<void> {
     .addColumn('name', 'text', (column) => column.primaryKey())
     .addColumn('kept_at', 'timestamptz', (column) => column.notNull())
     .execute()
+  // Notices that a person confirms. They outlive their notice: what was proven stays known.
+  await tables
+    .createTable('canary')
+    .addColumn('notice', 'text', (column) => column.primaryKey())
+    .addColumn('channel', 'text', (column) => column.notNull())
+    .addColumn('code', 'text', (column) => column.notNull().unique())
+    .addColumn('at', 'timestamptz', (column) => column.notNull())
+    .addColumn('confirmed_at', 'timestamptz')
+    .addColumn('confirmed_by', 'text')
+    .addColumn('proven_at', 'timestamptz')
+    .execute()
+  await tables.createIndex('canary_channel').on('canary').columns(['channel', 'at']).execute()
+  // How each channel does is asked with every look at a cluster.
+  const delivered = tables.createIndex('delivery_channel').on('delivery').columns(['channel', 'delivered_at'])
+  await delivered.execute()
+  await tables
+    .createIndex('delivery_undelivered')
+    .on('delivery')
+    .columns(['channel', 'tried_at'])
+    .where(sql.ref('delivered_at'), 'is', null)
+    .execute()
 }
 
 const first: Migration = {

@@ -24,6 +24,7 @@ export interface ControlTables {
   readonly notice: NoticeTable
   readonly delivery: DeliveryTable
   readonly appointment: AppointmentTable
+  readonly canary: CanaryTable
 }
 
 export interface ServerTable {
@@ -145,6 +146,16 @@ export interface NoticeTable {
 export interface AppointmentTable {
   readonly name: string
   readonly kept_at: ColumnType<Date, Date, Date>
+}
+
+export interface CanaryTable {
+  readonly notice: string
+  readonly channel: string
+  readonly code: string
+  readonly at: Instant
+  readonly confirmed_at: OptionalInstant
+  readonly confirmed_by: OptionalText
+  readonly proven_at: OptionalInstant
 }
 
 export interface DeliveryTable {

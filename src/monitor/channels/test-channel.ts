@@ -9,6 +9,8 @@ import { testNotice } from './own-notices.ts'
 
 export interface TestChannelOptions extends OpenChannelOptions {
   readonly timeoutMs?: number | undefined
+  /** Of the notice. Default: a new one. */
+  readonly id?: string | undefined
 }
 
 /**
@@ -19,7 +21,7 @@ export async function testChannel(config: ChannelConfig, options: TestChannelOpt
   try {
     const channel = await openChannel(config, options)
     const now = options.now?.() ?? new Date()
-    const notice = testNotice({ id: randomId(8), now, channel: config.name })
+    const notice = testNotice({ id: options.id ?? randomId(8), now, channel: config.name })
     return await deliver(channel, notice, { signal: options.signal, timeoutMs: options.timeoutMs })
   } catch (error) {
     if (!isRetakeError(error) || error.code === 'aborted') throw error

@@ -19,12 +19,20 @@ export interface DrillRecord {
     | undefined
 }
 
+/** The way of notices to people, told by whoever sends them. */
+export interface AlertPath {
+  /** When the last notice was delivered of which a person has said that it arrived. */
+  readonly provenAt?: string | undefined
+  /** Why that proves nothing, or what stands in its way. */
+  readonly problem?: { readonly reason: string; readonly fix: string } | undefined
+}
+
 export interface HealthInput {
   readonly checks: readonly HealthCheckResult[]
   /** Undefined: not known. */
   readonly history?: BackupHistory | undefined
-  /** When a notice last provably reached a person. */
-  readonly alertPath?: { readonly provenAt: string } | undefined
+  /** Undefined: nobody has told. */
+  readonly alertPath?: AlertPath | undefined
   readonly targets: HealthTargets
   readonly now: Date
   /** How often the checks are made; results older than twice that are no results. */

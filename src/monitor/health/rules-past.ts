@@ -179,15 +179,20 @@ const alertPath: ScoreRule = {
   title: 'a notice that provably arrived',
   weight: 5,
   judge: ({ alertPath: path, now, targets }) => {
-    const fix = 'run "retake health" from a timer, and have its exit status wake somebody'
     if (!path) {
-      const reason = 'This version of Retake sends no notices, so none was seen to arrive.'
+      const reason = 'Whether a notice would arrive is known to a server (retake serve) alone.'
+      const fix = 'retake serve   # with channels (docs/channels.md); its own look at the cluster knows'
       return { ...notKnown({ reason, fix }), reaches: 0 }
     }
-    const ageMs = Math.max(0, now.getTime() - Date.parse(path.provenAt))
+    const { provenAt, problem } = path
+    const fix = 'retake alerts canary   # then confirm it with the code that arrives'
+    if (problem || provenAt === undefined) {
+      return nothing(problem ?? { reason: 'No notice was ever confirmed to have arrived.', fix })
+    }
+    const ageMs = Math.max(0, now.getTime() - Date.parse(provenAt))
     return {
       factor: upTo(ageMs, targets.alertPathMs),
-      reason: `The last notice that arrived is of ${path.provenAt}.`,
+      reason: `The last notice that a person confirmed is of ${provenAt}.`,
       fix,
     }
   },

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { DAY_MS, type Facts, HOUR_MS, inputOf, NOW, perfect } from '../testing/health-facts.ts'
 import { headlineOf } from './headline.ts'
 import { backupHistory } from './history.ts'
+import type { HealthInput } from './input.ts'
 import { compareObjectives, objectiveTargets } from './objectives.ts'
 import { recommend } from './recommend.ts'
 import { FORMULA_VERSION, parts } from './rules.ts'
@@ -102,6 +103,21 @@ test('a fix promises no more than it wins', () => {
   const { lost } = scoreOf({ drill: undefined, alertAgeMs: undefined })
   for (const item of ['rto', 'alert-path']) assert.equal(lost.find((one) => one.item === item)?.winnable, 0)
   for (const { points, winnable } of lost) assert.ok(winnable <= points)
+})
+
+test('the alert path: its points are lost with the reason and the fix that the sender tells, and won by a proof', () => {
+  const lostOf = (alertPath: HealthInput['alertPath']) =>
+    scoreHealth({ ...inputOf(perfect), alertPath }).lost.find(({ item }) => item === 'alert-path')
+  const problem = { reason: 'Nobody has confirmed it.', fix: 'retake alerts canary mail' }
+  const lost = lostOf({ problem })
+  assert.deepEqual([lost?.points, lost?.winnable, lost?.reason, lost?.fix], [5, 5, problem.reason, problem.fix])
+  assert.equal(lostOf({})?.points, 5)
+  assert.equal(lostOf({ provenAt: NOW.toISOString() }), undefined)
+  assert.equal(lostOf({ provenAt: NOW.toISOString(), problem })?.points, 5)
+  assert.match(
+    lostOf({ provenAt: new Date(NOW.getTime() - 10 * DAY_MS).toISOString() })?.fix ?? '',
+    /^retake alerts canary/,
+  )
 })
 
 test('objectives: met, missed, and unknown where nothing was measured', () => {

@@ -1,9 +1,10 @@
 /** Notices and the channels that they go through, and times in which nobody is told. */
-import type { Maintenance } from '../../api/contract/alerts.ts'
+import type { Channel, Maintenance } from '../../api/contract/alerts.ts'
 import { decodeCursor, encodeCursor, takePage } from '../../api/pages.ts'
 import type { ActionCall, MaintenanceServices, NoticeServices } from '../../api/services.ts'
 import { RetakeError } from '../../base/errors.ts'
 import { randomId } from '../../base/ids.ts'
+import { confirmCanary, readChannelStates } from '../../control/canaries.ts'
 import {
   createMaintenance,
   endMaintenance,
@@ -11,11 +12,16 @@ import {
   type MaintenanceWindow,
   readMaintenance,
 } from '../../control/maintenance.ts'
-import { listNotices, type NoticeWithDeliveries, readChannelHistory } from '../../control/outbox.ts'
+import { listNotices, type NoticeWithDeliveries, readChannelHistory, recordTried } from '../../control/outbox.ts'
 import { openMaintenance, type RegularMaintenance } from '../../monitor/alerts/maintenance.ts'
+import { idOf } from '../../monitor/alerts/notice-id.ts'
+import type { Receipt } from '../../monitor/channels/channel.ts'
+import { type ChannelState, failureNow } from '../../monitor/channels/channel-state.ts'
 import type { ChannelConfig } from '../../monitor/channels/config.ts'
 import type { DeliveryFailure } from '../../monitor/channels/failure.ts'
+import { testNotice } from '../../monitor/channels/own-notices.ts'
 import { testChannel } from '../../monitor/channels/test-channel.ts'
+import { readCode, sendCanary } from '../canaries.ts'
 import type { ServiceParts } from './parts.ts'
 import { noCluster } from './run-services.ts'
 
@@ -28,11 +34,14 @@ export function noticeServices({ db, channels, env, now }: NoticeParts): NoticeS
   return {
     listChannels: async () => {
       const histories = await readChannelHistory(db)
+      const names = channels.map(({ name }) => name)
+      const states = new Map((await readChannelStates(db, names)).map((state) => [state.name, state]))
       return channels.map(({ name, kind }) => {
         const { lastDelivery: last, lastFailure: failed } = histories.get(name) ?? {}
         return {
           name,
           kind,
+          ...showState(states.get(name), now()),
           ...(last ? { lastDelivery: { at: last.at.toISOString(), notice: last.notice } } : {}),
           ...(failed
             ? { lastFailure: { at: failed.at.toISOString(), notice: failed.notice, error: shown(failed.failure) } }
@@ -45,16 +54,32 @@ export function noticeServices({ db, channels, env, now }: NoticeParts): NoticeS
       if (!config) return undefined
       const begunMs = performance.now()
       const at = now()
-      const id = randomId(8)
-      const outcome = await testChannel(config, { env, signal })
+      const id = randomId()
+      const outcome = await testChannel(config, { id, env, signal, now: () => at })
+      const notice = testNotice({ id, now: at, channel: name })
+      const end = outcome.delivered ? { receipt: outcome.receipt } : { failure: outcome.failure }
+      await recordTried(db, { notice, channel: name, end })
       return {
         channel: name,
         notice: id,
         at: at.toISOString(),
         delivered: outcome.delivered,
         durationMs: Math.round(performance.now() - begunMs),
-        ...(outcome.delivered ? {} : { error: shown(outcome.failure) }),
+        ...(outcome.delivered ? showReceipt(outcome.receipt) : { error: shown(outcome.failure) }),
       }
+    },
+    sendCanary: async (name, { idempotencyKey }) => {
+      if (!channels.some((channel) => channel.name === name)) return undefined
+      const at = now()
+      const id = idempotencyKey === undefined ? undefined : idOf(['canary', name, idempotencyKey])
+      const notice = await sendCanary(db, { channel: name, now: at, id })
+      return { channel: name, notice, at: at.toISOString() }
+    },
+    confirmCanary: async ({ code, by }, call) => {
+      const confirmed = await confirmCanary(db, { code: readCode(code), by: by ?? callerName(call) })
+      if (!confirmed) return undefined
+      const { at, provenAt, ...rest } = confirmed
+      return { ...rest, at: at.toISOString(), provenAt: provenAt.toISOString() }
     },
     listNotices: async ({ cluster, cursor, limit }) => {
       const [at, id = ''] = cursor === undefined ? [] : decodeCursor(cursor)
@@ -71,6 +96,19 @@ export function noticeServices({ db, channels, env, now }: NoticeParts): NoticeS
 }
 
 const shown = ({ code, message, hint }: DeliveryFailure) => ({ code, message, ...(hint === undefined ? {} : { hint }) })
+
+const showReceipt = ({ message }: Receipt) => (message === undefined ? {} : { message })
+
+function showState(state: ChannelState | undefined, now: Date): Pick<Channel, 'provenAt' | 'failing' | 'canary'> {
+  if (!state) return {}
+  const { provenAt, canary } = state
+  const failing = failureNow(state, now)
+  return {
+    ...(provenAt ? { provenAt: provenAt.toISOString() } : {}),
+    ...(failing ? { failing: { since: failing.since.toISOString(), error: shown(failing.failure) } } : {}),
+    ...(canary ? { canary: { notice: canary.notice, at: canary.at.toISOString(), state: canary.state } } : {}),
+  }
+}
 
 function showNotice({ notice, deliveries }: NoticeWithDeliveries) {
   const { id, kind, at, incident, severity, cluster, headline, alerts, level } = notice
