@@ -67,7 +67,11 @@ export interface AlertsSince {
 }
 
 export async function alertsSince(db: Db, from: Date): Promise<AlertsSince> {
-  const open = await db.selectFrom('alert').select('body').where('state', 'not in', ['resolved', 'pending']).execute()
+  const open = await db
+    .selectFrom('alert')
+    .select('body')
+    .where('state', 'not in', ['resolved', 'withdrawn', 'pending'])
+    .execute()
   const ended = await db
     .selectFrom('alert')
     .select('body')

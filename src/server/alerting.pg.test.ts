@@ -95,6 +95,7 @@ test('who does not answer is called also while no look comes to a report, and th
   await using cluster = clusterOf('main')
   const looking = keepLooking(cluster, {
     db,
+    policy,
     everyMs: 20,
     signal: stop.signal,
     logger: silentLogger,

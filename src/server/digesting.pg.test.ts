@@ -39,7 +39,7 @@ const today = new Date()
 const at = (hours: number) => new Date(today.getTime() + hours * HOUR_MS)
 const wallTime = today.toISOString().slice(11, 16)
 
-const { digest: plan } = readAlertPolicy({ digest: { at: wallTime } }, ['mail']).regular
+const { digest: plan } = readAlertPolicy({ digest: { at: wallTime } }, { channels: ['mail'], clusters: [] }).regular
 
 function tell(control: ControlDatabase, now: Date) {
   assert.ok(plan)

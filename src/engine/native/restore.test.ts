@@ -1,6 +1,6 @@
 /** A native restore against the test server: ordered once, whatever happens to whoever orders it. */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { makeTemp } from '../../../test/support/temp.ts'
@@ -126,6 +126,24 @@ describe('a native restore by plan', () => {
     assert.equal((await s.apply(plan, { confirm: nobodyAsked })).resumed, true)
     assert.equal(s.orders(), 1)
     assert.deepEqual(s.states, ['done ACTIVE_HEALTHY'])
+  })
+
+  test('that only another who follows it has seen is known to have run', async () => {
+    await using s = await start()
+    const plan = await s.plan()
+    await applyAndStop(s, plan)
+    const order = JSON.parse(await readFile(s.orderFile(plan), 'utf8'))
+    await writeFile(s.orderFile(plan), JSON.stringify({ ...order, seen: false }))
+    s.pass(3_600_000)
+    const states: string[] = []
+    const onState: ApplyNativeOptions['onState'] = ({ state }) => {
+      states.push(state)
+      s.pass(20_000)
+      if (state === 'not-seen') writeFileSync(s.orderFile(plan), JSON.stringify({ ...order, seen: true }))
+    }
+    assert.equal((await s.apply(plan, { confirm: nobodyAsked, onState })).resumed, true)
+    assert.deepEqual(states.slice(-2), ['not-seen', 'done'])
+    assert.equal(s.orders(), 1)
   })
 
   test('that was carried out is not carried out again by the same plan; a new one may', async () => {

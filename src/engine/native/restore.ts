@@ -207,7 +207,12 @@ async function follow({ api, plan, order, settings, options, resumed }: Followin
     const { status, at, reason } = state
     if (!current.seen && reason === undefined && status !== 'ACTIVE_HEALTHY') await note({ seen: true })
     if (state.state === 'running') continue
-    if (state.state === 'not-seen') throw notSeen(current)
+    if (state.state === 'not-seen') {
+      // Another who follows the same restore may have seen what passed between two of our looks.
+      const noted = await readOrder(planFile, plan)
+      if (!noted?.seen) throw notSeen(current)
+      return follow({ api, plan, order: noted, settings, options, resumed })
+    }
     await note({ outcome: state.state, endedAt: at })
     if (state.state === 'failed') throw restoreFailed(status, plan)
     const services = await askServices(api, plan.projectRef, signal)

@@ -57,6 +57,17 @@ export const defaultPolicy: AlertPolicy = {
   remindAfterMs: { critical: 4 * HOUR_MS, warning: 24 * HOUR_MS, info: Number.POSITIVE_INFINITY },
 }
 
+/** Who is told first of an alert: the first level, and what takes its place for some. */
+export function firstOf({ levels, routes }: AlertPolicy): readonly string[] {
+  const first = routes.filter(({ kinds }) => kinds === undefined || kinds.includes('fired'))
+  return [...new Set([...(levels[0]?.channels ?? []), ...first.flatMap(({ channels }) => channels)])]
+}
+
+/** Everybody whom any alert can reach. */
+export function reachOf({ levels, routes, everybody }: AlertPolicy): readonly string[] {
+  return [...new Set([...[...levels, ...routes].flatMap(({ channels }) => channels), ...everybody])]
+}
+
 /** A time in which nobody is told of what happens. It is recorded all the same. */
 export interface QuietTime {
   /** Undefined: all. */

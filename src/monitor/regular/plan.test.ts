@@ -4,7 +4,8 @@ import { readAlertPolicy } from '../alerts/read-policy.ts'
 import { lastDueOf } from './plan.ts'
 
 const channels = ['mail', 'chat', 'pager']
-const regularOf = (value: object, names: readonly string[] = channels) => readAlertPolicy(value, names).regular
+const regularOf = (value: object, names: readonly string[] = channels) =>
+  readAlertPolicy(value, { channels: names, clusters: [] }).regular
 
 test('without a word about it: a digest each morning to the first level, a canary each week to all; nothing without channels', () => {
   const { digest, canary } = regularOf({
@@ -27,7 +28,7 @@ test('what the file says counts, and what would reach nobody is refused', () => 
   assert.deepEqual([digest?.cron.text, digest?.zone, digest?.channels], ['5 6 * * *', 'Europe/Berlin', ['chat']])
   assert.equal(canary, undefined)
   for (const [wrong, message] of [
-    [{ digest: { channels: ['nobody'] } }, /there is no channel "nobody"/],
+    [{ digest: { channels: ['nobody'] } }, /alerts\.digest: there is no channel "nobody"/],
     [{ digest: { at: '24:00' } }, /alerts\.digest\.at: a time of the day/],
     [{ digest: { zone: 'Mars' } }, /alerts\.digest\.zone: a zone is/],
     [{ canary: { cron: '0 9 * *' } }, /alerts\.canary\.cron: it needs five fields/],
