@@ -8,6 +8,7 @@ import { serveApi } from '../api/serve.ts'
 import { schedulesExample, statusExample } from '../api/testing/examples.ts'
 import { MemoryServices } from '../api/testing/memory-services.ts'
 import { silentLogger } from '../base/progress.ts'
+import { reportOf } from '../monitor/alerts/testing/reports.ts'
 import { runCli } from './testing/run-cli.ts'
 
 const TOKEN = 'a-token-of-thirty-two-characters'
@@ -15,6 +16,7 @@ const TOKEN = 'a-token-of-thirty-two-characters'
 class Services extends MemoryServices {
   asked: (number | undefined)[] = []
 
+  override readHealth = async () => reportOf({}, new Date())
   override readStatus = async (cluster: string) => (cluster === 'main' ? statusExample : undefined)
   override readSchedules = async (cluster: string, { next }: { readonly next?: number | undefined }) => {
     this.asked.push(next)
@@ -57,6 +59,9 @@ describe('a command that can ask a server', () => {
     const due = await run(['schedules', '--next', '17'], named())
     assert.ok(due.stdout.endsWith(`Told by the server at ${api.url}.\n`), due.stdout + due.stderr)
     assert.equal(services.asked.at(-1), 17)
+    const points = await run(['checklist'], named())
+    assert.ok(points.stdout.endsWith(`Told by the server at ${api.url}.\n`), points.stdout + points.stderr)
+    assert.match(points.stdout, /^ 10 {2}person {3}Verify file storage links and uploads$/m)
   })
 
   test('fails when the one that was named is not there, or does not know the cluster', async () => {
@@ -74,6 +79,9 @@ describe('a command that can ask a server', () => {
     looked(await run(['status', '--local'], named()))
     looked(await run(['schedules', '--local'], named()))
     looked(await run(['status']))
+    const points = await run(['checklist'])
+    assert.equal(points.code, 40, points.stderr)
+    assert.match(points.stdout, /^ {2}1 {2}UNKNOWN {2}Verify backup completion notifications$/m)
     looked(await run(['status', '--repo', temp.join('none')], { RETAKE_TOKEN: TOKEN }))
     const both = await run(['status', '--local', '--server', api.url])
     assert.equal(both.code, 2)

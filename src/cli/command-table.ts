@@ -303,6 +303,23 @@ export const commands: readonly CommandDeclaration[] = [
     ],
   },
   {
+    path: ['checklist'],
+    summary: 'the ten points that recovery is rehearsed by: which are proven, and what is left to a person',
+    details:
+      'Answered by the checks of retake health, by a server of Retake (retake serve) where one is known: whether notices reach people is known to a server only. Exit status 40 when a point failed, 41 when one is unknown.',
+    examples: [
+      { command: 'retake checklist', note: 'for people' },
+      { command: 'retake checklist --json', note: 'for machines' },
+    ],
+    options: [
+      ...serverOrLocalOptions,
+      {
+        flags: '--timeout <seconds>',
+        description: 'time limit of each check, where no server is asked (default 10)',
+      },
+    ],
+  },
+  {
     path: ['metrics'],
     summary: 'what status and health measure, for Prometheus',
     details:

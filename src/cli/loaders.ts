@@ -20,6 +20,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'restore apply': () => import('./commands/restore-apply.ts'),
   status: () => import('./commands/status.ts'),
   health: () => import('./commands/health.ts'),
+  checklist: () => import('./commands/checklist.ts'),
   metrics: () => import('./commands/metrics.ts'),
   'alerts list': () => import('./commands/alerts-list.ts'),
   'alerts ack': () => import('./commands/alerts-ack.ts'),

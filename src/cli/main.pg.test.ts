@@ -232,6 +232,21 @@ describe('retake, end to end', () => {
     const found = await json<{ ok: boolean; findings: { object: string }[]; lostBackups: string[] }>(30, 'verify')
     assert.ok(found.findings.some(({ object }) => object.endsWith(backupId)))
     assert.deepEqual(found.lostBackups, [backupId])
+
+    // It stays known until a verification that reads as much finds it gone.
+    const verification = async () => {
+      const { stdout } = await retake('health', '--json')
+      const { checks } = JSON.parse(stdout) as { checks: { name: string; severity?: string; finding: string }[] }
+      return checks.find(({ name }) => name === 'verification')
+    }
+    const bad = await verification()
+    assert.equal(bad?.severity, 'danger')
+    assert.ok(bad.finding.includes(`${backupId} cannot be restored completely`), bad.finding)
+    bytes[at] = (bytes[at] ?? 0) ^ 1
+    await writeFile(manifest, bytes)
+    assert.equal((await verification())?.severity, 'danger')
+    assert.equal((await json<{ ok: boolean }>(0, 'verify')).ok, true)
+    assert.notEqual((await verification())?.severity, 'danger')
   })
 
   test('another server under the same name is refused', async () => {

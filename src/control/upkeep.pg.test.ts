@@ -7,7 +7,7 @@ import '../../test/support/leaks.ts'
 import { silentLogger } from '../base/progress.ts'
 import { type ControlDatabase, openControlDatabase } from './database/open.ts'
 import type { RunState } from './runs.ts'
-import { claimChore, forgetRuns, thinScores } from './upkeep.ts'
+import { claimChore, forgetRuns, forgetTold, thinScores } from './upkeep.ts'
 import { openWorkflows } from './workflows/dbos.ts'
 
 const DAY_MS = 86_400_000
@@ -186,4 +186,108 @@ test('workflows that have ended are taken out with their steps; those that have 
   } finally {
     await workflows.stop({ graceMs: 5_000 })
   }
+})
+
+describe('what was told', () => {
+  const notice = (id: string, days: number, incident = id) => ({
+    id,
+    cluster: 'main',
+    at: ago(days),
+    body: JSON.stringify({ id, kind: 'fired', incident }),
+  })
+  const delivery = (of: string, channel: string, days: number | 'waiting') => ({
+    notice: of,
+    channel,
+    incident: of,
+    ...(days === 'waiting' ? { next_at: now } : { delivered_at: ago(days) }),
+  })
+  const alert = (key: string, state: string, days: number) => ({
+    key,
+    cluster: 'main',
+    state,
+    severity: 'warning',
+    since: ago(days),
+    body: JSON.stringify({ incident: key }),
+    changed_at: ago(days),
+  })
+  const change = (key: string, state: string, days: number) => ({ key, state, at: ago(days) })
+  const canary = (id: string, channel: string, days: number, isConfirmed = false) => ({
+    notice: id,
+    channel,
+    code: id,
+    at: ago(days),
+    ...(isConfirmed ? { confirmed_at: ago(days), proven_at: ago(days) } : {}),
+  })
+
+  test('is forgotten after 400 days when it is over, but for what is needed still', async () => {
+    const { db } = control
+    await db
+      .insertInto('notice')
+      .values([
+        notice('old', 401),
+        notice('young', 399),
+        notice('waiting', 500),
+        notice('of-open', 500, 'open'),
+        notice('last-of-sms', 600),
+      ])
+      .execute()
+    await db
+      .insertInto('delivery')
+      .values([
+        delivery('old', 'mail', 401),
+        delivery('young', 'mail', 399),
+        delivery('waiting', 'mail', 'waiting'),
+        delivery('of-open', 'mail', 500),
+        delivery('last-of-sms', 'sms', 600),
+      ])
+      .execute()
+    await db
+      .insertInto('alert')
+      .values([alert('open', 'firing', 500), alert('over', 'resolved', 401), alert('lately', 'withdrawn', 399)])
+      .execute()
+    await db
+      .insertInto('alert_change')
+      .values([
+        change('open', 'resolved', 900),
+        change('open', 'firing', 500),
+        change('over', 'resolved', 401),
+        change('lately', 'firing', 450),
+        change('lately', 'withdrawn', 399),
+        change('nothing', 'pending', 31),
+        change('nothing', 'pending', 29),
+      ])
+      .execute()
+    await db
+      .insertInto('canary')
+      .values([
+        canary('first', 'mail', 700, true),
+        canary('proof', 'mail', 600, true),
+        canary('unread', 'mail', 500),
+        canary('newest', 'mail', 410),
+        canary('only', 'sms', 600),
+      ])
+      .execute()
+    assert.equal(await forgetTold(db, now), 2)
+    const names = async (table: 'notice' | 'alert') => {
+      const rows =
+        table === 'notice'
+          ? await db.selectFrom('notice').select('id as name').execute()
+          : await db.selectFrom('alert').select('key as name').execute()
+      return rows.map(({ name }) => name).sort()
+    }
+    assert.deepEqual(await names('notice'), ['last-of-sms', 'of-open', 'waiting', 'young'])
+    assert.deepEqual(await names('alert'), ['lately', 'open'])
+    const changes = await db.selectFrom('alert_change').select(['key', 'at']).orderBy('id').execute()
+    assert.deepEqual(
+      changes.map(({ key, at: when }) => [key, (now.getTime() - when.getTime()) / DAY_MS]),
+      [
+        ['open', 500],
+        ['lately', 399],
+        ['nothing', 29],
+      ],
+    )
+    const canaries = (await db.selectFrom('canary').select('notice').execute()).map((row) => row.notice)
+    assert.deepEqual(canaries.sort(), ['newest', 'only', 'proof'])
+    assert.equal(await forgetTold(db, now), 0)
+  })
 })

@@ -1,5 +1,6 @@
 /** Verification joined with the catalog: not only what is damaged, but which backups and moments that costs. */
 import { isRetakeError, toRetakeError } from '../base/errors.ts'
+import { putLastVerification } from '../repository/last-verification.ts'
 import { dropVerified, putVerified } from '../repository/verified.ts'
 import type { VerifyFinding, VerifyReport } from '../repository/verify/findings.ts'
 import { verifyRepository } from '../repository/verify.ts'
@@ -60,6 +61,7 @@ export function verify(whole: Retake, options: VerifyOptions = {}): Operation<Ve
       clock: retake.clock,
     })
     await noteVerified(retake, report)
+    if (options.copy === undefined) await noteFound(retake, { report, isWhole: backupId === undefined })
     const damage: ClusterDamage[] = []
     for (const cluster of new Set(report.findings.map((finding) => finding.cluster))) {
       if (cluster !== undefined) damage.push(await clusterDamage(retake, { cluster, findings: report.findings }))
@@ -90,6 +92,33 @@ async function noteVerified(retake: Retake, report: VerifyReport): Promise<void>
     retake.logger.warn('What was verified could not be noted in the repository.', {
       cause: toRetakeError(error).message,
     })
+  }
+}
+
+/** Of every cluster that was read; of one backup alone, only damage says something of the whole. */
+async function noteFound(
+  retake: Retake,
+  { report, isWhole }: { readonly report: VerifyReport; readonly isWhole: boolean },
+): Promise<void> {
+  const { depth, findings, finishedAt: at } = report
+  const errors = findings.filter(({ severity }) => severity === 'error')
+  for (const name of isWhole ? await retake.repository.listClusters() : [retake.clusterName]) {
+    // What belongs to no cluster, such as a pack, names its backups.
+    const own = errors.filter(({ cluster }) => cluster === undefined || cluster === name)
+    if (!isWhole && own.length === 0) continue
+    const lostBackups = [...new Set(own.flatMap(({ backups }) => backups))].sort()
+    const [first] = own
+    const found = { at, depth, errors: own.length, lostBackups }
+    try {
+      await putLastVerification(await retake.repository.openCluster(name), {
+        ...found,
+        ...(first ? { example: `${first.object}: ${first.problem}` } : {}),
+      })
+    } catch (error) {
+      if (isRetakeError(error, 'cluster.shredded')) continue
+      const cause = toRetakeError(error).message
+      retake.logger.warn('What the verification found could not be noted in the repository.', { cluster: name, cause })
+    }
   }
 }
 

@@ -49,6 +49,8 @@ export const rewriteRunKey = (cluster: string, runId: string) => `${runsPrefix(c
 export const condemnedPrefix = (cluster: string) => `clusters/${cluster}/condemned/`
 export const holdsPrefix = (cluster: string) => `clusters/${cluster}/holds/`
 export const verifiedPrefix = (cluster: string) => `clusters/${cluster}/verified/`
+/** What the last verification found; no backup has this id. */
+export const lastVerificationKey = (cluster: string) => `${verifiedPrefix(cluster)}last`
 export const verifiedKey = (cluster: string, backupId: string) => `${verifiedPrefix(cluster)}${backupId}`
 export const readersPrefix = (cluster: string) => `clusters/${cluster}/readers/`
 export const leasesPrefix = (cluster: string) => `clusters/${cluster}/leases/`

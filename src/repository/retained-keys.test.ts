@@ -45,6 +45,7 @@ test('what is replaced, or deleted in the course of things, is not', () => {
     `${layout.holdsPrefix('main')}x`,
     `${layout.readersPrefix('main')}x`,
     layout.verifiedKey('main', backupId),
+    layout.lastVerificationKey('main'),
     '.probe/0123',
   ]) {
     assert.equal(isRetainedKey(key), false, key)

@@ -7,15 +7,14 @@ import { type ActionOutcome, acknowledge, snooze } from '../monitor/alerts/actio
 import { evaluateAlerts } from '../monitor/alerts/evaluate.ts'
 import { openMaintenance, type RegularMaintenance } from '../monitor/alerts/maintenance.ts'
 import type { AlertPolicy } from '../monitor/alerts/policy.ts'
-import type { FailedLook } from '../monitor/alerts/rule.ts'
+import type { Look } from '../monitor/alerts/rule.ts'
 import { noticeAlert, shownState } from '../monitor/alerts/shown.ts'
 import { type AlertMemory, type ClusterAlerts, noAlerts } from '../monitor/alerts/state.ts'
-import type { HealthReport } from '../monitor/read-health.ts'
 
 type Db = Kysely<ControlTables>
 
 export interface JudgeOptions {
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
   readonly policy: AlertPolicy
   /** Besides what is on record. Default: none. */
   readonly maintenance?: readonly RegularMaintenance[] | undefined

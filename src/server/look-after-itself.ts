@@ -1,8 +1,8 @@
 /** What is done once for all servers that share a control database, by the one whose duty it is. */
-
 import { tellCanaries } from './canaries.ts'
 import { tellDigest } from './digesting.ts'
 import { forever } from './forever.ts'
+import { judgeChannels } from './judge-channels.ts'
 import type { Server } from './parts.ts'
 import { staleAfterMs } from './stale.ts'
 
@@ -29,6 +29,7 @@ export async function lookAfterItself(
           now: new Date(),
         }),
       ),
+    regularly('The look at the channels', () => judgeChannels(db, { alerts: config.alerts, now: new Date() })),
     canary && regularly('The canary', () => tellCanaries(db, { plan: canary, now: new Date() })),
   ])
 }

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Logger } from '../base/progress.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import type { RunRequest } from '../control/runs.ts'
-import { claimChore, forgetRuns, thinScores, WORKFLOWS_KEPT_MS } from '../control/upkeep.ts'
+import { claimChore, forgetRuns, forgetTold, thinScores, WORKFLOWS_KEPT_MS } from '../control/upkeep.ts'
 import type { Workflows } from '../control/workflows/durable.ts'
 import { forever } from './forever.ts'
 
@@ -37,6 +37,7 @@ async function tidyUp({ db, workflows, logger }: UpkeepOptions): Promise<void> {
   const forgotten = {
     workflows: await workflows.forget(new Date(now.getTime() - WORKFLOWS_KEPT_MS)),
     runs: await forgetRuns(db, now),
+    told: await forgetTold(db, now),
     scores: await thinScores(db, now),
   }
   if (Object.values(forgotten).some((count) => count > 0)) {

@@ -33,6 +33,7 @@ test('two servers send one digest and one canary through each channel; who has r
   - { kind: webhook, name: pager, url: { command: cat hook }, secret: { command: cat secret } }
 alerts:
   levels: [{ channels: [team] }, { channels: [pager] }]
+  groupWaitSeconds: 0
   digest: { at: "${faraway}:00", zone: Europe/Berlin, channels: [team, pager] }
   canary: { cron: 0 ${faraway} * * * }
 `,
@@ -115,6 +116,16 @@ alerts:
   await waitFor(() => mails('canary').length === 2, { what: log })
   // Each exactly once, although both servers were there.
   assert.deepEqual([mails('digest').length, told('digest').length, told('canary').length], [1, 1, 1])
+
+  // A channel that fails is told through the other one.
+  hook.queue({ status: 410 })
+  await runCli(['alerts', 'canary', 'pager', ...asked])
+  const failing = () => mails('fired').find(({ headers }) => /notices do not arrive/.test(headers.get('subject') ?? ''))
+  await waitFor(() => failing() !== undefined, { what: log })
+  assert.match(failing()?.headers.get('subject') ?? '', /^CRITICAL: retake-server: .*: pager/)
+  assert.match(failing()?.parts.get('text/plain') ?? '', /410.*retake alerts test pager/s)
+  const listed = await runCli(['alerts', 'list', '--json', ...asked])
+  assert.match(listed.stdout, /"rule": ?"channel-failing"/, listed.stderr)
   assert.equal(await first.stop(), 0)
   assert.equal(await second.stop(), 0)
 })

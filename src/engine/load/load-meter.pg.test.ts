@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import '../../../test/support/leaks.ts'
 import { postgresMajors, startTestServer, type TestServer } from '../../../test/support/postgres.ts'
+import { Standby } from '../../../test/support/standby.ts'
+import { sleep } from '../../base/abort.ts'
 import type { ServerLoad } from './judge-load.ts'
 import { LoadMeter } from './load-meter.ts'
 
@@ -83,6 +85,25 @@ for (const major of postgresMajors()) {
       await holder.end()
       await Promise.all([waiting, inTurn])
       await Promise.all([waiter.end(), turn.end()])
+    })
+
+    test('a standby that was held up is seen by how late it says that it has WAL', async () => {
+      assert.equal((await measure(server)).standbyLagSeconds, undefined)
+      await using standby = await Standby.start(server)
+      await standby.catchUp()
+      const [receiver] = await standby.query<{ pid: number }>('select pid from pg_stat_wal_receiver')
+      assert.ok(receiver)
+      process.kill(receiver.pid, 'SIGSTOP')
+      try {
+        await server.query('insert into busy values (1)')
+        await sleep(2_000)
+      } finally {
+        process.kill(receiver.pid, 'SIGCONT')
+      }
+      let load: ServerLoad
+      do load = await measure(server)
+      while ((load.standbyLagSeconds ?? 0) < 1)
+      assert.ok((load.standbyLagSeconds ?? 0) < 60)
     })
 
     test('that no connection is free is an answer', async () => {

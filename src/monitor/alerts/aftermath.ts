@@ -1,7 +1,7 @@
 /** What stays of a time that is over: runs that did not come, and moments that cannot be restored. Pure. */
 import { resultOf } from '../checks/result.ts'
 import type { HealthReport } from '../read-health.ts'
-import type { FailedLook } from './rule.ts'
+import type { Look } from './rule.ts'
 
 /** More of them are counted only. */
 const MOST_NAMED = 5
@@ -9,12 +9,12 @@ const MOST_NAMED = 5
 export interface AftermathOptions {
   /** ISO 8601 UTC. */
   readonly since: string
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
 }
 
 /** What is known of it, a sentence each. */
 export function aftermathLines(options: AftermathOptions): string[] {
-  if ('failed' in options.report) return []
+  if (!('checks' in options.report)) return []
   const { checks } = options.report
   return [...runLines(checks, options.since), ...momentLines(checks, options.since)]
 }

@@ -1,16 +1,15 @@
 /** What is told after a round: alerts that have the same news for the same people are one notice. Pure. */
-import type { HealthReport } from '../read-health.ts'
 import { headlineOf, resolvedLines, withdrawnHeadline } from './headline.ts'
 import type { AlertSeverity, Notice, NoticeKind } from './notice.ts'
 import { idOf } from './notice-id.ts'
 import type { AlertPolicy } from './policy.ts'
-import type { FailedLook } from './rule.ts'
+import type { Look } from './rule.ts'
 import { isAcknowledged, noticeAlert } from './shown.ts'
 import { type AlertMemory, type ClusterAlerts, isOver, type Withdrawn } from './state.ts'
 import { tellingOf } from './tell.ts'
 
 interface AnnounceFacts {
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
   /** Of the round before. */
   readonly states: ClusterAlerts
   readonly policy: AlertPolicy
@@ -95,7 +94,7 @@ function put(groups: Map<string, Group>, alert: AlertMemory, facts: GroupFacts):
 }
 
 interface NoticeFacts {
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
   readonly incident: string
   readonly now: Date
   /** All of the cluster. */

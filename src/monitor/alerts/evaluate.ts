@@ -1,10 +1,9 @@
 /** One round: a report comes in, states and notices come out. Pure: the same input gives the same output, with the same ids. */
-import type { HealthReport } from '../read-health.ts'
 import { announce } from './announce.ts'
 import { explain, quieten } from './marks.ts'
 import type { Notice } from './notice.ts'
 import type { AlertPolicy, QuietTime } from './policy.ts'
-import type { AlertRule, FailedLook } from './rule.ts'
+import type { AlertRule, Look } from './rule.ts'
 import { alertRules } from './rules.ts'
 import { followScore } from './scores.ts'
 import { type AlertMemory, type ClusterAlerts, noAlerts } from './state.ts'
@@ -12,7 +11,7 @@ import { stepAll } from './steps.ts'
 
 export interface EvaluateOptions {
   /** Without one a round is made all the same: time goes on, though nothing fires or is resolved but what a failed look says itself. */
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
   /** Of the round before. */
   readonly states?: ClusterAlerts | undefined
   readonly policy: AlertPolicy
@@ -36,7 +35,7 @@ export function evaluateAlerts({ states = noAlerts, ...options }: EvaluateOption
   const { policy, quiet, now } = options
   const report = fresh(options.report, now)
   const rules = alertRules.flatMap((rule) => configured(rule, policy))
-  const scores = 'failed' in report ? states.scores : followScore(states.scores, report.score)
+  const scores = 'checks' in report ? followScore(states.scores, report.score) : states.scores
   const stepped = stepAll(rules, { report, states, past: { scores }, now })
   const marked = quieten(explain(stepped, rules), { quiet, now })
   const { alerts, incident, outgoing } = announce(marked, { report, states, policy, now })
@@ -55,8 +54,8 @@ export function evaluateAlerts({ states = noAlerts, ...options }: EvaluateOption
   }
 }
 
-function fresh(report: HealthReport | FailedLook, now: Date): HealthReport | FailedLook {
-  if ('failed' in report || now.getTime() - Date.parse(report.at) <= STALE_MS) return report
+function fresh(report: Look, now: Date): Look {
+  if (!('checks' in report) || now.getTime() - Date.parse(report.at) <= STALE_MS) return report
   return { cluster: report.cluster, failed: { finding: `The last look is of ${report.at}.`, fix: 'retake health' } }
 }
 

@@ -1,8 +1,7 @@
 /** The first line of a notice, readable on a watch, and what is said at the end. */
-import type { HealthReport } from '../read-health.ts'
 import { aftermathLines } from './aftermath.ts'
 import type { AlertSeverity, NoticeAlert, NoticeKind } from './notice.ts'
-import type { FailedLook } from './rule.ts'
+import type { Look } from './rule.ts'
 import type { AlertMemory, Withdrawn } from './state.ts'
 
 const SEVERITY: Readonly<Record<AlertSeverity, string>> = { critical: 'CRITICAL', warning: 'WARNING', info: 'INFO' }
@@ -44,7 +43,7 @@ interface ResolvedFacts {
   readonly now: Date
   /** All of the cluster. */
   readonly all: readonly AlertMemory[]
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
 }
 
 /** How long it lasted, and what stays of it. */

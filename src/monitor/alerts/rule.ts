@@ -23,6 +23,19 @@ export interface FailedLook {
   readonly failed: { readonly finding: string; readonly fix: string }
 }
 
+/** How a server finds its own channels. */
+export interface OwnLook {
+  /** The name that the server has among clusters. */
+  readonly cluster: string
+  readonly channels: readonly {
+    readonly name: string
+    /** Undefined: nothing has failed since something last arrived. */
+    readonly failing?: { readonly since: Date; readonly message: string } | undefined
+  }[]
+}
+
+export type Look = HealthReport | FailedLook | OwnLook
+
 /** What is known of the rounds before, this one among them. */
 export interface Past {
   readonly scores?: ScoreMemory | undefined
@@ -51,6 +64,6 @@ export interface AlertRule {
   readonly endsWithAcknowledgement: boolean
   /** Empty: it does not apply. */
   readonly look: (report: HealthReport, past: Past) => readonly Sighting[]
-  /** What it sees in there being no report. Default: nothing, and its alerts stay as they are. */
-  readonly lookWithout?: ((look: FailedLook) => readonly Sighting[]) | undefined
+  /** What it sees where there is no report. Default: nothing, and its alerts stay as they are. */
+  readonly lookWithout?: ((look: FailedLook | OwnLook) => readonly Sighting[]) | undefined
 }

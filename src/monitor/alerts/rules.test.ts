@@ -169,7 +169,8 @@ const rows: Readonly<Record<string, Row>> = {
     firing: [{ shrunk: [users.table], tables: [{ ...users, exists: true, rows: 10, losses: lost }] }],
     unknown: [{ tables: [{ ...users, exists: false, losses: lost }] }],
   }),
-  'verification-overdue': byVerdict('verification', 'danger', 'warning'),
+  'damage-found': byVerdict('verification', 'danger'),
+  'verification-overdue': byVerdict('verification', 'warning'),
   'drill-failed': byVerdict('drill', 'danger'),
   'drill-overdue': byVerdict('drill', 'warning'),
   'rto-missed': { firing: [rto('missed')], clear: [rto('met')], unknown: [rto('unknown')] },
@@ -196,6 +197,8 @@ const rows: Readonly<Record<string, Row>> = {
   ),
   'clock-skew': byVerdict('clock', 'danger', 'warning'),
   'looking-failed': { firing: [], clear: [{}], unknown: [] },
+  // Of a server, and of no cluster.
+  'channel-failing': { firing: [], clear: [], unknown: [] },
   // What is unknown is what these are about.
   'check-unknown': { firing: [scene(noResult('keys'))], clear: [scene(pass('keys'))], unknown: [] },
   'score-unknown': {
@@ -260,5 +263,24 @@ describe('every rule', () => {
       seeing.map(({ name }) => name),
       ['looking-failed'],
     )
+  })
+
+  test('sees channels that fail where a server looks at its own, each by itself', () => {
+    const failing = { since: new Date(EARLIER), message: 'Nobody is there.' }
+    const own = { cluster: 'retake-server', channels: [{ name: 'mail' }, { name: 'pager', failing }] }
+    const seen = alertRules.flatMap(({ name, lookWithout }) =>
+      (lookWithout?.(own) ?? []).map(({ target, state, finding, fix }) => [name, target, state, finding, fix]),
+    )
+    assert.deepEqual(seen, [
+      ['channel-failing', '', 'clear', '', ''],
+      ['channel-failing', 'mail', 'clear', '', ''],
+      [
+        'channel-failing',
+        'pager',
+        'firing',
+        `Since ${EARLIER}: Nobody is there.`,
+        'retake alerts test pager   # says what is wrong',
+      ],
+    ])
   })
 })

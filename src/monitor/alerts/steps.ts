@@ -1,11 +1,10 @@
 /** Each alert goes one step on, by what its rule sees. Pure. */
-import type { HealthReport } from '../read-health.ts'
 import { advance, alertKey, type StepFacts } from './advance.ts'
-import type { AlertRule, FailedLook, Past, Sighting } from './rule.ts'
+import type { AlertRule, Look, Past, Sighting } from './rule.ts'
 import { type AlertMemory, type ClusterAlerts, isOver } from './state.ts'
 
 interface StepAllFacts {
-  readonly report: HealthReport | FailedLook
+  readonly report: Look
   readonly states: ClusterAlerts
   readonly past: Past
   readonly now: Date
@@ -37,7 +36,7 @@ function sightingsOf(
   rule: AlertRule,
   { report, past, known }: Pick<StepAllFacts, 'report' | 'past'> & { readonly known: readonly AlertMemory[] },
 ): Map<string, Sighting> {
-  const sightings = 'failed' in report ? (rule.lookWithout?.(report) ?? []) : rule.look(report, past)
+  const sightings = 'checks' in report ? rule.look(report, past) : (rule.lookWithout?.(report) ?? [])
   const byTarget = new Map(sightings.map((sighting) => [sighting.target, sighting]))
   for (const { target } of known) {
     if (!byTarget.has(target)) byTarget.set(target, unnamed(target, sightings))

@@ -330,6 +330,14 @@ test('verification: none, old, damaged since, deep', () => {
   ])
   assertSays(good, 'passed')
   assert.deepEqual([good.measured?.ageMs, good.measured?.deepAgeMs], [DAY_MS, 8 * DAY_MS])
+  const broken = judgeVerification({
+    records: [{ backupId: 'b', depth: 'deep', at: ago(1) }],
+    found: { at: ago(1), depth: 'deep', errors: 2, example: 'packs/x: it is gone', lostBackups: ['a', 'c'] },
+    ...{ lastBackupId: 'b', maxAgeMs: 7 * DAY_MS, now },
+  })
+  assertSays(broken, 'failed danger', /verify --deep/)
+  assert.match(broken.finding, /found damage in 2 places: a and 1 more cannot be restored completely. packs\/x: it is/)
+  assert.deepEqual(broken.measured?.damage, { at: ago(1), errors: 2, lostBackups: ['a', 'c'] })
   const nothing = judgeVerification({ records: [], lastBackupId: undefined, maxAgeMs: 1, now })
   assertSays(nothing, 'skipped', /^retake backup/)
 })

@@ -145,6 +145,10 @@ export interface Measurements {
     readonly maxAgeMs: number
     readonly verifiedBackups: number
     readonly lastBackupVerified: boolean
+    /** What the last verification found, while none that read as much has found it gone. */
+    readonly damage?:
+      | { readonly at: string; readonly errors: number; readonly lostBackups: readonly string[] }
+      | undefined
   }
   readonly drill: {
     readonly lastAt: string

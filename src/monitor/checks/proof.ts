@@ -1,4 +1,5 @@
 /** How long ago it was shown that what is stored is sound and brings the cluster back: verification and drills. */
+import { type LastVerification, readLastVerification } from '../../repository/last-verification.ts'
 import { readVerified, type VerifiedRecord } from '../../repository/verified.ts'
 import type { DrillRecord } from '../health/input.ts'
 import { DRILL_INTERVAL_MS } from '../health/limits.ts'
@@ -18,19 +19,22 @@ export const verification: HealthCheck<'verification'> = {
     const { retake } = await sources.retake()
     const lastBackupId = (await sources.holdings()).backups.at(-1)?.backupId
     // A note that cannot be read is as good as none.
-    const records = await readVerified(await retake.cluster(), { onDamage: () => {} })
+    const cluster = await retake.cluster()
+    const records = await readVerified(cluster, { onDamage: () => {} })
+    const found = await readLastVerification(cluster)
     const maxAgeMs = (config.verifyMaxAgeDays ?? DEFAULT_VERIFY_MAX_AGE_DAYS) * DAY_MS
-    return judgeVerification({ records, lastBackupId, maxAgeMs, now: clock.now() })
+    return judgeVerification({ records, found, lastBackupId, maxAgeMs, now: clock.now() })
   },
 }
 
 export function judgeVerification(facts: {
   readonly records: readonly VerifiedRecord[]
+  readonly found?: LastVerification | undefined
   readonly lastBackupId: string | undefined
   readonly maxAgeMs: number
   readonly now: Date
 }): Outcome<Measurements['verification']> {
-  const { records, lastBackupId, maxAgeMs, now } = facts
+  const { records, found, lastBackupId, maxAgeMs, now } = facts
   if (lastBackupId === undefined) return skipped('There is no backup to verify.', { fix: 'retake backup' })
   const newest = (list: readonly VerifiedRecord[]) =>
     list
@@ -46,6 +50,10 @@ export function judgeVerification(facts: {
     lastBackupVerified: records.some(({ backupId }) => backupId === lastBackupId),
     ...(lastAt === undefined ? {} : { lastAt, ageMs: ageOf(lastAt) }),
     ...(lastDeepAt === undefined ? {} : { lastDeepAt, deepAgeMs: ageOf(lastDeepAt) }),
+    ...(found && found.errors > 0 ? { damage: damageOf(found) } : {}),
+  }
+  if (found && measured.damage) {
+    return failed(damageSentence(found), { severity: 'danger', fix: 'retake verify --deep', measured })
   }
   const bad = (finding: string) =>
     failed(finding, { severity: 'warning' as const, fix: 'retake verify --deep', measured })
@@ -55,6 +63,16 @@ export function judgeVerification(facts: {
   if (measured.ageMs > maxAgeMs)
     return bad(`The last verification is ${days} days old, more than ${maxAgeMs / DAY_MS}.`)
   return passed(`The last verification is ${days} days old${lastDeepAt === lastAt ? ', of every byte' : ''}.`, measured)
+}
+
+const damageOf = ({ at, errors, lostBackups }: LastVerification) => ({ at, errors, lostBackups })
+
+function damageSentence({ at, errors, lostBackups, example }: LastVerification): string {
+  const many = errors === 1 ? 'damage' : `damage in ${errors} places`
+  const [backup] = lostBackups
+  const more = lostBackups.length > 1 ? ` and ${lostBackups.length - 1} more` : ''
+  const cost = backup === undefined ? 'no backup is lost by it' : `${backup}${more} cannot be restored completely`
+  return `The verification of ${at} found ${many}: ${cost}. ${example ?? ''}`.trimEnd()
 }
 
 /** Drills are told by whoever makes them. */

@@ -7,6 +7,7 @@ export type CapName =
   | 'wal-gap'
   | 'last-drill-failed'
   | 'never-drilled'
+  | 'damage-found'
   | 'critical-table-missing'
   | 'key-not-escrow-tested'
 
@@ -49,6 +50,12 @@ const drilled: CapRule = ({ get, measured, why }) => {
   return drill.passedAt === undefined ? { name: 'never-drilled', limit: 60, ...why('drill') } : undefined
 }
 
+const damageFound: CapRule = ({ get, measured, why }) => {
+  if (get('verification')?.state === 'skipped') return undefined
+  const found = measured('verification')
+  return found && !found.damage ? undefined : { name: 'damage-found', limit: 50, ...why('verification') }
+}
+
 const LIMITS_OF_TIERS = { high: 69, medium: 89, low: 100 } as const
 
 /** Recovery is possible, and it is needed: a database without its users is not in a good state. */
@@ -70,6 +77,7 @@ const rules: readonly CapRule[] = [
   repositoryUnreachable,
   walGap,
   drilled,
+  damageFound,
   criticalTableMissing,
   keyNotTested,
 ]

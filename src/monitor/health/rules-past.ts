@@ -44,6 +44,7 @@ function kitProof({ measured }: Evidence): number | undefined {
 function verificationProof({ measured }: Evidence): number | undefined {
   const found = measured('verification')
   if (!found) return undefined
+  if (found.damage) return 0
   const deep = found.deepAgeMs === undefined ? 0 : depthFactor(1) * upTo(found.deepAgeMs, found.maxAgeMs)
   const quick = found.ageMs === undefined ? 0 : depthFactor(0) * upTo(found.ageMs, found.maxAgeMs)
   return Math.max(deep, quick)

@@ -39,6 +39,7 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   tablesExpected: fc.boolean(),
   quickAgeMs: ms(20 * DAY_MS),
   deepAgeMs: ms(20 * DAY_MS),
+  damaged: fc.constantFrom(false, false, true),
   drill: fc.option(
     fc.record({ ageMs: ms(90 * DAY_MS), depth: fc.integer({ min: 0, max: 5 }), rtoMs: ms(24 * HOUR_MS) }),
     { nil: undefined },
@@ -91,6 +92,7 @@ const worse: readonly (readonly [what: string, change: (facts: Facts, by: number
   ['an older drill', (f, by) => ({ ...f, drill: f.drill && { ...f.drill, ageMs: f.drill.ageMs + by } })],
   ['a slower drill', (f, by) => ({ ...f, drill: f.drill && { ...f.drill, rtoMs: f.drill.rtoMs + by } })],
   ['a shallower drill', (f) => ({ ...f, drill: f.drill && { ...f.drill, depth: Math.max(0, f.drill.depth - 1) } })],
+  ['damage that was found', (f) => ({ ...f, damaged: true })],
   ['a failed drill', (f) => ({ ...f, drillFailed: true })],
   ['never drilled', (f) => (f.drillFailed ? f : { ...f, drill: undefined })],
   ['shorter retention', (f) => ({ ...f, retentionDays: Math.max(0, f.retentionDays - 1) })],
@@ -144,6 +146,7 @@ describe('the score', () => {
         if (!knows('slot') || !one.slotExists || one.walStatus === 'lost') atMost(40, 'wal-gap')
         if (one.drillFailed || !knows('drill')) atMost(50, 'last-drill-failed')
         else if (!one.drill) atMost(60, 'never-drilled')
+        if (one.damaged || !knows('verification')) atMost(50, 'damage-found')
         if (one.kits === 0 || one.kitAgeMs === undefined || !knows('keys')) atMost(70, 'key-not-escrow-tested')
         const isMissing = one.tablesExpected && one.missing.includes('high')
         if (isMissing || !knows('critical-tables')) atMost(69, 'critical-table-missing')

@@ -26,6 +26,8 @@ export interface Facts {
   readonly tablesExpected: boolean
   readonly quickAgeMs: number
   readonly deepAgeMs: number
+  /** A verification has found damage. */
+  readonly damaged: boolean
   readonly drill: { readonly ageMs: number; readonly depth: number; readonly rtoMs: number } | undefined
   readonly drillFailed: boolean
   readonly retentionDays: number
@@ -61,6 +63,7 @@ export const perfect: Facts = {
   tablesExpected: true,
   quickAgeMs: HOUR_MS,
   deepAgeMs: HOUR_MS,
+  damaged: false,
   drill: { ageMs: DAY_MS, depth: 4, rtoMs: HOUR_MS },
   drillFailed: false,
   retentionDays: 7,
@@ -209,13 +212,14 @@ function addNow(facts: Facts, add: Add): void {
 function addKept(facts: Facts, add: Add): void {
   const { drill, kits, kitAgeMs, retentionDays } = facts
   add('verification', {
-    ...stateOf(facts.quickAgeMs <= 7 * DAY_MS, 'warning'),
+    ...(facts.damaged ? stateOf(false) : stateOf(facts.quickAgeMs <= 7 * DAY_MS, 'warning')),
     measured: {
       ageMs: Math.min(facts.quickAgeMs, facts.deepAgeMs),
       deepAgeMs: facts.deepAgeMs,
       maxAgeMs: 7 * DAY_MS,
       verifiedBackups: 1,
       lastBackupVerified: true,
+      ...(facts.damaged ? { damage: { at: ago(HOUR_MS), errors: 1, lostBackups: [] } } : {}),
     },
   })
   if (!drill && !facts.drillFailed) add('drill', { state: 'skipped' })

@@ -8,6 +8,7 @@ import {
   clusterFactsKey,
   epochPrefix,
   isBackupId,
+  lastVerificationKey,
   leasePrefix,
   PACKS_PREFIX,
   packIdPrefix,
@@ -98,7 +99,7 @@ export function isKnown(key: string): boolean {
   if (kind === 'condemned') return isCondemnedName(name)
   if (kind === 'shred') return name === 'begun' || name === 'done'
   if (kind === 'holds') return isHoldName(name)
-  if (kind === 'verified') return isBackupId(name)
+  if (kind === 'verified') return isBackupId(name) || key === lastVerificationKey(cluster)
   if (key === summaryIndexKey(cluster)) return true
   if (kind === 'readers') return isReaderName(name)
   if (kind === 'leases') return leaseRoles.some((role) => name === role) && /\/[0-9A-F]{16}$/.test(key)

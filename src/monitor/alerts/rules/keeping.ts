@@ -7,6 +7,17 @@ import { NO_REPOSITORY, NO_SERVER, rule } from './make-rule.ts'
 
 export const keepingRules: readonly AlertRule[] = [
   rule({
+    name: 'damage-found',
+    title: 'a verification found damage',
+    severity: 'critical',
+    forMinutes: 1,
+    inhibitedBy: NO_REPOSITORY,
+    effect:
+      'What is damaged cannot be restored, unless a copy of the repository has it. A full backup now protects what comes.',
+    checks: ['verification'],
+    look: whenFailed('verification', 'danger'),
+  }),
+  rule({
     name: 'verification-overdue',
     title: 'what is stored was not verified for too long',
     severity: 'warning',
@@ -14,7 +25,7 @@ export const keepingRules: readonly AlertRule[] = [
     inhibitedBy: NO_REPOSITORY,
     effect: 'None passed, or the last one is older than verifyMaxAgeDays: damage would be found only by a restore.',
     checks: ['verification'],
-    look: whenFailed('verification'),
+    look: whenFailed('verification', 'warning'),
   }),
   rule({
     name: 'drill-failed',
