@@ -1,20 +1,13 @@
 /** Alerts as they are shown, what became of each, and what the rules know between two rounds. */
 import { type Kysely, sql } from 'kysely'
 import type { AlertSeverity } from '../monitor/alerts/notice.ts'
+import type { ShownState } from '../monitor/alerts/shown.ts'
 import type { ControlTables } from './database/schema.ts'
 import { type Outgoing, recordNotices } from './outbox.ts'
 
 type Db = Kysely<ControlTables>
 
-export type AlertState =
-  | 'pending'
-  | 'firing'
-  | 'acknowledged'
-  | 'resolved'
-  | 'withdrawn'
-  | 'flapping'
-  | 'silenced'
-  | 'inhibited'
+export type AlertState = ShownState
 
 /** Plain data: instants are ISO 8601 UTC. */
 export interface StoredAlert {
