@@ -310,6 +310,7 @@ export const commands: readonly CommandDeclaration[] = [
     examples: [
       { command: 'retake checklist', note: 'for people' },
       { command: 'retake checklist --json', note: 'for machines' },
+      { command: 'retake checklist --server https://retake.example.org', note: 'as the server sees it' },
     ],
     options: [
       ...serverOrLocalOptions,

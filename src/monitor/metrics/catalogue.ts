@@ -145,6 +145,9 @@ export const catalogue = {
   retake_verify_age_seconds: gauge('The same as an age, at the time of the collection.', ['depth']),
   retake_verify_max_age_seconds: gauge('A verification that is older is overdue.'),
   retake_verify_last_backup: gauge('1 when the last backup has passed a verification.'),
+  retake_verify_damage: gauge(
+    'Places that a verification found damaged, while none that reads as much has found them sound.',
+  ),
   retake_drill_last_timestamp_seconds: gauge('The last rehearsed recovery; known only to a program that makes them.'),
   retake_drill_passed: gauge('1 when the last rehearsed recovery passed, 0 when it failed.'),
   retake_drill_passed_timestamp_seconds: gauge('The last rehearsed recovery that passed.'),

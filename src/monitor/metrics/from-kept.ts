@@ -50,6 +50,7 @@ function putProof({ put, putLabelled }: MetricsWriter, measured: Measured): void
     putLabelled('retake_verify_age_seconds', { depth: 'deep' }, inSeconds(found.deepAgeMs))
     put('retake_verify_max_age_seconds', found.maxAgeMs / 1000)
     put('retake_verify_last_backup', found.lastBackupVerified)
+    put('retake_verify_damage', found.damage?.errors ?? 0)
   }
   const drill = measured('drill')
   if (!drill) return
