@@ -179,6 +179,7 @@ export const scenes: readonly AlertScene[] = [
     fires: ['RetakeVerificationOverdue'],
     facts: { quickAgeMs: 9 * DAY_MS, deepAgeMs: 9 * DAY_MS },
   },
+  { name: 'a verification found damage', fires: ['RetakeDamageFound'], facts: { damaged: true } },
   { name: 'a drill failed', fires: ['RetakeDrillFailed'], facts: { drillFailed: true } },
   { name: 'drills are overdue', fires: ['RetakeDrillOverdue'], series: inState('drill', 'warning') },
   {
