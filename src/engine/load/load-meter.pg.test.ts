@@ -7,13 +7,17 @@ import { sleep } from '../../base/abort.ts'
 import type { ServerLoad } from './judge-load.ts'
 import { LoadMeter } from './load-meter.ts'
 
-async function measure(server: TestServer, user?: string): Promise<ServerLoad> {
+function meterOf(server: TestServer, user?: string): LoadMeter {
   const settings = {
     target: () => server.targetOf(user === undefined ? {} : { user }),
     config: {},
     clusterName: 'main',
   }
-  await using meter = new LoadMeter(settings, { signal: new AbortController().signal })
+  return new LoadMeter(settings, { signal: new AbortController().signal })
+}
+
+async function measure(server: TestServer, user?: string): Promise<ServerLoad> {
+  await using meter = meterOf(server, user)
   return await meter.measure()
 }
 
@@ -93,17 +97,18 @@ for (const major of postgresMajors()) {
       await standby.catchUp()
       const [receiver] = await standby.query<{ pid: number }>('select pid from pg_stat_wal_receiver')
       assert.ok(receiver)
-      process.kill(receiver.pid, 'SIGSTOP')
-      try {
-        await server.query('insert into busy values (1)')
-        await sleep(2_000)
-      } finally {
-        process.kill(receiver.pid, 'SIGCONT')
+      await using meter = meterOf(server)
+      // The server forgets it as soon as the standby has said twice that it has everything.
+      for (let lag = 0; lag < 0.5; ) {
+        process.kill(receiver.pid, 'SIGSTOP')
+        try {
+          await server.query('insert into busy values (1)')
+          await sleep(1_000)
+        } finally {
+          process.kill(receiver.pid, 'SIGCONT')
+        }
+        for (let turn = 0; turn < 50 && lag < 0.5; turn++) lag = (await meter.measure()).standbyLagSeconds ?? 0
       }
-      let load: ServerLoad
-      do load = await measure(server)
-      while ((load.standbyLagSeconds ?? 0) < 1)
-      assert.ok((load.standbyLagSeconds ?? 0) < 60)
     })
 
     test('that no connection is free is an answer', async () => {
