@@ -20,15 +20,17 @@ const PATTERNS = [
 
 interface Changes {
   /** Pages whose LSN moved. */
-  pages: number
+  readonly pages: number
   /** Those pages alone, compressed at the same level, a MiB at a time. */
-  compressedBytes: number
+  readonly compressedBytes: number
+  /** By the backup, without WAL. */
+  readonly storedBytes: number
 }
 
 export interface IncrementTable {
   readonly title: string
   readonly cases: readonly Case[]
-  /** What the last change amounted to; after the cases have run. */
+  /** What was changed, and what was stored of it; after the cases have run. */
   describe(): string
 }
 
@@ -36,7 +38,7 @@ export function incrementTables(lab: Lab, tools: Tools): IncrementTable[] {
   const { level, retake, pgBackRestBlocks } = tools
   const seeds = { next: 1 }
   return PATTERNS.map(({ name, runPages, share }) => {
-    const changes: Changes = { pages: 0, compressedBytes: 0 }
+    const changes = new Map<string, Changes[]>()
     const shared = { seeds, runPages, share, changes, level }
     const ours = (way: 'files' | 'replication') =>
       incrementCase(lab, {
@@ -62,8 +64,10 @@ export function incrementTables(lab: Lab, tools: Tools): IncrementTable[] {
     }
     const title = `Increment: about 1 % of the pages changed, ${name}`
     const describe = () =>
-      `The last change moved the LSN of ${changes.pages.toLocaleString('en')} pages (${((changes.pages * PAGE_BYTES) / 1e6).toFixed(1)} MB); ` +
-      `compressed alone they are ${(changes.compressedBytes / 1e6).toFixed(2)} MB.`
+      [
+        'What is stored, to the changed pages compressed alone (each round changes others; those whose LSN moved, in 1 MiB pieces):',
+        ...[...changes].map(([of, rounds]) => `- ${of}: ${rounds.map(describeChange).join('; ')}`),
+      ].join('\n')
     return { title, cases, describe }
   })
 }
@@ -75,7 +79,7 @@ interface IncrementCaseOptions {
   readonly runPages: number
   readonly share: number
   readonly seeds: { next: number }
-  readonly changes: Changes
+  readonly changes: Map<string, Changes[]>
   readonly reset: () => Promise<void>
   /** Begins to archive the log beside the backups, where that is no setting of the server. */
   readonly archive?: () => AsyncDisposable
@@ -85,6 +89,7 @@ interface IncrementCaseOptions {
 function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
   const { name, repo, reset, archive, backup, runPages, share, seeds, changes, level } = options
   let before = 0
+  let changed = { pages: 0, compressedBytes: 0 }
   let archiving: AsyncDisposable | undefined
   // The log is archived by the one, and not by the other.
   const backupBytes = () => bytesBelow(repo, ['--exclude=wal'])
@@ -97,14 +102,18 @@ function incrementCase(lab: Lab, options: IncrementCaseOptions): Case {
       const [now] = await lab.server.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
       await changeRows(lab, { runPages, share, seed: seeds.next++ })
       await lab.server.query('checkpoint')
-      Object.assign(changes, measureChanges(lab.server.dataDir, { since: now?.lsn ?? '0/0', level }))
+      changed = measureChanges(lab.server.dataDir, { since: now?.lsn ?? '0/0', level })
       before = await backupBytes()
     },
     async finish() {
       await archiving?.[Symbol.asyncDispose]()
     },
     commands: () => [backup()],
-    storedBytes: async () => (await backupBytes()) - before,
+    storedBytes: async () => {
+      const storedBytes = (await backupBytes()) - before
+      changes.set(name, [...(changes.get(name) ?? []), { ...changed, storedBytes }])
+      return storedBytes
+    },
   }
 }
 
@@ -135,7 +144,12 @@ async function changeRows(
   await server.query('reset session_replication_role')
 }
 
-function measureChanges(dataDir: string, options: { readonly since: string; readonly level: number }): Changes {
+function describeChange({ pages, compressedBytes, storedBytes }: Changes): string {
+  const [stored, alone] = [storedBytes, compressedBytes].map((bytes) => (bytes / 1e6).toFixed(2))
+  return `${pages.toLocaleString('en')} pages, ${stored} to ${alone} MB, ${(storedBytes / compressedBytes).toFixed(2)}x`
+}
+
+function measureChanges(dataDir: string, options: { readonly since: string; readonly level: number }) {
   const [high = 0, low = 0] = options.since.split('/').map((part) => Number.parseInt(part, 16))
   const gathered: Buffer[] = []
   let pages = 0

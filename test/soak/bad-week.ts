@@ -141,6 +141,10 @@ export async function runBadWeek({ major, say }: { readonly major: number; reado
 
 async function goThrough(week: Week, { rule, begin, lost, cap, end }: Trouble): Promise<string[]> {
   const problems: string[] = []
+  await waitFor(async () => !(await isOpen(week, rule)), {
+    what: () => `the end of an earlier ${rule}: ${week.serve.log()}`,
+    limitMs: STEP_LIMIT_MS,
+  })
   const asked = { rule, since: week.hook.requests.length }
   await begin(week)
   await seen(week, asked, 'fired')
@@ -158,6 +162,12 @@ async function goThrough(week: Week, { rule, begin, lost, cap, end }: Trouble): 
   if (desk.join() !== 'fired,acknowledged,resolved') problems.push(`those on duty were told ${desk.join()}`)
   if (pager.join() !== 'escalated,acknowledged,resolved') problems.push(`the next level was told ${pager.join()}`)
   return problems
+}
+
+/** What one trouble causes besides, another one is about. */
+async function isOpen(week: Week, rule: string): Promise<boolean> {
+  const { items } = await api(week).listAlerts({ limit: 100 })
+  return items.some((alert) => alert.rule === rule && !['pending', 'resolved', 'withdrawn'].includes(alert.state))
 }
 
 interface Expected {
