@@ -124,6 +124,12 @@ export const errorCodes = facts({
   'plan.stale': { exit: 22, retry: 'never' },
   /** The restored files or the recovered server are not what the plan promised. */
   'restore.mismatch': { exit: 30, retry: 'never' },
+  /** A rehearsed recovery failed: its record (`retake drill show`) names the check or the error. */
+  'drill.failed': { exit: 31, retry: 'never' },
+  /** A recovery could not be rehearsed on this machine: no room, or no PostgreSQL of that version. That says nothing about the backups. */
+  'drill.inconclusive': { exit: 32, retry: 'later' },
+  /** There is no record of such a drill. */
+  'drill.missing': { exit: 10, retry: 'never' },
   /** Verification found damage. */
   'verify.damaged': { exit: 30, retry: 'never' },
   /** The control database of the server cannot be used. Backups, and restores with the command, do not need it. */

@@ -5,7 +5,7 @@ export const exitStatuses: readonly (readonly [status: number, meaning: string])
   [0, 'done'],
   [1, 'failed'],
   [2, 'the command line or the configuration cannot be used'],
-  [10, 'no such repository, cluster or backup'],
+  [10, 'no such repository, cluster, backup or drill'],
   [11, 'busy: another process holds the lease'],
   [12, 'wrong key or credentials, or a privilege is missing'],
   [20, 'the target is outside the recovery window'],
@@ -13,6 +13,8 @@ export const exitStatuses: readonly (readonly [status: number, meaning: string])
   [22, 'refused by a check; nothing was changed'],
   [23, 'a confirmation is missing'],
   [30, 'damage found: stored bytes or restored files are not what was written'],
+  [31, 'a drill failed: the recovery that was rehearsed is not one'],
+  [32, 'a drill could not be carried out on this machine, so nothing was shown'],
   [
     40,
     'unhealthy: `status`, `health` or `doctor` found what endangers recovery, or `schedules` a run that did not come',

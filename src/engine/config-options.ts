@@ -1,9 +1,10 @@
 /**
  * Every option of Retake, declared once. The type, the command line's flags, the environment variables, the JSON schema and
- * `docs/configuration.md` all come from this table. It imports nothing at run time, so `retake --help` stays quick.
+ * `docs/configuration.md` all come from this table. It imports nothing but more of it at run time, so `retake --help` stays quick.
  */
 
 import type { ScheduleConfig } from '../schedules/schedule.ts'
+import { drillOptions } from './drill-options.ts'
 import type { LoadGuardConfig } from './load/judge-load.ts'
 
 /** What a value may be; `config-schema.ts` turns it into a check. */
@@ -313,6 +314,7 @@ export const configOptions = declare({
     example: '[{"name": "backup", "task": "backup", "cron": "0 2 * * *", "zone": "Europe/Berlin"}]',
     value: { kind: 'schedules' },
   },
+  ...drillOptions,
   loadGuard: {
     description:
       'When the server is under so much stress that a scheduled backup waits, and is slowed while it runs: `activePercent` of its connections (80), `standbyLagSeconds` (60), `lockWaitSeconds` (120), `loadPerProcessor` of the machine (4), each a number or `off`; at most for `maxDelayMinutes` (60). `off`: never (docs/schedules.md). As a variable: `off`, or JSON.',

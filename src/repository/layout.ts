@@ -52,6 +52,8 @@ export const verifiedPrefix = (cluster: string) => `clusters/${cluster}/verified
 /** What the last verification found; no backup has this id. */
 export const lastVerificationKey = (cluster: string) => `${verifiedPrefix(cluster)}last`
 export const verifiedKey = (cluster: string, backupId: string) => `${verifiedPrefix(cluster)}${backupId}`
+export const drillsPrefix = (cluster: string) => `clusters/${cluster}/drills/`
+export const drillKey = (cluster: string, id: string) => `${drillsPrefix(cluster)}${id}`
 export const readersPrefix = (cluster: string) => `clusters/${cluster}/readers/`
 export const leasesPrefix = (cluster: string) => `clusters/${cluster}/leases/`
 export const leasePrefix = (cluster: string, role: string) => `${leasesPrefix(cluster)}${role}/`

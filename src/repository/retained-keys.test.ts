@@ -46,6 +46,7 @@ test('what is replaced, or deleted in the course of things, is not', () => {
     `${layout.readersPrefix('main')}x`,
     layout.verifiedKey('main', backupId),
     layout.lastVerificationKey('main'),
+    layout.drillKey('main', backupId),
     '.probe/0123',
   ]) {
     assert.equal(isRetainedKey(key), false, key)

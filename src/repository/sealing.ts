@@ -29,6 +29,7 @@ export const containerKinds = {
   hold: 16,
   verified: 17,
   runFailed: 18,
+  drill: 19,
   holderRemoved: 32,
   kitProof: 33,
   epochRetiring: 34,

@@ -16,6 +16,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
   // When something is due, and whether it came; what is known of the past is told by the engine.
   schedules: ['base'],
   engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules', 'supabase'],
+  // Rehearsed recoveries: the verbs of the engine, carried out where they harm nobody.
+  drills: ['base', 'postgres', 'storage', 'repository', 'catalog', 'recovery', 'engine'],
   // Looks at what the verbs show, and judges it; alerts will stand on it.
   monitor: [
     'base',
@@ -35,7 +37,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   api: ['base', 'engine', 'monitor'],
   client: ['base', 'api'],
   // The process that looks after clusters: the parts put together.
-  server: ['base', 'postgres', 'schedules', 'engine', 'monitor', 'control', 'api'],
+  server: ['base', 'postgres', 'schedules', 'engine', 'drills', 'monitor', 'control', 'api'],
   // Published apart, for programs without Node: it may use of `base` only what runs there too, which its bundle test shows.
   supabase: ['base'],
   testing: ['base', 'supabase'],
@@ -52,6 +54,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'schedules',
     'supabase',
     'engine',
+    'drills',
     'monitor',
     'client',
     'server',
@@ -68,6 +71,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'schedules',
     'supabase',
     'engine',
+    'drills',
     'monitor',
   ],
 }

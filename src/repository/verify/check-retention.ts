@@ -1,6 +1,7 @@
-/** What says which objects stay and which go: superseded manifests, condemnations, holds, records of verification. */
+/** What says which objects stay and which go: superseded manifests, condemnations, holds, records of verification and of drills. */
 import type { ClusterRepository } from '../cluster.ts'
 import { listLeftNotes, readCondemned } from '../condemned.ts'
+import { listDrills } from '../drills.ts'
 import { readHolds } from '../holds.ts'
 import { manifestKey } from '../layout.ts'
 import { listManifests } from '../manifest-revisions.ts'
@@ -20,6 +21,7 @@ export async function checkRetention(context: VerifyContext, cluster: ClusterRep
     })
   await readHolds(cluster, { onDamage: warn })
   await readVerified(cluster, { onDamage: warn })
+  for await (const _record of listDrills(cluster, { onDamage: warn })) context.progress(drills)
   await checkRevisions(context, cluster)
   const { records } = await readCondemned(cluster, { onDamage: warn })
   for (const { key, backups, packs, condemnedAt } of records) {
@@ -63,4 +65,5 @@ async function checkReplaced(
   })
 }
 
+const drills = { phase: 'drills', done: 0, unit: 'objects' } as const
 const superseded = { phase: 'manifests', done: 0, unit: 'objects' } as const

@@ -100,6 +100,7 @@ export function isKnown(key: string): boolean {
   if (kind === 'shred') return name === 'begun' || name === 'done'
   if (kind === 'holds') return isHoldName(name)
   if (kind === 'verified') return isBackupId(name) || key === lastVerificationKey(cluster)
+  if (kind === 'drills') return isBackupId(name)
   if (key === summaryIndexKey(cluster)) return true
   if (kind === 'readers') return isReaderName(name)
   if (kind === 'leases') return leaseRoles.some((role) => name === role) && /\/[0-9A-F]{16}$/.test(key)
