@@ -127,7 +127,7 @@ export const errorCodes = facts({
   /** A rehearsed recovery failed: its record (`retake drill show`) names the check or the error. */
   'drill.failed': { exit: 31, retry: 'never' },
   /** A recovery could not be rehearsed on this machine: no room, or no PostgreSQL of that version. That says nothing about the backups. */
-  'drill.inconclusive': { exit: 32, retry: 'later' },
+  'drill.inconclusive': { exit: 32, retry: 'never' },
   /** There is no record of such a drill. */
   'drill.missing': { exit: 10, retry: 'never' },
   /** Verification found damage. */

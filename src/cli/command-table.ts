@@ -1,5 +1,6 @@
 /** Every command as data: help, completion and `docs/cli.md` come from here. What a command does is in `loaders.ts`. */
 import type { CommandDeclaration, CommandGroup, CommandOption } from './command.ts'
+import { drillCommands } from './drill-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { nativeCommands } from './native-commands.ts'
 import { repoCommands } from './repo-commands.ts'
@@ -42,6 +43,7 @@ const restoreOptions: readonly CommandOption[] = [
 export const commandGroups: readonly CommandGroup[] = [
   { name: 'wal', summary: 'receive and fetch the write-ahead log' },
   { name: 'restore', summary: 'bring a cluster back: plan, then apply' },
+  { name: 'drill', summary: 'rehearse a recovery, and what rehearsals have shown' },
   { name: 'repo', summary: 'the repository itself: its size, its soundness, the places where it is kept' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },
@@ -358,6 +360,7 @@ export const commands: readonly CommandDeclaration[] = [
   ...serverCommands,
   ...repoCommands,
   ...keyCommands,
+  ...drillCommands,
   ...nativeCommands,
   {
     path: ['completion'],

@@ -7,7 +7,15 @@ import { currentActor } from '../engine/keys/actor.ts'
 import type { Retake } from '../engine/open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from '../engine/operation.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
-import { type DrillRecord, forgetOldDrills, listDrillIds, listDrills, putDrill } from '../repository/drills.ts'
+import {
+  DRILL_HOLDER,
+  type DrillRecord,
+  forgetOldDrills,
+  listDrillIds,
+  listDrills,
+  putDrill,
+} from '../repository/drills.ts'
+import { registerReader } from '../repository/readers.ts'
 import { chooseTarget, RANDOM_TARGET } from './choose-target.ts'
 import { DEFAULT_TIME_LIMIT_MS, watchLimits } from './limits.ts'
 import { Protocol } from './protocol.ts'
@@ -110,6 +118,8 @@ async function carryOut(order: Order): Promise<DrillReport> {
     ...(request === undefined ? {} : { request }),
   }
   const sandbox = await makeSandbox(parent, marker)
+  // It is seen from everywhere that a drill runs, and what it reads is not deleted meanwhile.
+  await using _reader = await registerReader(cluster, { holder: DRILL_HOLDER, clock, logger: retake.logger })
   const failure = await attempt({ ...order, protocol, sandbox })
   if (failure instanceof MistakenTarget) {
     await removeSandbox(sandbox)

@@ -100,11 +100,12 @@ export async function readSandbox(
   directory: string,
 ): Promise<{ readonly sandbox: Sandbox; readonly marker: SandboxMarker } | undefined> {
   const info = await lstat(directory).catch(absent)
+  if (!info?.isDirectory()) return undefined
   const file = path.join(directory, MARKER)
   const markerInfo = await lstat(file).catch(absent)
   const own = process.getuid?.()
   const account = serverAccount()
-  if (!info?.isDirectory() || !markerInfo?.isFile()) return undefined
+  if (!markerInfo?.isFile()) return undefined
   if (own !== undefined && (markerInfo.uid !== own || ![own, account?.uid].includes(info.uid))) return undefined
   const value = await readJson(file)
   const marker = value as Partial<SandboxMarker> | undefined

@@ -6,9 +6,10 @@ import { waitStreaming } from '../../test/support/lab.ts'
 import { startTestServer, type TestServer } from '../../test/support/postgres.ts'
 import { makeTemp, type TempDirectory } from '../../test/support/temp.ts'
 import type { Clock } from '../base/clock.ts'
-import { timeOrderedId } from '../base/ids.ts'
+import { timeOrderedId, timeOrderedIdAfter } from '../base/ids.ts'
 import { runCli } from '../cli/testing/run-cli.ts'
 import { cineTrackTables } from '../demo/cinetrack/tiers.ts'
+import { runDrill } from '../drills/run.ts'
 import { backUp } from '../engine/backup.ts'
 import { initialise } from '../engine/initialise.ts'
 import { escrowTest } from '../engine/keys/escrow-test.ts'
@@ -17,9 +18,12 @@ import type { Operation } from '../engine/operation.ts'
 import { receiveWal } from '../engine/receive-wal.ts'
 import { verify } from '../engine/verify.ts'
 import { serverAccount } from '../postgres/server/account.ts'
+import { putDrill } from '../repository/drills.ts'
 import { generateKey } from '../repository/keys/key-material.ts'
 import { formatKeyText } from '../repository/keys/key-text.ts'
+import { drillKey } from '../repository/layout.ts'
 import { beginRun } from '../repository/runs.ts'
+import { exampleDrill } from '../repository/testing/example-drill.ts'
 import { cineTrackCriticalTables } from './checks/cinetrack-tables.ts'
 import { type HealthCheckName, resultOf } from './checks/result.ts'
 import { type HealthReport, type ReadHealthOptions, readHealth } from './read-health.ts'
@@ -136,20 +140,13 @@ describe('health, day by day', () => {
       healthy.objectives.map(({ state }) => state),
       ['unknown', 'unknown', 'unknown', 'met', 'met', 'met'],
     )
-    const drill = {
-      lastAt: healthy.at,
-      lastOutcome: 'passed' as const,
-      passed: { at: healthy.at, depth: 4, rtoMs: 1000 },
-    }
-    const proven = await look({ drill, alertPath: { provenAt: healthy.at } })
-    assert.deepEqual([proven.score.value, proven.score.band], [96, 'good'], 'only copies are lacking')
   })
 
   test('the command prints the same, and compares with an earlier report', async () => {
     const text = await runCli(['health'], env, temp.path)
     assert.equal(text.code, 0, text.stderr)
     assert.match(text.stdout, /^cluster +main: protected\nscore +60 of 100, at risk \(formula 1\)/)
-    assert.match(text.stdout, /skipped {2}Recovery was rehearsed: No drill is recorded/)
+    assert.match(text.stdout, /skipped {2}Recovery was rehearsed: No recovery was rehearsed yet/)
     assert.match(text.stdout, /What to do, the most effective first/)
     await writeFile(temp.join('last.json'), JSON.stringify(healthy))
     const json = await runCli(['health', '--json', '--earlier', 'last.json', '--fail-under', '61'], env, temp.path)
@@ -157,6 +154,26 @@ describe('health, day by day', () => {
     assert.equal(json.json<HealthReport>().score.value, 60)
     await writeFile(temp.join('other.json'), '{}')
     assert.equal((await runCli(['health', '--earlier', 'other.json'], env, temp.path)).code, 2)
+  })
+
+  test('a drill on record wins what it proves, and one that failed is danger', async () => {
+    const { drill } = await runDrill(retake, { at: 'latest', directory: temp.path }).result
+    assert.equal(drill.outcome, 'passed', JSON.stringify(drill))
+    const proven = await look({ alertPath: { provenAt: healthy.at } })
+    assert.deepEqual([proven.score.value, proven.score.band], [90, 'good'], 'copies, and checks of the application')
+    assert.deepEqual(proven.headline.drills, { share: 1, counted: 1, lastOutcome: 'passed', target: 1 })
+    assert.equal(proven.objectives[0]?.measuredMs, drill.rtoMs)
+    const cluster = await retake.cluster()
+    const endedAt = new Date().toISOString()
+    const id = timeOrderedIdAfter(new Date(), drill.id)
+    const check = { name: 'rows', title: 'Rows', result: 'failed', detail: 'One is lost.', durationMs: 1 } as const
+    await putDrill(cluster, exampleDrill(id, { endedAt, outcome: 'failed', checks: [check] }))
+    const failing = await look()
+    assertCheck(failing, 'drill', { state: 'failed', severity: 'danger' }, /^retake drill show /)
+    assert.equal(failing.score.caps[0]?.name, 'last-drill-failed')
+    assert.equal(failing.headline.drills.share, 0.5)
+    // What follows is about other things.
+    for (const one of [id, drill.id]) await cluster.store.delete(drillKey('main', one))
   })
 
   test('a role that may see little: what it may not see is unknown, and has no points', async () => {

@@ -11,7 +11,7 @@ import { rememberTables } from './checks/tables.ts'
 import type { BackupHistory } from './health/backup-history.ts'
 import { type Headline, headlineOf } from './health/headline.ts'
 import { backupHistory } from './health/history.ts'
-import type { AlertPath, DrillRecord, HealthInput } from './health/input.ts'
+import type { AlertPath, HealthInput } from './health/input.ts'
 import { ALERT_PATH_TARGET_MS, COMPLETION_TARGET_MS, SUCCESS_TARGET } from './health/limits.ts'
 import { compareObjectives, type Objective, objectiveTargets } from './health/objectives.ts'
 import { type Recommendation, recommend } from './health/recommend.ts'
@@ -25,8 +25,6 @@ export interface ReadHealthOptions {
   readonly earlier?: Observation | undefined
   /** Since when whoever keeps schedules has kept each, by its name. Default: nobody is known to; proposed ones are then not judged. */
   readonly keptSince?: ReadonlyMap<string, Date> | undefined
-  /** The last drills, from whoever makes them. Default: none is known, and the score says so. */
-  readonly drill?: DrillRecord | undefined
   /** Runs that were due and came, from whoever keeps schedules. Default: what became of the configured ones, else what the backups that are held say of one a day. */
   readonly history?: BackupHistory | undefined
   /** Whether notices reach people, from whoever sends them. Default: it is not known. */
@@ -78,7 +76,7 @@ export interface HealthLook {
 
 /** @throws RetakeError `aborted` */
 export async function lookAtHealth(subject: HealthSubject, options: ReadHealthOptions): Promise<HealthLook> {
-  const { limitMs = DEFAULT_CHECK_LIMIT_MS, earlier, drill, keptSince } = options
+  const { limitMs = DEFAULT_CHECK_LIMIT_MS, earlier, keptSince } = options
   const signal = options.signal ?? new AbortController().signal
   await using sources = new HealthSources({
     ...{ subject, earlier, keptSince, signal },
@@ -86,7 +84,7 @@ export async function lookAtHealth(subject: HealthSubject, options: ReadHealthOp
   })
   const { clock, config, clusterName } = sources.settings
   const begunMs = clock.monotonicMs()
-  const checks = await runChecks(allChecks({ drill }), sources, { limitMs, signal })
+  const checks = await runChecks(allChecks, sources, { limitMs, signal })
   // Only what a check has waited for is there; nothing is waited for twice.
   const backups = resultOf(checks, 'backup')?.measured && (await sources.holdings()).backups
   const heldDays = retentionPolicy(config).days

@@ -87,8 +87,11 @@ export type DrillRecord = z.infer<typeof drillSchema>
 export type DrillCheck = z.infer<typeof checkSchema>
 export type DrillOutcome = DrillRecord['outcome']
 
+/** What a drill calls itself among the readers while it runs. */
+export const DRILL_HOLDER = 'retake drill'
+
 const DAY_MS = 86_400_000
-const KEPT_MS = 400 * DAY_MS
+export const DRILLS_KEPT_MS = 400 * DAY_MS
 const MOST_KEPT = 500
 /** What comes later than this was not named by this clock. */
 const AHEAD_MS = 60_000
@@ -167,7 +170,8 @@ export async function forgetOldDrills(cluster: ClusterRepository, clock: Clock):
   const ids = await listDrillIds(cluster)
   const nowMs = clock.now().getTime()
   for (const [index, id] of ids.entries()) {
-    const isKept = index >= ids.length - MOST_KEPT && id >= stampOf(nowMs - KEPT_MS) && id < stampOf(nowMs + AHEAD_MS)
+    const isKept =
+      index >= ids.length - MOST_KEPT && id >= stampOf(nowMs - DRILLS_KEPT_MS) && id < stampOf(nowMs + AHEAD_MS)
     if (isKept) continue
     try {
       await cluster.store.delete(nameOf(cluster, id).key, { copies: 'reachable' })

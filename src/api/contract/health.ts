@@ -75,7 +75,12 @@ const headline = z.object({
     target: z.number(),
   }),
   completion: z.object({ lastMs: z.number().optional(), targetMs: z.number() }),
-  drills: z.object({ lastOutcome: z.enum(['passed', 'failed']).optional(), target: z.number() }),
+  drills: z.object({
+    share: z.number().optional(),
+    counted: z.number(),
+    lastOutcome: z.enum(['passed', 'failed']).optional(),
+    target: z.number(),
+  }),
   sinceLastSuccess: z.object({ ageMs: z.number().optional(), limitMs: z.number().optional() }),
 })
 

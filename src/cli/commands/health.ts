@@ -54,7 +54,7 @@ function renderScore({ value, band, formula, points, caps, unknownBecause }: Hea
 }
 
 function headlineFields({ headline }: HealthReport): [string, string | undefined][] {
-  const { recoverable, runs, completion, sinceLastSuccess } = headline
+  const { recoverable, runs, completion, drills, sinceLastSuccess } = headline
   const percent = (share: number) => `${(share * 100).toFixed(2)} %`
   return [
     [
@@ -68,6 +68,10 @@ function headlineFields({ headline }: HealthReport): [string, string | undefined
       runs.share === undefined
         ? 'unknown'
         : `${runs.slots - runs.missed} of ${runs.slots} due since ${runs.since} (target ${percent(runs.target)})`,
+    ],
+    [
+      'drills that passed',
+      drills.share === undefined ? 'none yet' : `${Math.round(drills.share * drills.counted)} of ${drills.counted}`,
     ],
     [
       'last backup',

@@ -3,7 +3,8 @@ import { open, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { throwIfAborted } from '../../base/abort.ts'
 import { type ControlFile, parseControlFile } from '../../postgres/control-file.ts'
-import { findBadPages } from '../../postgres/page.ts'
+import { sharedMemory } from '../../postgres/kernel/kernel.ts'
+import { findBadPages, openPageKernel, type PageKernel } from '../../postgres/page.ts'
 import { isRelationFile } from '../../postgres/relation-path.ts'
 import { CONTROL_FILE } from '../../recovery/backup-survey.ts'
 import { type Check, enumerate, failed, passed, skipped } from '../check.ts'
@@ -21,11 +22,13 @@ export const pageCheck: Check<PageSubject> = {
   run: async ({ dataDirectory, signal }) => {
     const control = parseControlFile(await readFile(path.join(dataDirectory, CONTROL_FILE)))
     if (control.dataChecksumVersion === 0) return skipped('The cluster has no page checksums.')
+    const memory = sharedMemory(PIECE_BYTES)
+    const reader = { buffer: Buffer.from(memory.buffer), kernel: openPageKernel(memory), control }
     const bad: string[] = []
     let pages = 0
     for await (const file of relationFiles(dataDirectory)) {
       throwIfAborted(signal)
-      const found = await checkFile(dataDirectory, file, control)
+      const found = await checkFile(dataDirectory, file, reader)
       pages += found.pages
       bad.push(...found.bad)
     }
@@ -49,13 +52,19 @@ async function* filesBelow(dataDirectory: string, folder: string): AsyncGenerato
   }
 }
 
+interface PageReader {
+  readonly buffer: Buffer
+  readonly kernel: PageKernel | undefined
+  readonly control: ControlFile
+}
+
 async function checkFile(
   dataDirectory: string,
   file: string,
-  { blockSizeBytes, relationSegmentBlocks }: ControlFile,
+  { buffer, kernel, control }: PageReader,
 ): Promise<{ readonly pages: number; readonly bad: readonly string[] }> {
+  const { blockSizeBytes, relationSegmentBlocks } = control
   const firstOfFile = (isRelationFile(file)?.segmentNumber ?? 0) * relationSegmentBlocks
-  const buffer = Buffer.from(new ArrayBuffer(PIECE_BYTES))
   const bad: string[] = []
   let pages = 0
   await using handle = await open(path.join(dataDirectory, file), 'r')
@@ -64,7 +73,9 @@ async function checkFile(
     const count = Math.floor(whole / blockSizeBytes)
     if (count === 0) return { pages, bad }
     const bytes = buffer.subarray(0, count * blockSizeBytes)
-    for (const { blockNumber } of findBadPages(bytes, { firstBlockNumber: firstOfFile + pages, blockSizeBytes })) {
+    for (const { blockNumber } of findBadPages(bytes, {
+      ...{ firstBlockNumber: firstOfFile + pages, blockSizeBytes, kernel },
+    })) {
       bad.push(`block ${blockNumber} of ${file}`)
     }
     pages += count

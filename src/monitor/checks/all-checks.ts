@@ -1,8 +1,7 @@
-import type { DrillRecord } from '../health/input.ts'
 import { backup } from './backup.ts'
 import { keys, retention } from './keeping.ts'
 import { nativeBackups } from './native-backups.ts'
-import { drillCheck, verification } from './proof.ts'
+import { drill, verification } from './proof.ts'
 import { disk, mirrors, repository } from './repository.ts'
 import type { AnyHealthCheck } from './run-checks.ts'
 import { schedules } from './schedules.ts'
@@ -12,24 +11,22 @@ import { criticalTables } from './tables.ts'
 import { exposure, wal } from './wal.ts'
 
 /** In the order in which a person reads them: can we recover, is it fed, is it kept, is it proven. */
-export function allChecks(known: { readonly drill?: DrillRecord | undefined }): AnyHealthCheck[] {
-  return [
-    connectivity,
-    repository,
-    backup,
-    schedules,
-    wal,
-    exposure,
-    slot,
-    criticalTables,
-    verification,
-    drillCheck(known.drill),
-    retention,
-    keys,
-    mirrors,
-    nativeBackups,
-    disk,
-    clock,
-    configuration,
-  ]
-}
+export const allChecks: readonly AnyHealthCheck[] = [
+  connectivity,
+  repository,
+  backup,
+  schedules,
+  wal,
+  exposure,
+  slot,
+  criticalTables,
+  verification,
+  drill,
+  retention,
+  keys,
+  mirrors,
+  nativeBackups,
+  disk,
+  clock,
+  configuration,
+]

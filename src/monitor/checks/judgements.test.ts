@@ -5,13 +5,15 @@ import type { HolderView } from '../../engine/keys/keys-view.ts'
 import type { CopyView, MirrorsReport } from '../../engine/mirrors/copies.ts'
 import type { GapView, WindowView } from '../../engine/window.ts'
 import { parseLsn } from '../../postgres/lsn.ts'
+import type { DrillRecord } from '../../repository/drills.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
+import { exampleDrill } from '../../repository/testing/example-drill.ts'
 import type { RunOutcome } from '../../schedules/judge.ts'
 import { judgeBackup } from './backup.ts'
 import { judgeKeys, judgeRetention } from './keeping.ts'
 import type { ObservedTable } from './measurements.ts'
 import type { RememberedTable } from './observation.ts'
-import { judgeDrill, judgeVerification } from './proof.ts'
+import { judgeDrills, judgeVerification } from './proof.ts'
 import { judgeMirrors } from './repository.ts'
 import type { Outcome } from './result.ts'
 import { judgeSchedules } from './schedules.ts'
@@ -342,16 +344,27 @@ test('verification: none, old, damaged since, deep', () => {
   assertSays(nothing, 'skipped', /^retake backup/)
 })
 
-test('drills: none, failed, overdue, passed', () => {
-  const passed = { at: ago(DAY_MS), depth: 3, rtoMs: 1000 }
-  assertSays(judgeDrill(undefined, now), 'skipped', /^retake restore apply/)
-  assertSays(judgeDrill({ lastAt: ago(1), lastOutcome: 'failed', passed }, now), 'failed danger')
-  assertSays(
-    judgeDrill({ lastAt: ago(1), lastOutcome: 'passed', passed: { ...passed, at: ago(37 * DAY_MS) } }, now),
-    'failed warning',
-  )
-  assertSays(judgeDrill({ lastAt: ago(1), lastOutcome: 'passed' }, now), 'failed warning')
-  assertSays(judgeDrill({ lastAt: ago(1), lastOutcome: 'passed', passed }, now), 'passed')
+test('drills: none, failed, overdue, passed, and what came to no result', () => {
+  const one = (ageMs: number, changed: Partial<DrillRecord> = {}) =>
+    exampleDrill('id', { endedAt: ago(ageMs), ...changed })
+  const error = { code: 'dependency.missing', message: 'No PostgreSQL 17.', hint: 'Install it.' }
+  const without = one(1, { outcome: 'inconclusive', error })
+  const bad = one(1, { outcome: 'failed', error: { code: 'timeout', message: 'Too long.' } })
+  assertSays(judgeDrills([], now), 'skipped', /^retake drill run$/)
+  const nowhere = judgeDrills([without], now)
+  assertSays(nowhere, 'skipped', /^Install it\.$/)
+  assert.match(nowhere.finding, /No PostgreSQL 17/)
+  const failing = judgeDrills([bad, one(DAY_MS)], now)
+  assertSays(failing, 'failed danger', /^retake drill show id$/)
+  assert.match(failing.finding, /Too long/)
+  // Neither hides a failure, nor makes good for age.
+  assertSays(judgeDrills([without, bad], now), 'failed danger')
+  assertSays(judgeDrills([one(37 * DAY_MS)], now), 'failed warning', /^retake drill run$/)
+  assertSays(judgeDrills([without, one(37 * DAY_MS)], now), 'failed warning', /^Install it\.$/)
+  const good = judgeDrills([one(1, { outcome: 'interrupted' }), one(DAY_MS), bad], now)
+  assertSays(good, 'passed')
+  const { counted, succeeded, ageMs, rtoMs, rpoMs } = good.measured ?? {}
+  assert.deepEqual([counted, succeeded, ageMs, rtoMs, rpoMs], [2, 1, DAY_MS, 80_000, 2000])
 })
 
 test('retention: too short, not kept, young', () => {

@@ -151,6 +151,7 @@ export interface Measurements {
       | undefined
   }
   readonly drill: {
+    /** When the last one ended that came to a result. */
     readonly lastAt: string
     readonly lastOutcome: 'passed' | 'failed'
     readonly passedAt?: string | undefined
@@ -158,7 +159,11 @@ export interface Measurements {
     /** How deep the last one that passed went: 0 listed, 1 checksums, 2 restored, 3 SQL checks, 4 application, 5 by a person. */
     readonly depth?: number | undefined
     readonly rtoMs?: number | undefined
+    readonly rpoMs?: number | undefined
     readonly intervalMs: number
+    /** Of those on record that came to a result, at most the last 24. */
+    readonly counted: number
+    readonly succeeded: number
   }
   readonly retention: {
     readonly days: number

@@ -1,7 +1,7 @@
 /** How long ago it was shown that what is stored is sound and brings the cluster back: verification and drills. */
+import { type DrillRecord, listDrills } from '../../repository/drills.ts'
 import { type LastVerification, readLastVerification } from '../../repository/last-verification.ts'
 import { readVerified, type VerifiedRecord } from '../../repository/verified.ts'
-import type { DrillRecord } from '../health/input.ts'
 import { DRILL_INTERVAL_MS } from '../health/limits.ts'
 import type { Measurements } from './measurements.ts'
 import { failed, type Outcome, passed, skipped } from './result.ts'
@@ -75,40 +75,61 @@ function damageSentence({ at, errors, lostBackups, example }: LastVerification):
   return `The verification of ${at} found ${many}: ${cost}. ${example ?? ''}`.trimEnd()
 }
 
-/** Drills are told by whoever makes them. */
-export function drillCheck(record: DrillRecord | undefined): HealthCheck<'drill'> {
-  return {
-    name: 'drill',
-    title: 'Recovery was rehearsed',
-    run: async (sources) => judgeDrill(record, sources.settings.clock.now()),
-  }
+/** Two years of one a month. */
+const DRILLS_LOOKED_AT = 24
+/** Restored, and looked into through SQL; a deep one reads more of the same. */
+const DRILL_DEPTH = 3
+
+export const drill: HealthCheck<'drill'> = {
+  name: 'drill',
+  title: 'Recovery was rehearsed',
+  run: async (sources) => {
+    const { retake } = await sources.retake()
+    // One that cannot be read is as good as none; `retake verify` names it.
+    const records = listDrills(await retake.cluster(), { limit: DRILLS_LOOKED_AT, onDamage: () => {} })
+    return judgeDrills(await Array.fromAsync(records), sources.settings.clock.now())
+  },
 }
 
-/** What to do while nothing rehearses recoveries by itself. */
-export const REHEARSE =
-  'retake restore apply --at latest --to DIR   # rehearses it by hand; only a drill that is recorded changes the score'
+const REHEARSE = 'retake drill run'
 
-export function judgeDrill(record: DrillRecord | undefined, now: Date): Outcome<Measurements['drill']> {
-  if (!record) {
-    return skipped('No drill is recorded: this version of Retake makes none by itself, so none is judged.', {
-      fix: REHEARSE,
-    })
-  }
-  const { lastAt, lastOutcome, passed: good } = record
-  const ageMs = good && Math.max(0, now.getTime() - Date.parse(good.at))
+/** @param records newest first */
+export function judgeDrills(records: readonly DrillRecord[], now: Date): Outcome<Measurements['drill']> {
+  const concluded = records.filter(({ outcome }) => outcome === 'passed' || outcome === 'failed')
+  const [last] = concluded
+  // Tried since, without coming to a result.
+  const [newest] = records
+  const tried = newest !== last ? newest : undefined
+  const but = tried ? ` One of ${tried.endedAt} came to no result: ${tried.error?.message ?? tried.outcome}` : ''
+  const fix = tried?.error?.hint ?? REHEARSE
+  if (!last) return skipped(`No recovery was rehearsed yet.${but}`, { fix })
+  const good = concluded.find(({ outcome }) => outcome === 'passed')
+  const ageMs = good && Math.max(0, now.getTime() - Date.parse(good.endedAt))
   const measured: Measurements['drill'] = {
-    lastAt,
-    lastOutcome,
+    lastAt: last.endedAt,
+    lastOutcome: last.outcome === 'passed' ? 'passed' : 'failed',
     intervalMs: DRILL_INTERVAL_MS,
-    ...(good ? { passedAt: good.at, depth: good.depth, rtoMs: good.rtoMs } : {}),
+    counted: concluded.length,
+    succeeded: concluded.filter(({ outcome }) => outcome === 'passed').length,
+    ...(good ? { passedAt: good.endedAt, depth: DRILL_DEPTH } : {}),
+    ...(good?.rtoMs === undefined ? {} : { rtoMs: good.rtoMs }),
+    ...(good?.rpoMs === undefined ? {} : { rpoMs: good.rpoMs }),
     ...(ageMs === undefined ? {} : { ageMs }),
   }
-  if (lastOutcome === 'failed') {
-    return failed(`The last drill, of ${lastAt}, failed.`, { severity: 'danger', fix: REHEARSE, measured })
+  if (last.outcome === 'failed') {
+    const finding = `The last drill, of ${last.endedAt}, failed: ${whyFailed(last)}`
+    return failed(`${finding}${but}`, { severity: 'danger', fix: `retake drill show ${last.id}`, measured })
   }
   if (ageMs === undefined || ageMs > DRILL_INTERVAL_MS) {
-    const finding = `The last drill that passed is ${ageMs === undefined ? 'not known' : `${(ageMs / DAY_MS).toFixed(0)} days old`}.`
-    return failed(finding, { severity: 'warning', fix: REHEARSE, measured })
+    const finding = `The last drill that passed is ${ageMs === undefined ? 'not known' : `${daysOf(ageMs)} days old`}.${but}`
+    return failed(finding, { severity: 'warning', fix, measured })
   }
-  return passed(`The last drill passed ${(ageMs / DAY_MS).toFixed(0)} days ago.`, measured)
+  return passed(`The last drill passed ${daysOf(ageMs)} days ago.${but}`, measured)
+}
+
+const daysOf = (ms: number) => (ms / DAY_MS).toFixed(0)
+
+function whyFailed({ checks, error }: DrillRecord): string {
+  const failures = checks.filter(({ result }) => result === 'failed').map(({ title, detail }) => `${title}: ${detail}`)
+  return failures.length > 0 ? failures.join(' ') : (error?.message ?? 'it does not say why.')
 }

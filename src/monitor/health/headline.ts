@@ -1,4 +1,5 @@
 /** The numbers that are watched over months, each beside its target. Undefined is unknown, never zero. */
+import type { Measurements } from '../checks/measurements.ts'
 import { evidenceOf } from './evidence.ts'
 import type { HealthInput } from './input.ts'
 
@@ -14,7 +15,13 @@ export interface Headline {
     readonly target: number
   }
   readonly completion: { readonly lastMs?: number | undefined; readonly targetMs: number }
-  readonly drills: { readonly lastOutcome?: 'passed' | 'failed' | undefined; readonly target: number }
+  /** Of the drills on record that came to a result, at most the last 24. */
+  readonly drills: {
+    readonly share?: number | undefined
+    readonly counted: number
+    readonly lastOutcome?: 'passed' | 'failed' | undefined
+    readonly target: number
+  }
   readonly sinceLastSuccess: { readonly ageMs?: number | undefined; readonly limitMs?: number | undefined }
 }
 
@@ -35,7 +42,7 @@ export function headlineOf(input: HealthInput): Headline {
       ...(history ? { share: 1 - history.missed / history.slots, since: history.since } : {}),
     },
     completion: { targetMs: targets.completionMs, ...(backup?.last ? { lastMs: backup.last.durationMs } : {}) },
-    drills: { target: 1, ...lastDrill(measured('drill')?.lastOutcome) },
+    drills: drillsOf(measured('drill')),
     sinceLastSuccess: {
       ...(backup?.ageMs === undefined ? {} : { ageMs: backup.ageMs }),
       ...(backup ? { limitMs: backup.maxAgeMs } : {}),
@@ -43,6 +50,12 @@ export function headlineOf(input: HealthInput): Headline {
   }
 }
 
-function lastDrill(lastOutcome: 'passed' | 'failed' | undefined): Pick<Headline['drills'], 'lastOutcome'> {
-  return lastOutcome === undefined ? {} : { lastOutcome }
+function drillsOf(drill: Measurements['drill'] | undefined): Headline['drills'] {
+  const { counted = 0, succeeded = 0, lastOutcome } = drill ?? {}
+  return {
+    counted,
+    target: 1,
+    ...(counted === 0 ? {} : { share: succeeded / counted }),
+    ...(lastOutcome === undefined ? {} : { lastOutcome }),
+  }
 }

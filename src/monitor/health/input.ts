@@ -2,23 +2,6 @@
 import type { HealthCheckResult } from '../checks/result.ts'
 import type { BackupHistory } from './backup-history.ts'
 
-/** The last drills, told by whoever makes them. */
-export interface DrillRecord {
-  /** ISO 8601 UTC. */
-  readonly lastAt: string
-  readonly lastOutcome: 'passed' | 'failed'
-  /** The last one that passed. */
-  readonly passed?:
-    | {
-        readonly at: string
-        /** 0 listed, 1 checksums, 2 restored, 3 SQL checks, 4 application, 5 by a person from the runbook. */
-        readonly depth: number
-        /** From the order to recover to green checks. */
-        readonly rtoMs: number
-      }
-    | undefined
-}
-
 /** The way of notices to people, told by whoever sends them. */
 export interface AlertPath {
   /** When the last notice was delivered of which a person has said that it arrived. */

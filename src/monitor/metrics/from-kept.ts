@@ -58,6 +58,9 @@ function putProof({ put, putLabelled }: MetricsWriter, measured: Measured): void
   put('retake_drill_passed', drill.lastOutcome === 'passed')
   put('retake_drill_passed_timestamp_seconds', epochSeconds(drill.passedAt))
   put('retake_drill_rto_seconds', inSeconds(drill.rtoMs))
+  put('retake_drill_rpo_seconds', inSeconds(drill.rpoMs))
+  putLabelled('retake_drills', { outcome: 'passed' }, drill.succeeded)
+  putLabelled('retake_drills', { outcome: 'failed' }, drill.counted - drill.succeeded)
 }
 
 function putPromises({ put, putLabelled }: MetricsWriter, measured: Measured): void {

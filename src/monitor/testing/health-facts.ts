@@ -230,6 +230,9 @@ function addKept(facts: Facts, add: Add): void {
         lastAt: ago(HOUR_MS),
         lastOutcome: facts.drillFailed ? 'failed' : 'passed',
         intervalMs: DRILL_INTERVAL_MS,
+        counted: 4,
+        succeeded: facts.drillFailed ? 3 : 4,
+        ...(drill ? { rpoMs: 1000 } : {}),
         ...(drill ? { passedAt: ago(drill.ageMs), ...drill } : {}),
       },
     })
