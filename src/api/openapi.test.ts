@@ -86,7 +86,7 @@ describe('the OpenAPI document', () => {
     const tasks = (StartRun?.oneOf ?? StartRun?.anyOf) as unknown as Json[]
     assert.deepEqual(
       tasks.map(({ properties }) => properties?.task?.const),
-      ['backup', 'verify', 'prune', 'check'],
+      ['backup', 'verify', 'prune', 'drill', 'check'],
     )
     assert(tasks.every(({ additionalProperties }) => (additionalProperties as unknown) === false))
     assert.deepEqual(Run?.properties?.state?.enum, ['queued', 'running', 'succeeded', 'failed', 'cancelled'])

@@ -6,7 +6,7 @@ import type { ControlTables, RunTable } from './database/schema.ts'
 
 type Db = Kysely<ControlTables>
 
-export type RunTask = 'backup' | 'verify' | 'prune' | 'check'
+export type RunTask = 'backup' | 'verify' | 'prune' | 'drill' | 'check'
 
 /** `waiting`: it failed, or must wait, and is tried again. */
 export type RunState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled'
@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly deep?: boolean | undefined
   /** Of a verification: only this one. */
   readonly backupId?: string | undefined
+  /** Of a drill: a target, or `random`. */
+  readonly at?: string | undefined
   /** Of a pruning. */
   readonly dryRun?: boolean | undefined
 }

@@ -68,7 +68,7 @@ async function runAll(checks: readonly Check<ProofSubject>[], options: ProveOpti
 }
 
 async function listDatabases(access: SandboxAccess): Promise<string[]> {
-  await using sql = await access.open('template1')
+  await using sql = await access.open(access.database)
   const rows = await sql.query<{ name: string }>(
     'select datname as name from pg_database where datallowconn order by datname',
   )

@@ -140,11 +140,13 @@ async function openProof(
   const { retake, protocol, sandbox, role, deep, signal, onProgress } = options
   if (!report.server) throw new RetakeError('postgres.server', 'The recovered server does not run.')
   const { serverVersionNum } = (await retake.cluster()).facts
+  const { user, database } = configuredSession(retake)
   const access = await findAccess({
     socketDirectory: sandbox.socketDirectory,
     port: report.server.port,
     serverVersionNum,
-    candidates: [...(role === undefined ? [] : [role]), ...configuredRole(retake)],
+    candidates: [role, user].filter((name) => name !== undefined),
+    candidateDatabase: database,
     signal,
   })
   const { programs, preloaded } = await askServer(access)
@@ -153,20 +155,22 @@ async function openProof(
   return { access, plan, serverVersionNum, criticalTables, preloaded, deep, clock: retake.clock, signal, onProgress }
 }
 
-/** The one that backups connect as, when it is known here. */
-function configuredRole(retake: Retake): string[] {
+/** What backups connect as, and to, when that is known here. */
+function configuredSession(retake: Retake): {
+  readonly user?: string | undefined
+  readonly database?: string | undefined
+} {
   try {
-    const { user } = retake.target().config
-    return user === undefined ? [] : [user]
+    return retake.target().config
   } catch (error) {
     // An address that cannot be read is nothing that a drill needs.
-    if (isRetakeError(error, 'config.invalid')) return []
+    if (isRetakeError(error, 'config.invalid')) return {}
     throw error
   }
 }
 
 async function askServer(access: SandboxAccess): Promise<{ readonly programs: string; readonly preloaded: string }> {
-  await using sql = await access.open('template1')
+  await using sql = await access.open(access.database)
   const [row] = await sql.query<{ programs: string; preloaded: string | null }>(
     `select current_setting('server_version') as programs,
        (select setting from pg_file_settings where name = 'shared_preload_libraries' and setting <> '' order by seqno desc limit 1) as preloaded`,

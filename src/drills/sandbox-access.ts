@@ -8,6 +8,8 @@ import { sessionOptions } from './isolation.ts'
 
 export interface SandboxAccess {
   readonly superuser: string
+  /** One that is there; which ones are is not known before. */
+  readonly database: string
   readonly open: (database: string) => Promise<SqlConnection>
 }
 
@@ -17,6 +19,8 @@ export interface AccessOptions {
   readonly serverVersionNum: number
   /** Roles that may exist; each is tried. */
   readonly candidates: readonly string[]
+  /** A database that may exist; it is tried first. */
+  readonly candidateDatabase: string | undefined
   readonly signal: AbortSignal
 }
 
@@ -27,9 +31,10 @@ const USUAL_DATABASES = ['postgres', 'template1']
 
 /** @throws RetakeError `postgres.auth` when none of the roles exists */
 export async function findAccess(options: AccessOptions): Promise<SandboxAccess> {
-  const superuser = await findSuperuser(options)
+  const { superuser, database: home } = await findSuperuser(options)
   return {
     superuser,
+    database: home,
     open: (database) =>
       openSql(targetOf(options, { user: superuser, database, options: sessionOptions(options.serverVersionNum) }), {
         applicationName: 'retake drill',
@@ -38,16 +43,18 @@ export async function findAccess(options: AccessOptions): Promise<SandboxAccess>
   }
 }
 
-async function findSuperuser(options: AccessOptions): Promise<string> {
+async function findSuperuser(options: AccessOptions): Promise<Pick<SandboxAccess, 'superuser' | 'database'>> {
   const roles = [...new Set([...options.candidates, ...USUAL_ROLES, userInfo().username])]
+  const { candidateDatabase: own } = options
+  const databases = [...new Set([...(own === undefined ? [] : [own]), ...USUAL_DATABASES])]
   let failure: RetakeError | undefined
   for (const user of roles) {
-    for (const database of USUAL_DATABASES) {
+    for (const database of databases) {
       // Only a superuser may set everything; what any other role may is enough to ask.
       for (const session of [sessionOptions(options.serverVersionNum), '-c statement_timeout=0']) {
         try {
           const name = await askSuperuser(options, { user, database, options: session })
-          if (name !== undefined) return name
+          if (name !== undefined) return { superuser: name, database }
         } catch (error) {
           if (!isRetakeError(error) || error.code === 'aborted') throw error
           failure ??= error

@@ -308,7 +308,7 @@ export const configOptions = declare({
   },
   schedules: {
     description:
-      'What is done regularly, and judged by `retake schedules` and `retake health`: a list of `name`, `task` (backup, verify or prune), `cron` and `zone`, and more (docs/schedules.md). As a variable: the same as JSON. An empty list: nothing is.',
+      'What is done regularly, and judged by `retake schedules` and `retake health`: a list of `name`, `task` (backup, verify, prune or drill), `cron` and `zone`, and more (docs/schedules.md). As a variable: the same as JSON. An empty list: nothing is.',
     env: 'RETAKE_SCHEDULES',
     defaultText: 'none; `retake schedules` proposes some',
     example: '[{"name": "backup", "task": "backup", "cron": "0 2 * * *", "zone": "Europe/Berlin"}]',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backupEvidence, pruneEvidence, verificationEvidence } from './schedule-evidence.ts'
+import { backupEvidence, drillEvidence, pruneEvidence, verificationEvidence } from './schedule-evidence.ts'
 
 const now = new Date('2026-11-22T12:00:00Z')
 const full = { backupId: '20261120T020000Z-00000001', type: 'full', stoppedAt: '2026-11-20T02:10:00.000Z' } as const
@@ -76,4 +76,32 @@ test('prunings: what they gave up, what still waits for one, and nothing to do',
   assert.deepEqual([idle.runs[0]?.outcome, idle.idleFrom, idle.knownFrom], ['succeeded', lastDueAt, now])
   const overdue = pruneEvidence({ ...records, overdue: true })
   assert.deepEqual([overdue.idleFrom, overdue.knownFrom], [undefined, lastDueAt])
+})
+
+test('drills: each that came, deep ones for either kind, and the one that runs', () => {
+  const drill = (day: number, changed: object = {}) => ({
+    id: `202611${day}T060000Z-00000001`,
+    beganAt: `2026-11-${day}T06:00:00.000Z`,
+    endedAt: `2026-11-${day}T06:10:00.000Z`,
+    deep: false,
+    outcome: 'passed' as const,
+    ...changed,
+  })
+  const drills = [
+    drill(20, { outcome: 'inconclusive' }),
+    drill(19, { outcome: 'interrupted' }),
+    drill(18, { outcome: 'failed' }),
+    drill(17, { deep: true }),
+  ]
+  const facts = { drills, isAll: true, runningSince: undefined, now }
+  const outcomes = (deep: boolean) =>
+    drillEvidence({ deep }, facts).runs.map(({ id = '', outcome }) => `${id.slice(6, 8)} ${outcome}`)
+  assert.deepEqual(outcomes(false), ['17 succeeded', '18 failed', '19 failed', '20 succeeded'])
+  assert.deepEqual(outcomes(true), ['17 succeeded'])
+  const running = drillEvidence({ deep: true }, { ...facts, runningSince: now }).runs.at(-1)
+  assert.deepEqual([running?.outcome, running?.beganAt], ['running', now])
+  // Records go after 400 days; and where only the newest were read, nothing is said of what is older.
+  assert.equal(drillEvidence({ deep: false }, facts).knownFrom.toISOString(), '2025-10-18T12:00:00.000Z')
+  const some = drillEvidence({ deep: false }, { ...facts, isAll: false })
+  assert.equal(some.knownFrom.toISOString(), '2026-11-17T06:00:00.000Z')
 })

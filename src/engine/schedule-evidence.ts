@@ -1,4 +1,5 @@
 /** What the repository's records say of runs, as evidence for schedules. Pure; what a record cannot say is left unknown. */
+import { DRILLS_KEPT_MS, type DrillRecord } from '../repository/drills.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import type { VerifiedRecord } from '../repository/verified.ts'
 import type { Evidence, KnownRun } from '../schedules/judge.ts'
@@ -108,4 +109,36 @@ export function pruneEvidence(records: PruneRecords): Pick<Evidence, 'runs' | 'k
   ]
   if (lastDueAt === undefined) return { runs, knownFrom: now }
   return overdue ? { runs, knownFrom: lastDueAt } : { runs, knownFrom: now, idleFrom: lastDueAt }
+}
+
+export interface DrillRecords {
+  /** Newest first. */
+  readonly drills: readonly Pick<DrillRecord, 'id' | 'beganAt' | 'endedAt' | 'deep' | 'outcome'>[]
+  /** There are no older ones on record. */
+  readonly isAll: boolean
+  /** Since when one runs. */
+  readonly runningSince: Date | undefined
+  readonly now: Date
+}
+
+/**
+ * A deep drill does what another one was due for; not the other way round. One that could not be carried out on this machine has come: what
+ * stands in its way is told by the check `drill`, and would be no different at the next time.
+ */
+export function drillEvidence(
+  { deep }: Pick<Schedule, 'deep'>,
+  { drills, isAll, runningSince, now }: DrillRecords,
+): Pick<Evidence, 'runs' | 'knownFrom'> {
+  const came = drills
+    .filter((drill) => !deep || drill.deep)
+    .map(({ id, beganAt, endedAt, outcome }): KnownRun => {
+      const good = outcome === 'passed' || outcome === 'inconclusive'
+      return { id, beganAt: new Date(beganAt), endedAt: new Date(endedAt), outcome: good ? 'succeeded' : 'failed' }
+    })
+  const keptFrom = new Date(now.getTime() - DRILLS_KEPT_MS)
+  const oldest = drills.at(-1)
+  return {
+    runs: [...came.reverse(), ...(runningSince ? [{ beganAt: runningSince, outcome: 'running' } as const] : [])],
+    knownFrom: isAll || !oldest ? keptFrom : new Date(oldest.beganAt),
+  }
 }

@@ -41,9 +41,10 @@ const schedule = z
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, {
       error: 'a schedule\'s name is 1 to 32 lower-case letters, digits or "-"',
     }),
-    task: z.enum(['backup', 'verify', 'prune'], { error: 'a task is backup, verify or prune' }),
+    task: z.enum(['backup', 'verify', 'prune', 'drill'], { error: 'a task is backup, verify, prune or drill' }),
     type: z.enum(['full', 'incremental'], { error: 'a type is full or incremental' }).optional(),
     deep: z.boolean().optional(),
+    target: z.enum(['random', 'latest'], { error: 'a target is random or latest' }).optional(),
     cron,
     zone: z
       .string()
@@ -59,7 +60,11 @@ const schedule = z
     since: instant.optional(),
   })
   .refine(({ task, type }) => task === 'backup' || type === undefined, 'only a backup has a type')
-  .refine(({ task, deep }) => task === 'verify' || deep === undefined, 'only a verification is deep')
+  .refine(
+    ({ task, deep }) => task === 'verify' || task === 'drill' || deep === undefined,
+    'only a verification or a drill is deep',
+  )
+  .refine(({ task, target }) => task === 'drill' || target === undefined, 'only a drill has a target')
   .refine(leavesTime, 'its blackouts leave no time in which it could run')
 
 /** Regular blackouts that leave nothing do so from any instant on. */

@@ -135,12 +135,12 @@ describe('schedules and what became of them', () => {
       await using retake = await openRetake({ ...options, clock: at(laterMs) })
       return readSchedules(retake, { keptSince, next: 1 })
     }
-    const names = ['backup', 'full', 'verify', 'prune']
+    const names = ['backup', 'full', 'verify', 'prune', 'drill', 'deep-drill']
     const kept = (ms: number) => new Map(names.map((name) => [name, new Date(Date.now() + ms)] as const))
     const alone = await report(9 * DAY_MS)
     assert.deepEqual([alone.configured, alone.verdict], [false, 'ok'])
     const fresh = await report(9 * DAY_MS, kept(9 * DAY_MS))
-    assert.deepEqual([fresh.configured, fresh.verdict, outcomes(fresh)], [false, 'ok', [[], [], [], []]])
+    assert.deepEqual([fresh.configured, fresh.verdict, outcomes(fresh)], [false, 'ok', [[], [], [], [], [], []]])
     assert.equal(fresh.schedules[0]?.keptSince, new Date(Date.parse(fresh.schedules[0]?.keptSince ?? '')).toISOString())
     const forgotten = await report(9 * DAY_MS, kept(6 * DAY_MS))
     assert.equal(forgotten.verdict, 'missed')

@@ -1,6 +1,7 @@
 /** `retake schedules`: what is due when, and what became of it by what the repository holds. Facts here, judgement in `schedules/`. */
 import { planRetention } from '../catalog/retention/plan.ts'
 import { readCondemned } from '../repository/condemned.ts'
+import { DRILL_HOLDER, listDrills } from '../repository/drills.ts'
 import { readEpochs } from '../repository/epochs.ts'
 import { readLeaseHolder } from '../repository/lease.ts'
 import { readReaders } from '../repository/readers.ts'
@@ -13,7 +14,7 @@ import type { Config } from './config-options.ts'
 import type { Retake } from './open.ts'
 import { PRUNE_HOLDER, PRUNED } from './prune.ts'
 import { gatherRetention, retentionPolicy } from './retention-facts.ts'
-import { backupEvidence, pruneEvidence, verificationEvidence } from './schedule-evidence.ts'
+import { backupEvidence, drillEvidence, pruneEvidence, verificationEvidence } from './schedule-evidence.ts'
 import { findRuns } from './unfinished-runs.ts'
 import { VERIFY_HOLDER } from './verify.ts'
 import { type Holdings, readHoldings } from './window.ts'
@@ -50,6 +51,7 @@ export interface ScheduleView {
   readonly task: Schedule['task']
   readonly type?: 'full' | 'incremental' | undefined
   readonly deep?: true | undefined
+  readonly target?: Schedule['target']
   readonly cron: string
   readonly words: string
   readonly zone: string
@@ -107,8 +109,8 @@ export function keptSchedules(config: Config, keptSince: ReadonlyMap<string, Dat
 /** By name, what makes each the schedule that it is: with other times or another task it is a new one. */
 export function scheduleDefinitions(config: Config): { readonly name: string; readonly definition: string }[] {
   return configuredSchedules(config).map((one) => {
-    const { name, task, type, deep, cron, zone } = scheduleOf(one)
-    return { name, definition: JSON.stringify([task, type ?? '', deep, cron.text, zone]) }
+    const { name, task, type, deep, target, cron, zone } = scheduleOf(one)
+    return { name, definition: JSON.stringify([task, type ?? '', deep, cron.text, zone, ...(target ? [target] : [])]) }
   })
 }
 
@@ -166,6 +168,15 @@ async function evidenceGatherer(retake: Retake, { now, ...options }: GatherOptio
       const runningSince = reader && new Date(reader.acquiredAt)
       return { ...common, ...verificationEvidence(schedule, { backups, verified, runningSince, begin }) }
     }
+    if (schedule.task === 'drill') {
+      const drills = await Array.fromAsync(listDrills(cluster, { onDamage: () => {}, limit: DRILLS_LOOKED_AT }))
+      const reader = (await readReaders(cluster, { clock })).find(({ holder }) => holder === DRILL_HOLDER)
+      const runningSince = reader && new Date(reader.acquiredAt)
+      return {
+        ...common,
+        ...drillEvidence(schedule, { drills, runningSince, isAll: drills.length < DRILLS_LOOKED_AT, now }),
+      }
+    }
     const { records } = await readCondemned(cluster, { onDamage: () => {} })
     const holder = await readLeaseHolder(cluster, { role: 'prune', clock })
     const fromMs = Math.max(begin?.getTime() ?? 0, schedule.sinceMs ?? 0)
@@ -182,6 +193,9 @@ async function evidenceGatherer(retake: Retake, { now, ...options }: GatherOptio
     }
   }
 }
+
+/** A schedule is judged by what was due in the last 30 days. */
+const DRILLS_LOOKED_AT = 100
 
 /** When the cluster was registered, as the oldest of its keys and backups that are still held tells. */
 async function registeredAt(retake: Retake): Promise<Date | undefined> {
@@ -210,13 +224,14 @@ interface ViewFacts {
 }
 
 function viewSchedule(schedule: Schedule, { judged, evidence, now, cluster, next }: ViewFacts): ScheduleView {
-  const { name, task, type, deep, cron, zone, jitterMs, graceMs } = schedule
+  const { name, task, type, deep, target, cron, zone, jitterMs, graceMs } = schedule
   const runs = judged.runs.map(viewRun)
   return {
     name,
     task,
     ...(type ? { type } : {}),
     ...(deep ? { deep } : {}),
+    ...(target ? { target } : {}),
     cron: cron.text,
     words: cronInWords(cron),
     zone,

@@ -1,7 +1,10 @@
 /** What is done regularly, as people configure it and with everything that they left out filled in. */
 import { type CronExpression, parseCron } from './cron.ts'
 
-export type ScheduleTask = 'backup' | 'verify' | 'prune'
+export type ScheduleTask = 'backup' | 'verify' | 'prune' | 'drill'
+
+/** Out of all that can be recovered, or the newest moment. */
+export type DrillTarget = 'random' | 'latest'
 
 /** A time in which nothing is begun: from an instant to another, or regularly for so many minutes. */
 export type BlackoutConfig =
@@ -15,8 +18,10 @@ export interface ScheduleConfig {
   readonly task: ScheduleTask
   /** Of a backup. Default: incremental. */
   readonly type?: 'full' | 'incremental' | undefined
-  /** Of a verification: every byte. Default: false. */
+  /** Of a verification: every byte. Of a drill: every row. Default: false. */
   readonly deep?: boolean | undefined
+  /** Of a drill: which moment is brought back. Default: one at random. */
+  readonly target?: DrillTarget | undefined
   readonly cron: string
   /** IANA name. Default: UTC. */
   readonly zone?: string | undefined
@@ -38,6 +43,7 @@ export interface Schedule {
   readonly task: ScheduleTask
   readonly type: 'full' | 'incremental' | undefined
   readonly deep: boolean
+  readonly target: DrillTarget | undefined
   readonly cron: CronExpression
   readonly zone: string
   readonly jitterMs: number
@@ -50,22 +56,28 @@ export const DEFAULT_ZONE = 'UTC'
 export const DEFAULT_GRACE_MINUTES = 60
 const MINUTE_MS = 60_000
 
-/** What Retake proposes to whoever has configured nothing: a backup each night, a full one on Sundays; then it is verified and pruned. */
+/**
+ * What Retake proposes to whoever has configured nothing: a backup each night, a full one on Sundays; then it is verified and pruned. On the
+ * first of each month a recovery is rehearsed, and each quarter one whose every row is read.
+ */
 export const proposedSchedules: readonly ScheduleConfig[] = [
   { name: 'backup', task: 'backup', type: 'incremental', cron: '0 2 * * mon-sat' },
   { name: 'full', task: 'backup', type: 'full', cron: '0 2 * * sun' },
   { name: 'verify', task: 'verify', cron: '0 4 * * *' },
   { name: 'prune', task: 'prune', cron: '0 5 * * *' },
+  { name: 'drill', task: 'drill', target: 'random', cron: '0 6 1 * *' },
+  { name: 'deep-drill', task: 'drill', target: 'random', deep: true, cron: '0 6 15 1,4,7,10 *' },
 ]
 
 /** The schedule that a checked entry describes. */
 export function scheduleOf(config: ScheduleConfig): Schedule {
-  const { name, task, type, deep = false, zone = DEFAULT_ZONE, since, blackouts = [] } = config
+  const { name, task, type, deep = false, target, zone = DEFAULT_ZONE, since, blackouts = [] } = config
   return {
     name,
     task,
     type: task === 'backup' ? (type ?? 'incremental') : undefined,
     deep,
+    target: task === 'drill' ? (target ?? 'random') : undefined,
     cron: cronOf(config.cron),
     zone,
     jitterMs: (config.jitterMinutes ?? 0) * MINUTE_MS,

@@ -38,11 +38,13 @@ describe('units', () => {
       schedules(
         { zone: 'Asia/Kolkata', jitterMinutes: 10, type: 'full' },
         { name: 'deep', task: 'verify', deep: true, cron: '0 4 * * sun' },
+        { name: 'drill', task: 'drill', deep: true, cron: '0 6 1 * *' },
+        { name: 'newest', task: 'drill', target: 'latest', cron: '0 6 1 * *' },
       ),
       options,
     )
     assert.deepEqual(
-      units.map(({ name }) => name),
+      units.slice(0, 4).map(({ name }) => name),
       ['retake-main-backup.service', 'retake-main-backup.timer', 'retake-main-deep.service', 'retake-main-deep.timer'],
     )
     const [service, timer, deep] = units.map(({ text }) => text)
@@ -57,6 +59,10 @@ describe('units', () => {
     )
     assert.match(timer ?? '', /^Persistent=true$/m)
     assert.match(deep ?? '', / verify --deep --config /)
+    const [drill, drillTimer, newest] = units.slice(4).map(({ text }) => text)
+    assert.match(drill ?? '', / drill run --random --deep --config /)
+    assert.match(drillTimer ?? '', /^OnCalendar=\*-\*-01 06:00:00 UTC$/m)
+    assert.match(newest ?? '', / drill run --at latest --config /)
     assert.deepEqual(notes, [])
   })
 

@@ -80,7 +80,10 @@ WantedBy=timers.target
 }
 
 /** The arguments of `retake` that do what is scheduled. */
-export function taskOf({ task, type, deep }: Pick<Schedule, 'task' | 'type' | 'deep'>): string[] {
+export function taskOf({ task, type, deep, target }: Pick<Schedule, 'task' | 'type' | 'deep' | 'target'>): string[] {
+  if (task === 'drill') {
+    return ['drill', 'run', ...(target === 'latest' ? ['--at', 'latest'] : ['--random']), ...(deep ? ['--deep'] : [])]
+  }
   if (task === 'backup') return ['backup', '--type', type ?? 'incremental']
   return task === 'verify' && deep ? ['verify', '--deep'] : [task]
 }

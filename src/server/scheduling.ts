@@ -101,12 +101,12 @@ async function readOutcomes(retake: Retake): Promise<(due: NewestDue) => RunOutc
 }
 
 function requestOf({ id, schedule, run }: NewestDue, cluster: string): RunRequest {
-  const { name, task, type, deep } = schedule
+  const { name, task, type, deep, target } = schedule
   return {
     id,
     cluster,
     task,
-    options: { ...(type ? { type } : {}), ...(deep ? { deep } : {}) },
+    options: { ...(type ? { type } : {}), ...(deep ? { deep } : {}), ...(target ? { at: target } : {}) },
     startedBy: `schedule ${name}`,
     dueAt: run.at.toISOString(),
   }

@@ -26,6 +26,7 @@ import { openServices } from './services/open-services.ts'
 import { keepOrder } from './take-over.ts'
 import { performAndTell } from './tasks.ts'
 import { keepTelling } from './telling.ts'
+import { tidyDrills } from './tidy-drills.ts'
 import { serverToken } from './token.ts'
 import { inSpan } from './tracing.ts'
 import { Turns } from './turns.ts'
@@ -92,6 +93,7 @@ export async function serve(options: ServeOptions, onReady: (at: { readonly url:
       keepOrder({ db, id, workflows, logger, signal: until }),
       keepTidy({ db, workflows, logger, signal: until }),
       keepChanges(changes, { db, logger, signal: until }),
+      tidyDrills(clusters.values(), logger),
       config.heartbeat && keepBeating({ db, address: config.heartbeat, logger, signal: until }),
       keepTelling({ db, channels: config.channels, env, logger, signal: until }),
       keepDuty({

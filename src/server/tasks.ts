@@ -5,6 +5,7 @@ import type { ProgressListener } from '../base/progress.ts'
 import type { ControlTables } from '../control/database/schema.ts'
 import { recordNotices } from '../control/outbox.ts'
 import type { RunRequest } from '../control/runs.ts'
+import { type DrillReport, runDrill } from '../drills/run.ts'
 import { backUp } from '../engine/backup.ts'
 import type { Retake } from '../engine/open.ts'
 import { prune } from '../engine/prune.ts'
@@ -86,6 +87,24 @@ const verbs: Readonly<Record<Exclude<RunRequest['task'], 'check'>, Verb>> = {
     const { givenUp, deleted } = await prune(retake, { ...how, dryRun }).result
     return { givenUp: givenUp.backups, deleted, ...(dryRun ? { dryRun } : {}) }
   },
+  drill: async (retake, { id, options: { at, deep }, startedBy }, how) => {
+    // Asked again after a crash, a drill that has a record is not made once more; what an interrupted one left is removed first.
+    const { drill } = await runDrill(retake, { ...how, at, deep, by: startedBy, request: id }).result
+    if (drill.outcome !== 'passed') throw notPassed(drill)
+    const { rtoMs, rpoMs, target } = drill
+    return { drillId: drill.id, outcome: drill.outcome, target: target?.asked, rtoMs, rpoMs }
+  },
+}
+
+function notPassed({ id, outcome, checks, error }: DrillReport['drill']): RetakeError {
+  const hint = error?.hint ?? `Look at it: retake drill show ${id}`
+  const details = { drillId: id }
+  if (outcome === 'inconclusive') {
+    return new RetakeError('drill.inconclusive', error?.message ?? 'The drill came to no result.', { hint, details })
+  }
+  const failures = checks.filter(({ result }) => result === 'failed').map(({ title, detail }) => `${title}: ${detail}`)
+  const why = failures.length > 0 ? failures.join(' ') : (error?.message ?? '')
+  return new RetakeError('drill.failed', `The rehearsed recovery failed. ${why}`, { hint, details })
 }
 
 function damaged(findings: number): RetakeError {

@@ -26,7 +26,7 @@ export class Waiting {
     this.#options = options
   }
 
-  /** False: it is put off, which is on record. Verification and pruning touch the repository alone, so they never wait. */
+  /** False: it is put off, which is on record. Verification, pruning and drills touch the repository alone, so they never wait. */
   async mayBegin(retake: Retake, { schedule, run }: NewestDue): Promise<boolean> {
     const { db, cluster, signal, logger } = this.#options
     const limits = loadLimits(retake.config.loadGuard)

@@ -7,6 +7,7 @@ import { openSegment, padded } from '../../src/recovery/segment-content.ts'
 import { MARKER } from '../../src/recovery/target-directory.ts'
 import { parseTarget } from '../../src/recovery/targets.ts'
 import type { ClusterRepository } from '../../src/repository/cluster.ts'
+import { listDrills } from '../../src/repository/drills.ts'
 import { listBackups } from '../../src/repository/manifest-store.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { listSegments } from '../../src/repository/testing/segments.ts'
@@ -30,6 +31,8 @@ export interface ClusterContent {
   readonly segments: Readonly<Record<string, string>>
   /** SHA-256 of each timeline's history file. */
   readonly histories: Readonly<Record<string, string>>
+  /** How each drill ended. */
+  readonly drills?: Readonly<Record<string, string>>
 }
 
 export async function describeContent(repository: Repository, directory: string): Promise<ClusterContent[]> {
@@ -63,7 +66,11 @@ async function describeCluster(cluster: ClusterRepository, directory: string): P
     const bytes = await readHistory(cluster, timeline)
     if (bytes) histories[String(timeline)] = await digest([bytes])
   }
-  return { cluster: cluster.facts.name, backups, segments, histories }
+  const drills: Record<string, string> = {}
+  for await (const { id, outcome } of listDrills(cluster)) drills[id] = outcome
+  // Those that were made before there were drills do not say that there are none.
+  const kept = Object.keys(drills).length > 0 ? { drills } : {}
+  return { cluster: cluster.facts.name, backups, segments, histories, ...kept }
 }
 
 /** Without what a restore writes by itself, which names this machine and may well change. */

@@ -4,14 +4,17 @@
  */
 import { cpSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { timeOrderedId } from '../../src/base/ids.ts'
 import { compareDigests, digestDatabase } from '../../src/demo/content-digest.ts'
 import { reEncrypt } from '../../src/engine/keys/re-encrypt.ts'
 import { rotateData } from '../../src/engine/keys/rotate-data.ts'
 import { openRetake } from '../../src/engine/open.ts'
 import { prune } from '../../src/engine/prune.ts'
+import { putDrill } from '../../src/repository/drills.ts'
 import { placeHold } from '../../src/repository/holds.ts'
 import { formatKeyText } from '../../src/repository/keys/key-text.ts'
 import { openRepository } from '../../src/repository/repository.ts'
+import { exampleDrill } from '../../src/repository/testing/example-drill.ts'
 import { putVerified } from '../../src/repository/verified.ts'
 import { verifyRepository } from '../../src/repository/verify.ts'
 import { backUp } from '../../src/sources/physical/backup.ts'
@@ -50,7 +53,7 @@ writeFileSync(join(place, 'content.json'), `${JSON.stringify(content, undefined,
 console.log(`Kept in ${place}.`)
 
 /**
- * Two timelines, full and incremental backups, a partial segment, a tail, a hold, a verification, a second key holder; three
+ * Two timelines, full and incremental backups, a partial segment, a tail, a hold, a verification, a drill, a second key holder; three
  * data keys, with objects that were sealed anew; a backup that was given up and is not yet deleted.
  */
 async function fill(into: Protection): Promise<void> {
@@ -79,6 +82,8 @@ async function fill(into: Protection): Promise<void> {
   await promoted.query('insert into after_promotion values (2)')
   await waitArchived(promoted)
   await onSecond.stop()
+  // Made up, because a real one names the machine.
+  await putDrill(cluster, exampleDrill(timeOrderedId(new Date()), { cluster: cluster.facts.name }))
   await placeHold(cluster, { backupId: first.backupId, reason: 'a fixture', at: new Date().toISOString() })
   await putVerified(cluster, { backupId: first.backupId, depth: 'deep', at: new Date().toISOString() })
   await into.repository.addHolder(

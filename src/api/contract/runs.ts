@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { clusterName, failureSchema, instant, opaqueId, pageOf, type Shown, sentence } from './words.ts'
 
-export const taskSchema = z.enum(['backup', 'verify', 'prune', 'check'])
+export const taskSchema = z.enum(['backup', 'verify', 'prune', 'drill', 'check'])
 export const runStateSchema = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled'])
 export type RunState = z.output<typeof runStateSchema>
 
@@ -27,6 +27,15 @@ export const startRunSchema = z
     z.strictObject({
       task: z.literal('prune'),
       dryRun: z.boolean().optional().describe('Say what would be done, and change nothing. Default false.'),
+    }),
+    z.strictObject({
+      task: z.literal('drill'),
+      at: z
+        .string()
+        .regex(/^[\P{Cc}]{1,200}$/u)
+        .optional()
+        .describe('A target as `--at` takes it, or `random`. Default: random.'),
+      deep: z.boolean().optional().describe('Read every row too. Default false.'),
     }),
     z.strictObject({ task: z.literal('check') }),
   ])

@@ -15,9 +15,10 @@ const judged = z.object({
 
 const schedule = z.object({
   name: z.string(),
-  task: z.enum(['backup', 'verify', 'prune']),
+  task: z.enum(['backup', 'verify', 'prune', 'drill']),
   type: z.enum(['full', 'incremental']).optional(),
   deep: z.literal(true).optional(),
+  target: z.enum(['random', 'latest']).optional(),
   cron: z.string(),
   words: z.string(),
   zone: z.string(),

@@ -102,6 +102,7 @@ export class EngineServices extends MemoryServices {
         return verify(this.#retake, { ...options, deep: wanted.deep, backupId: wanted.backupId })
       case 'prune':
         return prune(this.#retake, { ...options, dryRun: wanted.dryRun })
+      case 'drill':
       case 'check':
         throw new Error('assertion failed: the tests look at the health instead')
     }

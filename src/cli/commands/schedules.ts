@@ -80,8 +80,8 @@ function render(
   return [head, table, ...wrong, ...schedules.map(renderNext)].join('\n\n')
 }
 
-const taskInWords = ({ task, type, deep }: ScheduleView) =>
-  [task, type, deep ? 'deep' : undefined].filter(Boolean).join(' ')
+const taskInWords = ({ task, type, deep, target }: ScheduleView) =>
+  [task, type, target, deep ? 'deep' : undefined].filter(Boolean).join(' ')
 
 function outcomeInWords({ last, settled, putOff }: ScheduleView): string {
   if (!last) return ''
@@ -118,7 +118,7 @@ function renderProblem(schedule: ScheduleView, terminal: Terminal): string[] {
     missed: 'never came',
   }
   const type = schedule.type === undefined ? '' : ` --type ${schedule.type}`
-  const fix = `retake ${task}${type}${schedule.deep ? ' --deep' : ''}`
+  const fix = `retake ${task === 'drill' ? 'drill run' : task}${type}${schedule.deep ? ' --deep' : ''}`
   const mark = terminal.paint('red', 'MISSED ')
   return [
     `${mark}  ${name}: the run that was due at ${settled.at} ${fates[settled.outcome] ?? 'failed'}.\n         fix: ${fix}`,

@@ -9,7 +9,7 @@ export const targetCheck: Check<ProofSubject> = {
     const { recordLsn, applied, lastTransaction } = plan.stop
     const where = `Replay stopped ${applied ? 'after' : 'before'} the record at ${recordLsn}, as planned`
     if (!lastTransaction) return passed(`${where}; no transaction ended between the backup and the target.`)
-    await using sql = await access.open('template1')
+    await using sql = await access.open(access.database)
     // The log holds the low 32 bits of a transaction's id; the server counts 64.
     const [row] = await sql.query<{ status: string | null }>(
       `select pg_xact_status((epoch * 4294967296 + $1::numeric)::text::xid8) as status

@@ -19,7 +19,7 @@ export interface ObservedTable extends CriticalTable {
 
 export interface MissedRun {
   readonly schedule: string
-  readonly task: 'backup' | 'verify' | 'prune'
+  readonly task: 'backup' | 'verify' | 'prune' | 'drill'
   readonly outcome: RunOutcome
   /** When it was due, ISO 8601 UTC. */
   readonly at: string
