@@ -24,6 +24,7 @@ import { formatKeyText } from '../repository/keys/key-text.ts'
 import { drillKey } from '../repository/layout.ts'
 import { beginRun } from '../repository/runs.ts'
 import { exampleDrill } from '../repository/testing/example-drill.ts'
+import { proposedSchedules } from '../schedules/schedule.ts'
 import { cineTrackCriticalTables } from './checks/cinetrack-tables.ts'
 import { type HealthCheckName, resultOf } from './checks/result.ts'
 import { type HealthReport, type ReadHealthOptions, readHealth } from './read-health.ts'
@@ -217,7 +218,7 @@ describe('health, day by day', () => {
     assert.ok(missed.headline.runs.missed >= 1)
     assertCheck(await readHealth({ ...options, schedules: [] }), 'schedules', { state: 'skipped' })
     // Nobody has configured any, but a server keeps the proposed ones.
-    const since = (ms: number) => new Map(['backup', 'full', 'verify', 'prune'].map((name) => [name, new Date(ms)]))
+    const since = (ms: number) => new Map(proposedSchedules.map(({ name }) => [name, new Date(ms)]))
     const nowMs = Date.now() + 200 * HOUR_MS
     const proposed = (ms: number) => readHealth({ ...options, clock: at(200 * HOUR_MS) }, { keptSince: since(ms) })
     assertCheck(await proposed(nowMs), 'schedules', { state: 'passed' })
