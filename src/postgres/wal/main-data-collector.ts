@@ -1,4 +1,4 @@
-import { mainDataBytes, PART_HEADERS_LIMIT_BYTES } from './record.ts'
+import { PART_HEADERS_LIMIT_BYTES, type RecordParts } from './record-parts.ts'
 
 /**
  * Picks the main data out of a record's body that comes in pieces, without holding the rest: a record may be a gigabyte
@@ -7,15 +7,17 @@ import { mainDataBytes, PART_HEADERS_LIMIT_BYTES } from './record.ts'
 export class MainDataCollector {
   readonly #bodyBytes: number
   readonly #maxDataBytes: number
+  readonly #parts: RecordParts
   /** The beginning of the body, until it holds all part headers. */
   readonly #head: Uint8Array
   #seenBytes = 0
   #data: Uint8Array | undefined
-  #dataBytes = 0
 
-  constructor(bodyBytes: number, maxDataBytes: number) {
+  /** @param options.parts what the part headers say is left there */
+  constructor(bodyBytes: number, options: { readonly maxDataBytes: number; readonly parts: RecordParts }) {
     this.#bodyBytes = bodyBytes
-    this.#maxDataBytes = maxDataBytes
+    this.#maxDataBytes = options.maxDataBytes
+    this.#parts = options.parts
     this.#head = new Uint8Array(Math.min(bodyBytes, PART_HEADERS_LIMIT_BYTES))
   }
 
@@ -36,17 +38,15 @@ export class MainDataCollector {
   }
 
   /** Undefined when the part headers do not decode; to be called when the whole body was added. */
-  finish(): { readonly data: Uint8Array; readonly dataBytes: number } | undefined {
+  finish(): Uint8Array | undefined {
     if (this.#data === undefined && !this.#readHeaders()) return undefined
-    return { data: this.#data ?? new Uint8Array(0), dataBytes: this.#dataBytes }
+    return this.#data
   }
 
   #readHeaders(): boolean {
     const head = this.#head
-    const length = mainDataBytes(head, { begin: 0, end: head.length, bodyBytes: this.#bodyBytes })
-    if (length === undefined) return false
-    this.#dataBytes = length
-    this.#data = new Uint8Array(Math.min(length, this.#maxDataBytes))
+    if (!this.#parts.read(head, { begin: 0, end: head.length, bodyBytes: this.#bodyBytes })) return false
+    this.#data = new Uint8Array(Math.min(this.#parts.mainBytes, this.#maxDataBytes))
     this.#keep(head, 0)
     return true
   }
@@ -55,7 +55,7 @@ export class MainDataCollector {
   #keep(piece: Uint8Array, position: number): void {
     const data = this.#data
     if (data === undefined) return
-    const dataBegin = this.#bodyBytes - this.#dataBytes
+    const dataBegin = this.#bodyBytes - this.#parts.mainBytes
     const begin = Math.max(position, dataBegin)
     const end = Math.min(position + piece.length, dataBegin + data.length)
     if (begin < end) data.set(piece.subarray(begin - position, end - position), begin - dataBegin)

@@ -16,7 +16,6 @@ import { LONG_PAGE_HEADER_BYTES, PAGE_FLAGS, SHORT_PAGE_HEADER_BYTES } from './p
 import {
   INFO_MASK,
   isResourceManager,
-  mainDataBytes,
   RECORD_CHECKED_HEADER_BYTES,
   RECORD_HEADER_BYTES,
   RECORD_LIMIT_BYTES,
@@ -24,6 +23,7 @@ import {
   type WalRecord,
   XLOG_SWITCH,
 } from './record.ts'
+import { copyRecord, lsnOf, WalRecordView } from './record-view.ts'
 
 export interface WalReaderOptions {
   readonly segmentSizeBytes: number
@@ -43,12 +43,16 @@ export interface WalReaderOptions {
   readonly wanted?: ((rmgr: number, info: number) => boolean) | undefined
 }
 
+/** Shown each record while it stands in the view. */
+export type WalVisitor = (record: WalRecordView) => void
+
 /** Why no more records come: the log was never written from here on, or holds what an earlier use of the segment left. */
 export type WalEnd = 'zeros' | 'recycled-page'
 
 /** A record whose bytes have not all come yet, or lie on more than one page. */
 interface OpenRecord {
-  readonly beginLsn: Lsn
+  readonly beginHigh: number
+  readonly beginLow: number
   readonly header: Uint8Array
   seenBytes: number
   /** 0 until the first four bytes are there. */
@@ -71,8 +75,11 @@ export class WalReader {
   readonly #pageHeader = new Uint8Array(LONG_PAGE_HEADER_BYTES)
   #pageHeaderSeen = 0
 
+  readonly #view = new WalRecordView()
+
   /** The segment that the next byte belongs to, and the byte's place in it: numbers, because a bigint for each step is slow. */
-  #segmentLsn: bigint
+  #segmentHigh: number
+  #segmentLow: number
   #offset: number
   /** Bytes to pass over, page headers and all. */
   #skipBytes = 0
@@ -81,11 +88,13 @@ export class WalReader {
   /** False until the position of a record's beginning is known for certain. */
   #atRecord: boolean
   #open: OpenRecord | undefined
-  #previousLsn: Lsn | undefined
-  #validEndSegment: bigint
-  #validEndOffset: number
+  #hasPrevious = false
+  #previousHigh = 0
+  #previousLow = 0
+  #validEndHigh: number
+  #validEndLow: number
   #end: WalEnd | undefined
-  #failure: RetakeError | undefined
+  #failure: { readonly error: unknown } | undefined
 
   constructor(options: WalReaderOptions) {
     this.#segmentBytes = options.segmentSizeBytes
@@ -94,9 +103,11 @@ export class WalReader {
     this.#wanted = options.wanted
     this.#pages = new PageChecker({ ...options, walBlockSizeBytes: this.#blockBytes })
     this.#offset = Number(options.startLsn % BigInt(this.#segmentBytes))
-    this.#segmentLsn = options.startLsn - BigInt(this.#offset)
-    this.#validEndSegment = this.#segmentLsn
-    this.#validEndOffset = this.#offset
+    const segmentLsn = options.startLsn - BigInt(this.#offset)
+    this.#segmentHigh = Number(segmentLsn >> 32n)
+    this.#segmentLow = Number(segmentLsn & 0xffffffffn)
+    this.#validEndHigh = this.#segmentHigh
+    this.#validEndLow = this.#segmentLow + this.#offset
     const pageOffset = this.#offset % this.#blockBytes
     this.#atRecord = pageOffset !== 0 && options.startsAtRecord === true
     if (pageOffset !== 0 && !this.#atRecord) this.#skipBytes = this.#blockBytes - pageOffset
@@ -104,7 +115,7 @@ export class WalReader {
 
   /** The end of the last valid record: where the next one can begin. The start position while there was none. */
   get validEndLsn(): Lsn {
-    return (this.#validEndSegment + BigInt(this.#validEndOffset)) as Lsn
+    return lsnOf(this.#validEndHigh, this.#validEndLow)
   }
 
   /** Undefined while more may come. */
@@ -127,27 +138,35 @@ export class WalReader {
    * @throws RetakeError `wal.damaged` when a page or record is not what it should be, `cluster.foreign`; each later call throws it again
    */
   push(bytes: Uint8Array): WalRecord[] {
-    if (this.#failure !== undefined) throw this.#failure
     const records: WalRecord[] = []
-    try {
-      for (let start = 0; start < bytes.length; start += WINDOW_BYTES) {
-        this.#take(bytes.subarray(start, start + WINDOW_BYTES), records)
-      }
-    } catch (error) {
-      if (error instanceof RetakeError) this.#failure = error
-      throw error
-    }
+    this.visit(bytes, (view) => records.push(copyRecord(view)))
     return records
   }
 
-  #take(bytes: Uint8Array, records: WalRecord[]): void {
+  /**
+   * As {@link push}, without an object for each record: the visitor is shown one after the other, each for the time of its call.
+   * It must not push to a reader. When it throws, the reader cannot go on.
+   */
+  visit(bytes: Uint8Array, visitor: WalVisitor): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+    try {
+      for (let start = 0; start < bytes.length; start += WINDOW_BYTES) {
+        this.#take(bytes.subarray(start, start + WINDOW_BYTES), visitor)
+      }
+    } catch (error) {
+      this.#failure = { error }
+      throw error
+    }
+  }
+
+  #take(bytes: Uint8Array, visitor: WalVisitor): void {
     this.#sums.load(bytes)
     let at = 0
-    while (at < bytes.length && this.#end === undefined) at = this.#step(bytes, at, records)
+    while (at < bytes.length && this.#end === undefined) at = this.#step(bytes, at, visitor)
   }
 
   /** Does one thing with the bytes from `at`, and returns where the next begins. */
-  #step(bytes: Uint8Array, at: number, records: WalRecord[]): number {
+  #step(bytes: Uint8Array, at: number, visitor: WalVisitor): number {
     if (this.#skipBytes > 0) {
       const count = Math.min(this.#skipBytes, bytes.length - at, this.#segmentBytes - this.#offset)
       this.#skipBytes -= count
@@ -163,22 +182,26 @@ export class WalReader {
     }
     if (this.#open === undefined && available >= RECORD_HEADER_BYTES) {
       const totalBytes = u32(bytes, at)
-      if (totalBytes >= RECORD_HEADER_BYTES && totalBytes <= available) return this.#takeWhole(bytes, at, records)
+      if (totalBytes >= RECORD_HEADER_BYTES && totalBytes <= available) return this.#takeWhole(bytes, at, visitor)
     }
-    return this.#takePart(bytes.subarray(at, at + available), at, records)
+    return this.#takePart(bytes.subarray(at, at + available), at, visitor)
   }
 
   #advance(at: number, count: number): number {
     this.#offset += count
     if (this.#offset === this.#segmentBytes) {
-      this.#segmentLsn += BigInt(this.#segmentBytes)
+      this.#segmentLow += this.#segmentBytes
+      if (this.#segmentLow === 0x1_0000_0000) {
+        this.#segmentHigh += 1
+        this.#segmentLow = 0
+      }
       this.#offset = 0
     }
     return at + count
   }
 
   #lsn(): Lsn {
-    return (this.#segmentLsn + BigInt(this.#offset)) as Lsn
+    return lsnOf(this.#segmentHigh, this.#segmentLow + this.#offset)
   }
 
   #takePageHeader(bytes: Uint8Array, at: number): number {
@@ -201,6 +224,7 @@ export class WalReader {
       this.#end = page
       return
     }
+    this.#view.major = page.major
     const continued = (page.flags & PAGE_FLAGS.continued) !== 0
     if (this.#open !== undefined) {
       if ((page.flags & PAGE_FLAGS.overwritesContinuation) !== 0) {
@@ -211,7 +235,7 @@ export class WalReader {
       const expected = this.#open.totalBytes - this.#open.seenBytes
       if (continued && page.remainingBytes === expected) return
       throw damaged(
-        this.#open.beginLsn,
+        lsnOf(this.#open.beginHigh, this.#open.beginLow),
         `goes on at ${formatLsn(pageLsn)} with ${page.remainingBytes} bytes instead of ${expected}`,
       )
     }
@@ -227,32 +251,34 @@ export class WalReader {
   }
 
   /** The fast way: the record lies in one piece on one page. */
-  #takeWhole(bytes: Uint8Array, at: number, records: WalRecord[]): number {
+  #takeWhole(bytes: Uint8Array, at: number, visitor: WalVisitor): number {
     const totalBytes = u32(bytes, at)
     const end = at + totalBytes
-    const beginLsn = this.#lsn()
-    this.#requireHeader(bytes, at, beginLsn)
+    const high = this.#segmentHigh
+    const low = this.#segmentLow + this.#offset
+    this.#requireHeader(bytes, at, { high, low })
     let crc = this.#sums.crc32c({ begin: at + RECORD_HEADER_BYTES, end, previous: 0 })
     crc = this.#sums.crc32c({ begin: at, end: at + RECORD_CHECKED_HEADER_BYTES, previous: crc })
-    if (crc !== u32(bytes, at + RECORD_CHECKED_HEADER_BYTES)) throw damaged(beginLsn, 'does not match its checksum')
+    if (crc !== u32(bytes, at + RECORD_CHECKED_HEADER_BYTES))
+      throw damaged(lsnOf(high, low), 'does not match its checksum')
     const next = this.#advance(at, totalBytes)
-    this.#close(bytes, at, beginLsn)
-    if (this.#isWanted(bytes, at)) {
-      const body = { begin: at + RECORD_HEADER_BYTES, end, bodyBytes: totalBytes - RECORD_HEADER_BYTES }
-      const dataBytes = mainDataBytes(bytes, body)
-      if (dataBytes === undefined) throw damaged(beginLsn, 'has part headers that do not decode')
-      const begin = end - dataBytes
-      // A copy, so that the caller may use its buffer again; slice() of a Buffer would only be a view.
-      const data = new Uint8Array(bytes.subarray(begin, begin + Math.min(dataBytes, this.#maxDataBytes)))
-      records.push(this.#record(bytes, at, { beginLsn, data, dataBytes }))
-    }
+    this.#close(bytes, at, { high, low })
+    if (!this.#isWanted(bytes, at)) return next
+    const { parts } = this.#view
+    const body = { begin: at + RECORD_HEADER_BYTES, end, bodyBytes: totalBytes - RECORD_HEADER_BYTES }
+    if (!parts.read(bytes, body)) throw damaged(lsnOf(high, low), 'has part headers that do not decode')
+    this.#view.main = bytes
+    this.#view.mainBegin = end - parts.mainBytes
+    this.#view.mainEnd = Math.min(end, end - parts.mainBytes + this.#maxDataBytes)
+    this.#show(bytes, at, { high, low, visitor })
     return next
   }
 
   /** The slow way: a part of a record, up to the end of the page or of what was pushed. */
-  #takePart(piece: Uint8Array, at: number, records: WalRecord[]): number {
+  #takePart(piece: Uint8Array, at: number, visitor: WalVisitor): number {
     this.#open ??= {
-      beginLsn: this.#lsn(),
+      beginHigh: this.#segmentHigh,
+      beginLow: this.#segmentLow + this.#offset,
       header: new Uint8Array(RECORD_HEADER_BYTES),
       seenBytes: 0,
       totalBytes: 0,
@@ -267,10 +293,10 @@ export class WalReader {
     }
     const body = piece.subarray(used, used + open.totalBytes - open.seenBytes)
     open.crc = this.#sums.crc32c({ begin: at + used, end: at + used + body.length, previous: open.crc })
-    if (open.main?.add(body) === false) throw damaged(open.beginLsn, 'has part headers that do not decode')
+    if (open.main?.add(body) === false) throw damaged(beginOf(open), 'has part headers that do not decode')
     open.seenBytes += body.length
     const next = this.#advance(at, used + body.length)
-    if (open.seenBytes === open.totalBytes) this.#finishOpen(open, records)
+    if (open.seenBytes === open.totalBytes) this.#finishOpen(open, visitor)
     return next
   }
 
@@ -283,57 +309,62 @@ export class WalReader {
       open.totalBytes = u32(open.header, 0)
       if (open.totalBytes === 0) this.#end = 'zeros'
       else if (open.totalBytes < RECORD_HEADER_BYTES || open.totalBytes > RECORD_LIMIT_BYTES) {
-        throw damaged(open.beginLsn, `claims a length of ${open.totalBytes} bytes`)
+        throw damaged(beginOf(open), `claims a length of ${open.totalBytes} bytes`)
       }
     }
     if (open.seenBytes === RECORD_HEADER_BYTES && this.#end === undefined) {
-      this.#requireHeader(open.header, 0, open.beginLsn)
+      this.#requireHeader(open.header, 0, { high: open.beginHigh, low: open.beginLow })
       if (this.#isWanted(open.header, 0)) {
-        open.main = new MainDataCollector(open.totalBytes - RECORD_HEADER_BYTES, this.#maxDataBytes)
+        const keep = { maxDataBytes: this.#maxDataBytes, parts: this.#view.parts }
+        open.main = new MainDataCollector(open.totalBytes - RECORD_HEADER_BYTES, keep)
       }
     }
     return part.length
   }
 
-  #finishOpen(open: OpenRecord, records: WalRecord[]): void {
-    const crc = crc32cRange(open.header, { begin: 0, end: RECORD_CHECKED_HEADER_BYTES, previous: open.crc })
-    if (crc !== u32(open.header, RECORD_CHECKED_HEADER_BYTES))
-      throw damaged(open.beginLsn, 'does not match its checksum')
+  #finishOpen(open: OpenRecord, visitor: WalVisitor): void {
+    const { header, beginHigh: high, beginLow: low } = open
+    const crc = crc32cRange(header, { begin: 0, end: RECORD_CHECKED_HEADER_BYTES, previous: open.crc })
+    if (crc !== u32(header, RECORD_CHECKED_HEADER_BYTES)) throw damaged(beginOf(open), 'does not match its checksum')
     this.#open = undefined
-    this.#close(open.header, 0, open.beginLsn)
+    this.#close(header, 0, { high, low })
     if (open.main === undefined) return
     const main = open.main.finish()
-    if (main === undefined) throw damaged(open.beginLsn, 'has part headers that do not decode')
-    records.push(this.#record(open.header, 0, { beginLsn: open.beginLsn, ...main }))
+    if (main === undefined) throw damaged(beginOf(open), 'has part headers that do not decode')
+    this.#view.main = main
+    this.#view.mainBegin = 0
+    this.#view.mainEnd = main.length
+    this.#show(header, 0, { high, low, visitor })
   }
 
   /** Moves on to where the next record can begin; the position is just behind the record that ended. */
-  #close(header: Uint8Array, at: number, beginLsn: Lsn): void {
+  #close(header: Uint8Array, at: number, begin: Position): void {
     const isSwitch = header[at + 17] === RMGR_XLOG && ((header[at + 16] as number) & INFO_MASK) === XLOG_SWITCH
     // The position may be the next segment's first byte, whose alignment is the same.
     const padding = align8(this.#offset) - this.#offset
     const rest = isSwitch && this.#offset > 0 ? this.#segmentBytes - this.#offset : padding
     this.#skipBytes = rest
-    this.#previousLsn = beginLsn
-    this.#validEndSegment = this.#segmentLsn
-    this.#validEndOffset = this.#offset + rest
+    this.#hasPrevious = true
+    this.#previousHigh = begin.high
+    this.#previousLow = begin.low
+    this.#validEndHigh = this.#segmentHigh
+    this.#validEndLow = this.#segmentLow + this.#offset + rest
   }
 
-  #record(
-    header: Uint8Array,
-    at: number,
-    parts: { readonly beginLsn: Lsn; readonly data: Uint8Array; readonly dataBytes: number },
-  ): WalRecord {
-    return {
-      lsn: parts.beginLsn,
-      endLsn: this.validEndLsn,
-      rmgr: header[at + 17] as number,
-      info: header[at + 16] as number,
-      xid: u32(header, at + 4),
-      totalBytes: u32(header, at),
-      data: parts.data,
-      dataBytes: parts.dataBytes,
-    }
+  /** Fills the rest of the view, whose parts and main data are there. */
+  #show(header: Uint8Array, at: number, record: Position & { readonly visitor: WalVisitor }): void {
+    const view = this.#view
+    view.rmgr = header[at + 17] as number
+    view.info = header[at + 16] as number
+    view.xid = u32(header, at + 4)
+    view.totalBytes = u32(header, at)
+    view.previousLow = u32(header, at + 8)
+    view.previousHigh = u32(header, at + 12)
+    view.beginHigh = record.high
+    view.beginLow = record.low
+    view.endHigh = this.#validEndHigh
+    view.endLow = this.#validEndLow
+    record.visitor(view)
   }
 
   #isWanted(header: Uint8Array, at: number): boolean {
@@ -341,16 +372,32 @@ export class WalReader {
   }
 
   /** The header itself is believed only when it names the record before it. */
-  #requireHeader(header: Uint8Array, at: number, beginLsn: Lsn): void {
+  #requireHeader(header: Uint8Array, at: number, begin: Position): void {
     const rmgr = header[at + 17] as number
-    if (!isResourceManager(rmgr)) throw damaged(beginLsn, `names resource manager ${rmgr}, which does not exist`)
-    const previous = (BigInt(u32(header, at + 12)) << 32n) | BigInt(u32(header, at + 8))
-    const fits = this.#previousLsn === undefined ? previous < beginLsn : previous === this.#previousLsn
-    if (!fits) throw damaged(beginLsn, `says that the record before it is at ${formatLsn(previous)}`)
+    if (!isResourceManager(rmgr)) {
+      throw damaged(lsnOf(begin.high, begin.low), `names resource manager ${rmgr}, which does not exist`)
+    }
+    const high = u32(header, at + 12)
+    const low = u32(header, at + 8)
+    const fits = this.#hasPrevious
+      ? high === this.#previousHigh && low === this.#previousLow
+      : high < begin.high || (high === begin.high && low < begin.low)
+    if (fits) return
+    const previous = formatLsn(lsnOf(high, low))
+    throw damaged(lsnOf(begin.high, begin.low), `says that the record before it is at ${previous}`)
   }
 }
 
-function damaged(lsn: bigint, problem: string): RetakeError {
+interface Position {
+  readonly high: number
+  readonly low: number
+}
+
+function beginOf(open: OpenRecord): Lsn {
+  return lsnOf(open.beginHigh, open.beginLow)
+}
+
+function damaged(lsn: Lsn, problem: string): RetakeError {
   return new RetakeError(
     'wal.damaged',
     `The WAL record at ${formatLsn(lsn)} ${problem}. What comes after it cannot be replayed.`,
