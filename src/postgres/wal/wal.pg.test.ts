@@ -1,33 +1,16 @@
 /** Our reading of the log against PostgreSQL's own (`pg_walinspect`), record for record. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { postgresMajors, startTestServer, type TestServer } from '../../../test/support/postgres.ts'
 import { parseControlFile } from '../control-file.ts'
-import { formatLsn, type Lsn, parseLsn, parseSegmentName, segmentStart } from '../lsn.ts'
+import { formatLsn, type Lsn, parseLsn } from '../lsn.ts'
 import { isLandmarkRecord, landmarkOf, type TransactionEnd, type WalLandmark } from './landmarks.ts'
 import { parseWalPageHeader } from './page-header.ts'
 import { WalReader } from './reader.ts'
 import type { WalRecord } from './record.ts'
-
-interface Held {
-  readonly startLsn: Lsn
-  readonly bytes: Buffer
-}
-
-/** The whole log of a server, from its oldest segment to the end of what is written. */
-function readLog(server: TestServer, segmentSizeBytes: number): Held {
-  const directory = path.join(server.dataDir, 'pg_wal')
-  const segments = readdirSync(directory)
-    .flatMap((name) => {
-      const position = parseSegmentName(name, segmentSizeBytes)
-      return position === undefined ? [] : [{ name, ...position }]
-    })
-    .sort((left, right) => Number(left.segment - right.segment))
-  const startLsn = segmentStart(segments[0]?.segment ?? 0n, segmentSizeBytes)
-  return { startLsn, bytes: Buffer.concat(segments.map(({ name }) => readFileSync(path.join(directory, name)))) }
-}
+import { readServerLog, type ServerLog } from './testing/server-log.ts'
 
 /** Writes all kinds of records, and returns the first transaction whose time the server has kept. */
 async function makeHistory(server: TestServer): Promise<number> {
@@ -89,7 +72,7 @@ for (const major of postgresMajors()) {
     describe(`the log of PostgreSQL ${major} in segments of ${walSegmentSizeMb} MB`, () => {
       const segmentSizeBytes = walSegmentSizeMb * 1024 * 1024
       let server: TestServer
-      let log: Held
+      let log: ServerLog
       let records: WalRecord[]
       let landmarks: WalLandmark[]
       let reader: WalReader
@@ -110,7 +93,7 @@ for (const major of postgresMajors()) {
           },
         })
         firstTracked = await makeHistory(server)
-        log = readLog(server, segmentSizeBytes)
+        log = readServerLog(server.dataDir, segmentSizeBytes)
         const control = readFileSync(path.join(server.dataDir, 'global', 'pg_control'))
         systemIdentifier = parseControlFile(control).systemIdentifier
         reader = new WalReader({ startLsn: log.startLsn, segmentSizeBytes, timeline: 1, systemIdentifier })

@@ -1,0 +1,97 @@
+import { lsnOf, type WalRecordView } from '../record-view.ts'
+import { FileTallies } from './file-tallies.ts'
+import type { TransactionEnding, WalTransaction, WholeFileEvent } from './transaction.ts'
+
+interface Position {
+  high: number
+  low: number
+}
+
+/** A transaction, or a subtransaction, that has written something and not ended. Positions are halves, as in the view. */
+export class OpenTransaction {
+  readonly xid: number
+  isFromBegin = false
+  /** The transaction that it is a part of, once the log has said so. */
+  topXid: number | undefined
+  isExact = true
+  prepared: (TransactionEnding & { readonly gid: string }) | undefined
+  records = 0
+  walBytes = 0
+  rolledBackRows = 0
+  readonly files = new FileTallies()
+  readonly wholeFiles: WholeFileEvent[] = []
+  wholeFilesLeftOut = 0
+  #first: Position
+  #last: Position
+
+  /** @param view its first record */
+  constructor(xid: number, view: WalRecordView) {
+    this.xid = xid
+    this.#first = { high: view.beginHigh, low: view.beginLow }
+    this.#last = { high: view.beginHigh, low: view.beginLow }
+  }
+
+  note(view: WalRecordView): void {
+    this.records += 1
+    this.walBytes += view.totalBytes
+    this.#last.high = view.beginHigh
+    this.#last.low = view.beginLow
+  }
+
+  /** How much of what is kept is its own. */
+  get size(): number {
+    return 1 + this.files.size + this.wholeFiles.length
+  }
+
+  /** Takes a part in: one that will count, or one that was rolled back. */
+  absorb(
+    part: OpenTransaction,
+    options: { readonly isRolledBack: boolean; readonly hasRoom: (size: number) => boolean },
+  ): void {
+    if (isBefore(part.#first, this.#first)) this.#first = part.#first
+    if (isBefore(this.#last, part.#last)) this.#last = part.#last
+    this.records += part.records
+    this.walBytes += part.walBytes
+    this.rolledBackRows += part.rolledBackRows
+    this.isFromBegin &&= part.isFromBegin
+    this.isExact &&= part.isExact
+    if (options.isRolledBack) {
+      this.rolledBackRows += part.files.rows()
+      return
+    }
+    this.files.add(part.files, options.hasRoom)
+    for (const event of part.wholeFiles) {
+      if (options.hasRoom(this.size)) this.wholeFiles.push(event)
+      else this.wholeFilesLeftOut += 1
+    }
+    this.wholeFilesLeftOut += part.wholeFilesLeftOut
+  }
+
+  close(
+    outcome: WalTransaction['outcome'],
+    facts: Pick<WalTransaction, 'end' | 'subxids' | 'droppedFiles' | 'changedRelations'>,
+  ): WalTransaction {
+    const { rest } = this.files
+    return {
+      xid: this.xid,
+      outcome,
+      prepared: this.prepared,
+      isFromBegin: this.isFromBegin,
+      firstLsn: lsnOf(this.#first.high, this.#first.low),
+      lastLsn: lsnOf(this.#last.high, this.#last.low),
+      records: this.records,
+      walBytes: this.walBytes,
+      files: this.files.list(),
+      otherFiles: rest && { inserted: rest.inserted, updated: rest.updated, deleted: rest.deleted },
+      wholeFiles: [...this.wholeFiles].sort((left, right) => Number(left.lsn - right.lsn)),
+      wholeFilesLeftOut: this.wholeFilesLeftOut,
+      rolledBackRows: this.rolledBackRows,
+      isExact: this.isExact,
+      ...facts,
+    }
+  }
+}
+
+function isBefore(left: Position, right: Position): boolean {
+  return left.high < right.high || (left.high === right.high && left.low < right.low)
+}
