@@ -12,7 +12,12 @@ export interface CrcWindow {
   load(bytes: Uint8Array): void
   /** As `crc32cRange`, of what was loaded last. */
   crc32c(range: { readonly begin: number; readonly end: number; readonly previous: number }): number
+  /** The checksum that the log record in this range must carry at the end of its header. */
+  recordCrc32c(begin: number, end: number): number
 }
+
+/** Of a log record; the last four are the checksum. */
+const RECORD_HEADER_BYTES = 24
 
 class KernelWindow implements CrcWindow {
   readonly #kernel: Kernel
@@ -31,6 +36,10 @@ class KernelWindow implements CrcWindow {
   crc32c({ begin, end, previous }: { begin: number; end: number; previous: number }): number {
     return this.#kernel.crc32c(0, TABLE_BYTES + begin, end - begin, previous) >>> 0
   }
+
+  recordCrc32c(begin: number, end: number): number {
+    return this.#kernel.recordCrc32c(0, TABLE_BYTES + begin, end - begin, RECORD_HEADER_BYTES) >>> 0
+  }
 }
 
 /** Where there is no kernel: the same in JavaScript. */
@@ -43,6 +52,11 @@ export class PlainWindow implements CrcWindow {
 
   crc32c(range: { readonly begin: number; readonly end: number; readonly previous: number }): number {
     return crc32cRange(this.#bytes, range)
+  }
+
+  recordCrc32c(begin: number, end: number): number {
+    const body = this.crc32c({ begin: begin + RECORD_HEADER_BYTES, end, previous: 0 })
+    return this.crc32c({ begin, end: begin + RECORD_HEADER_BYTES - 4, previous: body })
   }
 }
 

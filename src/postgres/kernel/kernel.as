@@ -99,9 +99,26 @@ export function crc32c(tables: usize, at: usize, length: u32, previous: u32): u3
       four(tables, load<u32>(at, 12))
     at += 16
   }
+  // What is left of short stretches is most of them.
+  if (length >= 8) {
+    crc = four(tables + 4 * 1024, load<u32>(at) ^ crc) ^ four(tables, load<u32>(at, 4))
+    at += 8
+    length -= 8
+  }
+  if (length >= 4) {
+    crc = four(tables, load<u32>(at) ^ crc)
+    at += 4
+    length -= 4
+  }
   for (; length > 0; length--) {
     crc = load<u32>(tables + (((crc ^ load<u8>(at)) & 0xff) << 2)) ^ (crc >> 8)
     at++
   }
   return ~crc
+}
+
+/** As PostgreSQL computes it of a log record: of what follows its header, then of the header but for the sum, which is last in it. */
+export function recordCrc32c(tables: usize, at: usize, length: u32, headerBytes: u32): u32 {
+  const body = crc32c(tables, at + headerBytes, length - headerBytes, 0)
+  return crc32c(tables, at, headerBytes - 4, body)
 }

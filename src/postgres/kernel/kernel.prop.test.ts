@@ -94,6 +94,13 @@ for (const [name, window] of [
         assert.equal(window.crc32c({ begin, end, previous: head }), crc32c(bytes.subarray(0, end)))
       }),
     )
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 24, maxLength: 300 }), fc.nat(30), (bytes, begin) => {
+        window.load(Buffer.concat([Buffer.alloc(begin, 1), bytes, Buffer.alloc(8, 1)]))
+        const expected = crc32c(bytes.subarray(0, 20), crc32c(bytes.subarray(24)))
+        assert.equal(window.recordCrc32c(begin, begin + bytes.length), expected)
+      }),
+    )
     const large = new Uint8Array(WINDOW_BYTES).map((_, index) => (index * 7) & 0xff)
     window.load(large)
     assert.equal(window.crc32c({ begin: 0, end: WINDOW_BYTES, previous: 0 }), crc32c(large))

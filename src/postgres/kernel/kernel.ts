@@ -9,6 +9,8 @@ export interface Kernel {
   crcTables(tables: number): void
   /** As a signed number. */
   crc32c(tables: number, at: number, length: number, previous: number): number
+  /** Of a log record of that length, whose header ends with its checksum; as a signed number. */
+  recordCrc32c(tables: number, at: number, length: number, headerBytes: number): number
 }
 
 /** A memory that threads share and a kernel can see; it can be sent to a thread. */

@@ -51,8 +51,6 @@ export type WalEnd = 'zeros' | 'recycled-page'
 
 /** A record whose bytes have not all come yet, or lie on more than one page. */
 interface OpenRecord {
-  readonly beginHigh: number
-  readonly beginLow: number
   readonly header: Uint8Array
   seenBytes: number
   /** 0 until the first four bytes are there. */
@@ -88,6 +86,9 @@ export class WalReader {
   /** False until the position of a record's beginning is known for certain. */
   #atRecord: boolean
   #open: OpenRecord | undefined
+  /** Of the record that is being read. */
+  #beginHigh = 0
+  #beginLow = 0
   #hasPrevious = false
   #previousHigh = 0
   #previousLow = 0
@@ -235,7 +236,7 @@ export class WalReader {
       const expected = this.#open.totalBytes - this.#open.seenBytes
       if (continued && page.remainingBytes === expected) return
       throw damaged(
-        lsnOf(this.#open.beginHigh, this.#open.beginLow),
+        this.#beginLsn(),
         `goes on at ${formatLsn(pageLsn)} with ${page.remainingBytes} bytes instead of ${expected}`,
       )
     }
@@ -254,36 +255,29 @@ export class WalReader {
   #takeWhole(bytes: Uint8Array, at: number, visitor: WalVisitor): number {
     const totalBytes = u32(bytes, at)
     const end = at + totalBytes
-    const high = this.#segmentHigh
-    const low = this.#segmentLow + this.#offset
-    this.#requireHeader(bytes, at, { high, low })
-    let crc = this.#sums.crc32c({ begin: at + RECORD_HEADER_BYTES, end, previous: 0 })
-    crc = this.#sums.crc32c({ begin: at, end: at + RECORD_CHECKED_HEADER_BYTES, previous: crc })
-    if (crc !== u32(bytes, at + RECORD_CHECKED_HEADER_BYTES))
-      throw damaged(lsnOf(high, low), 'does not match its checksum')
+    this.#markBegin()
+    this.#requireHeader(bytes, at)
+    if (this.#sums.recordCrc32c(at, end) !== u32(bytes, at + RECORD_CHECKED_HEADER_BYTES)) {
+      throw damaged(this.#beginLsn(), 'does not match its checksum')
+    }
     const next = this.#advance(at, totalBytes)
-    this.#close(bytes, at, { high, low })
+    this.#close(bytes, at)
     if (!this.#isWanted(bytes, at)) return next
     const { parts } = this.#view
     const body = { begin: at + RECORD_HEADER_BYTES, end, bodyBytes: totalBytes - RECORD_HEADER_BYTES }
-    if (!parts.read(bytes, body)) throw damaged(lsnOf(high, low), 'has part headers that do not decode')
+    if (!parts.read(bytes, body)) throw damaged(this.#beginLsn(), 'has part headers that do not decode')
     this.#view.main = bytes
     this.#view.mainBegin = end - parts.mainBytes
     this.#view.mainEnd = Math.min(end, end - parts.mainBytes + this.#maxDataBytes)
-    this.#show(bytes, at, { high, low, visitor })
+    this.#show(bytes, at, visitor)
     return next
   }
 
   /** The slow way: a part of a record, up to the end of the page or of what was pushed. */
   #takePart(piece: Uint8Array, at: number, visitor: WalVisitor): number {
-    this.#open ??= {
-      beginHigh: this.#segmentHigh,
-      beginLow: this.#segmentLow + this.#offset,
-      header: new Uint8Array(RECORD_HEADER_BYTES),
-      seenBytes: 0,
-      totalBytes: 0,
-      crc: 0,
-      main: undefined,
+    if (this.#open === undefined) {
+      this.#markBegin()
+      this.#open = { header: new Uint8Array(RECORD_HEADER_BYTES), seenBytes: 0, totalBytes: 0, crc: 0, main: undefined }
     }
     const open = this.#open
     let used = 0
@@ -293,7 +287,7 @@ export class WalReader {
     }
     const body = piece.subarray(used, used + open.totalBytes - open.seenBytes)
     open.crc = this.#sums.crc32c({ begin: at + used, end: at + used + body.length, previous: open.crc })
-    if (open.main?.add(body) === false) throw damaged(beginOf(open), 'has part headers that do not decode')
+    if (open.main?.add(body) === false) throw damaged(this.#beginLsn(), 'has part headers that do not decode')
     open.seenBytes += body.length
     const next = this.#advance(at, used + body.length)
     if (open.seenBytes === open.totalBytes) this.#finishOpen(open, visitor)
@@ -309,11 +303,11 @@ export class WalReader {
       open.totalBytes = u32(open.header, 0)
       if (open.totalBytes === 0) this.#end = 'zeros'
       else if (open.totalBytes < RECORD_HEADER_BYTES || open.totalBytes > RECORD_LIMIT_BYTES) {
-        throw damaged(beginOf(open), `claims a length of ${open.totalBytes} bytes`)
+        throw damaged(this.#beginLsn(), `claims a length of ${open.totalBytes} bytes`)
       }
     }
     if (open.seenBytes === RECORD_HEADER_BYTES && this.#end === undefined) {
-      this.#requireHeader(open.header, 0, { high: open.beginHigh, low: open.beginLow })
+      this.#requireHeader(open.header, 0)
       if (this.#isWanted(open.header, 0)) {
         const keep = { maxDataBytes: this.#maxDataBytes, parts: this.#view.parts }
         open.main = new MainDataCollector(open.totalBytes - RECORD_HEADER_BYTES, keep)
@@ -323,36 +317,36 @@ export class WalReader {
   }
 
   #finishOpen(open: OpenRecord, visitor: WalVisitor): void {
-    const { header, beginHigh: high, beginLow: low } = open
+    const { header } = open
     const crc = crc32cRange(header, { begin: 0, end: RECORD_CHECKED_HEADER_BYTES, previous: open.crc })
-    if (crc !== u32(header, RECORD_CHECKED_HEADER_BYTES)) throw damaged(beginOf(open), 'does not match its checksum')
+    if (crc !== u32(header, RECORD_CHECKED_HEADER_BYTES)) throw damaged(this.#beginLsn(), 'does not match its checksum')
     this.#open = undefined
-    this.#close(header, 0, { high, low })
+    this.#close(header, 0)
     if (open.main === undefined) return
     const main = open.main.finish()
-    if (main === undefined) throw damaged(beginOf(open), 'has part headers that do not decode')
+    if (main === undefined) throw damaged(this.#beginLsn(), 'has part headers that do not decode')
     this.#view.main = main
     this.#view.mainBegin = 0
     this.#view.mainEnd = main.length
-    this.#show(header, 0, { high, low, visitor })
+    this.#show(header, 0, visitor)
   }
 
   /** Moves on to where the next record can begin; the position is just behind the record that ended. */
-  #close(header: Uint8Array, at: number, begin: Position): void {
+  #close(header: Uint8Array, at: number): void {
     const isSwitch = header[at + 17] === RMGR_XLOG && ((header[at + 16] as number) & INFO_MASK) === XLOG_SWITCH
     // The position may be the next segment's first byte, whose alignment is the same.
     const padding = align8(this.#offset) - this.#offset
     const rest = isSwitch && this.#offset > 0 ? this.#segmentBytes - this.#offset : padding
     this.#skipBytes = rest
     this.#hasPrevious = true
-    this.#previousHigh = begin.high
-    this.#previousLow = begin.low
+    this.#previousHigh = this.#beginHigh
+    this.#previousLow = this.#beginLow
     this.#validEndHigh = this.#segmentHigh
     this.#validEndLow = this.#segmentLow + this.#offset + rest
   }
 
   /** Fills the rest of the view, whose parts and main data are there. */
-  #show(header: Uint8Array, at: number, record: Position & { readonly visitor: WalVisitor }): void {
+  #show(header: Uint8Array, at: number, visitor: WalVisitor): void {
     const view = this.#view
     view.rmgr = header[at + 17] as number
     view.info = header[at + 16] as number
@@ -360,11 +354,11 @@ export class WalReader {
     view.totalBytes = u32(header, at)
     view.previousLow = u32(header, at + 8)
     view.previousHigh = u32(header, at + 12)
-    view.beginHigh = record.high
-    view.beginLow = record.low
+    view.beginHigh = this.#beginHigh
+    view.beginLow = this.#beginLow
     view.endHigh = this.#validEndHigh
     view.endLow = this.#validEndLow
-    record.visitor(view)
+    visitor(view)
   }
 
   #isWanted(header: Uint8Array, at: number): boolean {
@@ -372,29 +366,28 @@ export class WalReader {
   }
 
   /** The header itself is believed only when it names the record before it. */
-  #requireHeader(header: Uint8Array, at: number, begin: Position): void {
+  #requireHeader(header: Uint8Array, at: number): void {
     const rmgr = header[at + 17] as number
     if (!isResourceManager(rmgr)) {
-      throw damaged(lsnOf(begin.high, begin.low), `names resource manager ${rmgr}, which does not exist`)
+      throw damaged(this.#beginLsn(), `names resource manager ${rmgr}, which does not exist`)
     }
     const high = u32(header, at + 12)
     const low = u32(header, at + 8)
     const fits = this.#hasPrevious
       ? high === this.#previousHigh && low === this.#previousLow
-      : high < begin.high || (high === begin.high && low < begin.low)
+      : high < this.#beginHigh || (high === this.#beginHigh && low < this.#beginLow)
     if (fits) return
-    const previous = formatLsn(lsnOf(high, low))
-    throw damaged(lsnOf(begin.high, begin.low), `says that the record before it is at ${previous}`)
+    throw damaged(this.#beginLsn(), `says that the record before it is at ${formatLsn(lsnOf(high, low))}`)
   }
-}
 
-interface Position {
-  readonly high: number
-  readonly low: number
-}
+  #markBegin(): void {
+    this.#beginHigh = this.#segmentHigh
+    this.#beginLow = this.#segmentLow + this.#offset
+  }
 
-function beginOf(open: OpenRecord): Lsn {
-  return lsnOf(open.beginHigh, open.beginLow)
+  #beginLsn(): Lsn {
+    return lsnOf(this.#beginHigh, this.#beginLow)
+  }
 }
 
 function damaged(lsn: Lsn, problem: string): RetakeError {

@@ -1,5 +1,5 @@
 import type { WalRecordView } from '../record-view.ts'
-import type { WalEvent } from './event.ts'
+import type { EventPlace, WalEvent } from './event.ts'
 import type { EventBody, Unknown } from './fields.ts'
 import { decodeHeap, decodeHeap2 } from './heap.ts'
 import { decodeLog } from './log.ts'
@@ -33,21 +33,29 @@ export function isDecodedMajor(major: number): boolean {
   return major >= FIRST_MAJOR && major <= LAST_MAJOR
 }
 
+/** What a record means, without its place. A word: why it is not understood; undefined: it is of a kind that is not looked into. */
+export function decodeBody(view: WalRecordView): EventBody | Unknown | undefined {
+  const decoder = DECODERS.get(view.rmgr)
+  return decoder && (isDecodedMajor(view.major) ? decoder(view) : 'version')
+}
+
 /**
  * What a record means. Total: whatever is not understood is `unknown` with the reason, and nothing is thrown.
  * The event is an object of its own; where only some of many records matter, ask for `view.rmgr` first.
  */
 export function decodeRecord(view: WalRecordView): WalEvent {
+  const body = decodeBody(view)
+  if (typeof body === 'object') return eventOf(view, body)
   const { rmgr, info } = view
-  const decoder = DECODERS.get(rmgr)
-  const body = decoder && (isDecodedMajor(view.major) ? decoder(view) : 'version')
-  const place = {
-    lsn: view.lsn,
-    endLsn: view.endLsn,
-    xid: view.xid,
-    ...(view.parts.topXid !== 0 && { topXid: view.parts.topXid }),
-  }
-  if (typeof body === 'object') return { ...place, ...body } as WalEvent
-  const named = { ...place, rmgr, manager: resourceManagerName(rmgr), info }
+  const named = { ...placeOf(view), rmgr, manager: resourceManagerName(rmgr), info }
   return body === undefined ? { type: 'other', ...named } : { type: 'unknown', ...named, reason: body }
+}
+
+export function eventOf<Body extends EventBody>(view: WalRecordView, body: Body): Body & EventPlace {
+  return { ...placeOf(view), ...body }
+}
+
+function placeOf(view: WalRecordView): EventPlace {
+  const { topXid } = view.parts
+  return { lsn: view.lsn, endLsn: view.endLsn, xid: view.xid, topXid: topXid === 0 ? undefined : topXid }
 }

@@ -9,7 +9,7 @@ export interface EventPlace {
   /** 0 when the record belongs to no transaction. */
   readonly xid: number
   /** The transaction that `xid` is a part of, where the record says so: once, with `wal_level = logical`. */
-  readonly topXid?: number
+  readonly topXid: number | undefined
 }
 
 export interface Origin {
@@ -36,8 +36,9 @@ interface TransactionLists {
   /** Its subtransactions that were not rolled back before. */
   readonly subxids: readonly number[]
   readonly invalidations: Invalidations
-  readonly gid?: string
-  readonly origin?: Origin
+  /** The name that it was prepared under. */
+  readonly gid: string | undefined
+  readonly origin: Origin | undefined
   /** False when the record is longer than what the reader kept of it: the lists are then what was kept. */
   readonly isComplete: boolean
 }
@@ -47,7 +48,7 @@ export interface TransactionEndEvent extends EventPlace, TransactionLists {
   /** Its files are removed now: those it dropped when it commits, those it made when it aborts. */
   readonly droppedFiles: readonly RelationFile[]
   readonly droppedStatistics: number
-  readonly database?: { readonly oid: number; readonly tablespace: number }
+  readonly database: { readonly oid: number; readonly tablespace: number } | undefined
   readonly holdsExclusiveLocks: boolean
   readonly isForcedSync: boolean
 }

@@ -34,6 +34,9 @@ const KNOWN_INFO = 0x1ff | (1 << 29) | (1 << 30) | (1 << 31)
 
 const GID_LIMIT_BYTES = 200
 
+/** Most transactions have nothing of a kind. */
+const NONE: readonly never[] = []
+
 /** An object whose statistics are dropped is named by 64 bits since 18, by 32 before. */
 function statisticsBytes(major: number): number {
   return major >= 18 ? 16 : 12
@@ -75,8 +78,8 @@ function decodeEnd(view: WalRecordView, fields: Fields, type: TransactionEndEven
 
   const walk = new Walk(fields, hasInfo ? 12 : 8)
   const database = has(HAS.database) ? walk.database() : undefined
-  const subxids = has(HAS.subtransactions) ? walk.xids() : []
-  const droppedFiles = has(HAS.files) ? walk.files() : []
+  const subxids = has(HAS.subtransactions) ? walk.xids() : NONE
+  const droppedFiles = has(HAS.files) ? walk.files() : NONE
   const droppedStatistics = has(HAS.statistics) ? walk.skipList(statisticsBytes(view.major)) : 0
   const initFile = has(HAS.updateInitFile)
   const invalidations = has(HAS.invalidations) ? walk.invalidations(initFile) : noInvalidations(initFile)
@@ -96,9 +99,9 @@ function decodeEnd(view: WalRecordView, fields: Fields, type: TransactionEndEven
     holdsExclusiveLocks: has(HAS.exclusiveLocks),
     isForcedSync: has(HAS.forceSync),
     isComplete: problem === undefined,
-    ...(database && { database }),
-    ...(gid !== undefined && { gid }),
-    ...(origin && { origin }),
+    database,
+    gid,
+    origin,
   }
 }
 
@@ -125,6 +128,7 @@ function decodePrepare(view: WalRecordView, fields: Fields): EventBody | Unknown
   const invalidations = walk.messages(messages, fields.u8(52) !== 0)
   const problem = walk.problem
   if (problem === 'content') return problem
+  const { origin: node } = view.parts
   return {
     type: 'prepare',
     ofXid: fields.u32(8),
@@ -136,14 +140,12 @@ function decodePrepare(view: WalRecordView, fields: Fields): EventBody | Unknown
     filesDroppedByAbort,
     invalidations,
     isComplete: problem === undefined,
-    ...(view.parts.origin !== 0 && {
-      origin: { node: view.parts.origin, lsn: fields.lsn(56), at: fields.instant(64) },
-    }),
+    origin: node === 0 ? undefined : { node, lsn: fields.lsn(56), at: fields.instant(64) },
   }
 }
 
 function noInvalidations(initFile: boolean): Invalidations {
-  return { count: 0, relations: [], initFile }
+  return { count: 0, relations: NONE, initFile }
 }
 
 /** As the lists of a prepared transaction are laid out. */

@@ -5,8 +5,8 @@
  * transaction says what it does not know (`otherFiles`, `wholeFilesLeftOut`, `isExact`). A transaction is given out once, when the
  * log says how it ended, or that it can have no end any more.
  */
-import { decodeRecord, isDecodedMajor } from '../decode/decode.ts'
-import type { PrepareEvent, RunningTransactionsEvent, TransactionEndEvent, WalEvent } from '../decode/event.ts'
+import { decodeBody, eventOf, isDecodedMajor } from '../decode/decode.ts'
+import type { EventPlace, PrepareEvent, RunningTransactionsEvent, TransactionEndEvent } from '../decode/event.ts'
 import {
   createRowFields,
   isPartitionMove,
@@ -19,8 +19,8 @@ import {
 import { isNewPages } from '../decode/log.ts'
 import { RMGR } from '../decode/resource-managers.ts'
 import type { WalRecordView } from '../record-view.ts'
-import { OpenTransaction } from './open-transaction.ts'
-import type { TransactionEnding, WalTransaction } from './transaction.ts'
+import { type Ending, NO_ENDING, OpenTransaction } from './open-transaction.ts'
+import type { WalTransaction } from './transaction.ts'
 
 export interface TransactionAssemblerOptions {
   /** Called with each transaction when it is over. */
@@ -32,6 +32,8 @@ export interface TransactionAssemblerOptions {
   /** How many files and transactions may be kept in all, a few hundred bytes each; default 200,000. */
   readonly maxEntries?: number | undefined
 }
+
+type Body<E> = Omit<E, keyof EventPlace>
 
 const DEFAULT_MAX_FILES = 20_000
 const DEFAULT_MAX_ENTRIES = 200_000
@@ -68,7 +70,7 @@ export class TransactionAssembler {
         if (transaction) this.#addRows(transaction, view, readHeap2(view, this.#row) === undefined)
         return
       case RMGR.log:
-        if (!isNewPages(view)) this.#addEvent(decodeRecord(view), transaction, view)
+        if (!isNewPages(view)) this.#addEvent(transaction, view)
         else if (transaction) this.#addPages(transaction, view)
         return
       case RMGR.transaction:
@@ -77,7 +79,7 @@ export class TransactionAssembler {
       case RMGR.tablespace:
       case RMGR.relationMap:
       case RMGR.standby:
-        this.#addEvent(decodeRecord(view), transaction, view)
+        this.#addEvent(transaction, view)
         return
       default:
     }
@@ -85,9 +87,7 @@ export class TransactionAssembler {
 
   /** The transactions that have not ended, prepared ones among them, as far as they have come. */
   openTransactions(): WalTransaction[] {
-    return [...this.#open.values()].map((transaction) =>
-      transaction.close(transaction.prepared ? 'prepared' : 'in-progress', nothingMore),
-    )
+    return [...this.#open.values()].map((transaction) => transaction.snapshot())
   }
 
   #of(view: WalRecordView): OpenTransaction {
@@ -115,7 +115,7 @@ export class TransactionAssembler {
       transaction.isExact = false
       return
     }
-    if (row.operation === 'truncate') this.#addEvent(decodeRecord(view), transaction, view)
+    if (row.operation === 'truncate') this.#addEvent(transaction, view)
     if (row.rows === 0) return
     const before = transaction.files.size
     const tally = transaction.files.ofBlock(view.parts, 0, this.#hasRoom(before))
@@ -147,7 +147,14 @@ export class TransactionAssembler {
     this.#entries += transaction.files.size - before
   }
 
-  #addEvent(event: WalEvent, transaction: OpenTransaction | undefined, view: WalRecordView): void {
+  #addEvent(transaction: OpenTransaction | undefined, view: WalRecordView): void {
+    const event = decodeBody(view)
+    if (event === undefined) return
+    if (typeof event === 'string') {
+      if (transaction) transaction.isExact = false
+      if (view.rmgr === RMGR.transaction) this.#hasMissedEnd = true
+      return
+    }
     switch (event.type) {
       case 'commit':
       case 'abort':
@@ -175,7 +182,7 @@ export class TransactionAssembler {
         if (!transaction) return
         if (!this.#hasRoom(transaction.size)) transaction.wholeFilesLeftOut += 1
         else {
-          transaction.wholeFiles.push(event)
+          transaction.wholeFiles.push(eventOf(view, event))
           this.#entries += 1
         }
         return
@@ -187,10 +194,6 @@ export class TransactionAssembler {
         return
       case 'end-of-recovery':
         this.#restart(undefined)
-        return
-      case 'unknown':
-        if (transaction) transaction.isExact = false
-        if (event.rmgr === RMGR.transaction) this.#hasMissedEnd = true
         return
       default:
     }
@@ -209,7 +212,7 @@ export class TransactionAssembler {
   }
 
   /** Takes the subtransactions that were not rolled back into the transaction, which from now on stands for them. */
-  #gather(event: TransactionEndEvent | PrepareEvent, xid: number, view: WalRecordView): OpenTransaction {
+  #gather(event: Body<TransactionEndEvent | PrepareEvent>, xid: number, view: WalRecordView): OpenTransaction {
     const transaction = this.#open.get(xid) ?? this.#begin(xid, view)
     // The record says `xid` 0 when another session ends what was prepared.
     if (view.xid !== xid) transaction.note(view)
@@ -226,20 +229,18 @@ export class TransactionAssembler {
     return transaction
   }
 
-  #prepare(event: PrepareEvent, view: WalRecordView): void {
-    const xid = event.ofXid ?? event.xid
-    const { lsn, endLsn, at, gid } = event
-    this.#gather(event, xid, view).prepared = { lsn, endLsn, at, gid }
+  #prepare(event: Body<PrepareEvent>, view: WalRecordView): void {
+    const { at, gid } = event
+    this.#gather(event, event.ofXid ?? view.xid, view).prepared = { lsn: view.lsn, endLsn: view.endLsn, at, gid }
   }
 
-  #finish(event: TransactionEndEvent, view: WalRecordView): void {
+  #finish(event: Body<TransactionEndEvent>, view: WalRecordView): void {
     if (event.ofXid === undefined) {
       this.#hasMissedEnd = true
       return
     }
     const transaction = this.#gather(event, event.ofXid, view)
     this.#remove(transaction)
-    const { lsn, endLsn, at } = event
     const isCommit = event.type === 'commit' || event.type === 'commit-prepared'
     const top = transaction.topXid === undefined ? undefined : this.#open.get(transaction.topXid)
     if (!isCommit && top) {
@@ -247,7 +248,7 @@ export class TransactionAssembler {
       return
     }
     this.#close(transaction, isCommit ? 'committed' : 'aborted', {
-      end: { lsn, endLsn, at },
+      end: { lsn: view.lsn, endLsn: view.endLsn, at: event.at },
       subxids: event.subxids,
       droppedFiles: event.droppedFiles,
       changedRelations: event.invalidations.relations,
@@ -255,11 +256,11 @@ export class TransactionAssembler {
   }
 
   /** What the server says runs is all that runs: what began before and is not among it has ended, and its end was not understood. */
-  #compare(event: RunningTransactionsEvent): void {
+  #compare(event: Body<RunningTransactionsEvent>): void {
     for (const transaction of [...this.#open.values()]) {
       if (transaction.prepared || !precedes(transaction.xid, event.oldestRunningXid)) continue
       this.#remove(transaction)
-      this.#close(transaction, 'unknown', nothingMore)
+      this.#close(transaction, 'unknown', NO_ENDING)
     }
     this.#beginsFromXid ??= event.nextXid
   }
@@ -270,7 +271,7 @@ export class TransactionAssembler {
     for (const transaction of [...this.#open.values()]) {
       if (transaction.prepared) continue
       this.#remove(transaction)
-      this.#close(transaction, outcome, nothingMore)
+      this.#close(transaction, outcome, NO_ENDING)
     }
     this.#hasMissedEnd = false
     this.#beginsFromXid ??= nextXid
@@ -288,21 +289,10 @@ export class TransactionAssembler {
     if (this.#last === transaction) this.#last = undefined
   }
 
-  #close(
-    transaction: OpenTransaction,
-    outcome: WalTransaction['outcome'],
-    facts: Parameters<OpenTransaction['close']>[1],
-  ): void {
-    this.#onTransaction(transaction.close(outcome, facts))
+  #close(transaction: OpenTransaction, outcome: WalTransaction['outcome'], ending: Ending): void {
+    this.#onTransaction(transaction.close(outcome, ending))
   }
 }
-
-const nothingMore: {
-  readonly end: TransactionEnding | undefined
-  readonly subxids: readonly number[]
-  readonly droppedFiles: WalTransaction['droppedFiles']
-  readonly changedRelations: WalTransaction['changedRelations']
-} = { end: undefined, subxids: [], droppedFiles: [], changedRelations: [] }
 
 /** Transaction ids begin anew after 2^32: the one that is less than half of that behind is the older. */
 function precedes(left: number, right: number): boolean {

@@ -7,6 +7,11 @@ interface Position {
   low: number
 }
 
+/** What the record of its end says. */
+export type Ending = Pick<WalTransaction, 'end' | 'subxids' | 'droppedFiles' | 'changedRelations'>
+
+export const NO_ENDING: Ending = { end: undefined, subxids: [], droppedFiles: [], changedRelations: [] }
+
 /** A transaction, or a subtransaction, that has written something and not ended. Positions are halves, as in the view. */
 export class OpenTransaction {
   readonly xid: number
@@ -67,29 +72,45 @@ export class OpenTransaction {
     this.wholeFilesLeftOut += part.wholeFilesLeftOut
   }
 
-  close(
-    outcome: WalTransaction['outcome'],
-    facts: Pick<WalTransaction, 'end' | 'subxids' | 'droppedFiles' | 'changedRelations'>,
-  ): WalTransaction {
+  /** It is over; nothing may be counted any more. */
+  close(outcome: WalTransaction['outcome'], ending: Ending): WalTransaction {
+    return this.#describe(outcome, ending, this.files.close())
+  }
+
+  /** What it has done so far. */
+  snapshot(): WalTransaction {
+    return this.#describe(this.prepared ? 'prepared' : 'in-progress', NO_ENDING, this.files.snapshot())
+  }
+
+  #describe(outcome: WalTransaction['outcome'], ending: Ending, files: WalTransaction['files']): WalTransaction {
     const { rest } = this.files
     return {
       xid: this.xid,
+      subxids: ending.subxids,
       outcome,
+      end: ending.end,
       prepared: this.prepared,
       isFromBegin: this.isFromBegin,
       firstLsn: lsnOf(this.#first.high, this.#first.low),
       lastLsn: lsnOf(this.#last.high, this.#last.low),
       records: this.records,
       walBytes: this.walBytes,
-      files: this.files.list(),
+      files,
       otherFiles: rest && { inserted: rest.inserted, updated: rest.updated, deleted: rest.deleted },
-      wholeFiles: [...this.wholeFiles].sort((left, right) => Number(left.lsn - right.lsn)),
+      wholeFiles: inOrder(this.wholeFiles),
       wholeFilesLeftOut: this.wholeFilesLeftOut,
+      droppedFiles: ending.droppedFiles,
+      changedRelations: ending.changedRelations,
       rolledBackRows: this.rolledBackRows,
       isExact: this.isExact,
-      ...facts,
     }
   }
+}
+
+/** Those of subtransactions come behind. */
+function inOrder(events: readonly WholeFileEvent[]): readonly WholeFileEvent[] {
+  if (events.length < 2) return events
+  return events.toSorted((left, right) => (left.lsn < right.lsn ? -1 : 1))
 }
 
 function isBefore(left: Position, right: Position): boolean {
