@@ -32,6 +32,7 @@ import type { RestorePhase, RestoreReport } from './report.ts'
 import { RestorePool } from './restore-pool.ts'
 import { type RecoveredServer, type RunServerOptions, runRecovery } from './run-server.ts'
 import { quoteShell, recoverySettings } from './settings.ts'
+import type { TableSelection } from './tables/select-tables.ts'
 import {
   claimTarget,
   inspectTarget,
@@ -55,6 +56,10 @@ export interface ApplyRestoreOptions {
   readonly confirm?: string | undefined
   /** Threads that fetch and write; default one per processor, at most four. */
   readonly workers?: number | undefined
+  /** What a plan for single tables was made with. */
+  readonly selection?: TableSelection | undefined
+  /** Default true. False: nobody needs these files after a crash of the machine, so nothing waits for the disk. */
+  readonly durable?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ProgressListener | undefined
   readonly logger?: Logger | undefined
@@ -86,7 +91,8 @@ export async function applyRestore(options: ApplyRestoreOptions): Promise<Restor
   await using pool = plan.place.delta ? undefined : openPool(options, { plan, account, writeBack })
   // Before anything is looked at: what is not given up by now is not deleted until this ends.
   await using _reader = await registerReader(cluster, { holder: 'retake restore', clock, logger: options.logger })
-  const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal }))
+  const { selection } = options
+  const { survey, held } = await stages.run('check', () => confirmPlan(cluster, plan, { signal, selection }))
   // A server that is started proves its WAL by replaying it; otherwise nobody would have, when the files are called ready.
   if (!plan.server.start) {
     await stages.run('wal', () => proveWal(cluster, { plan, held, signal, onProgress: options.onProgress }))
@@ -128,7 +134,7 @@ function openPool(
     expectedBytes: writtenBytes,
     signal,
     onProgress: ({ plainBytes }) => {
-      writeBack.wrote(plainBytes)
+      if (options.durable ?? true) writeBack.wrote(plainBytes)
       onProgress?.({ phase: 'files', done: plainBytes, total: writtenBytes, unit: 'bytes' })
     },
   })
@@ -175,7 +181,7 @@ async function makeComplete(options: Execution & { readonly laidOut: LaidOut }):
     start ? { phase: 'recovering', clock, undo, process: currentProcess() } : { phase: 'complete', clock, undo },
   )
   await writeBack.settle()
-  await syncTrees(treesOf(plan))
+  if (options.durable ?? true) await syncTrees(treesOf(plan))
   // Only now is there something that could start.
   await replaceFile(path.join(targetDirectory, CONTROL_FILE), laidOut.controlFile, { account })
   return notes

@@ -30,7 +30,11 @@ const WANTED: ReadonlySet<string> = new Set([CONTROL_FILE, 'backup_label', AUTO_
 export async function surveyBackup(
   cluster: ClusterRepository,
   summary: BackupSummary,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  options: {
+    readonly signal?: AbortSignal | undefined
+    /** Files that are not fetched: holes of their length are made. */
+    readonly isSparse?: ((path: string) => boolean) | undefined
+  } = {},
 ): Promise<BackupSurvey> {
   const packs: PackEntry[] = []
   const found = new Map<string, FileEntry>()
@@ -44,6 +48,7 @@ export async function surveyBackup(
     if (WANTED.has(entry.path)) found.set(entry.path, entry)
     totals.fileCount += 1
     totals.bytes += entry.sizeBytes
+    if (options.isSparse?.(entry.path)) continue
     const tablespace = tablespaceOf(entry.path)
     for (const run of entry.runs) {
       if (!run.frame) continue

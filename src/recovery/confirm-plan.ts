@@ -12,6 +12,7 @@ import { type HeldArchive, readHeldArchive } from './held-archive.ts'
 import { recheck } from './plan.ts'
 import { canonicalJson, type RestorePlan } from './plan-types.ts'
 import { failedChecks } from './preflight.ts'
+import { describeSelection, type TableSelection } from './tables/select-tables.ts'
 
 export interface ConfirmedPlan {
   readonly survey: BackupSurvey
@@ -22,8 +23,9 @@ export interface ConfirmedPlan {
 export async function confirmPlan(
   cluster: ClusterRepository,
   plan: RestorePlan,
-  options: { readonly signal?: AbortSignal | undefined },
+  options: { readonly signal?: AbortSignal | undefined; readonly selection?: TableSelection | undefined },
 ): Promise<ConfirmedPlan> {
+  confirmSelection(plan, options.selection)
   const { repositoryId } = cluster.sealing
   const { name, systemIdentifier } = cluster.facts
   if (plan.cluster.repositoryId !== repositoryId || plan.cluster.systemIdentifier !== systemIdentifier) {
@@ -34,10 +36,19 @@ export async function confirmPlan(
   const summary = await planned(cluster, plan)
   const held = await readHeldArchive(cluster)
   const path = confirmWal(cluster, plan, held)
-  const survey = await surveyBackup(cluster, summary, options)
+  const { signal, selection } = options
+  const survey = await surveyBackup(cluster, summary, { signal, isSparse: selection?.isSparse })
   const failed = failedChecks(await recheck(cluster, plan, survey))
   if (failed.length > 0) throw refused(failed)
   return { survey, held: { ...held, path } }
+}
+
+/** What a plan for single tables leaves out is not written in it: whoever applies it must bring that. */
+function confirmSelection(plan: RestorePlan, selection: TableSelection | undefined): void {
+  const [planned, given] = [plan.tables, selection && describeSelection(selection)]
+  if (planned === undefined && given === undefined) return
+  if (canonicalJson(planned) === canonicalJson(given) && selection?.backupId === plan.backup.backupId) return
+  throw stale('the tables that it was made for are not those that it is to be applied for')
 }
 
 async function planned(cluster: ClusterRepository, plan: RestorePlan): Promise<BackupSummary> {

@@ -11,6 +11,7 @@ import { isLeftOut } from './left-out.ts'
 import type { RestorePlan } from './plan-types.ts'
 import { BatchBuilder, type FileShape } from './restore-batches.ts'
 import type { RestorePool } from './restore-pool.ts'
+import type { TableSelection } from './tables/select-tables.ts'
 import { TreeWriter } from './tree-writer.ts'
 
 export interface LayOutOptions {
@@ -20,6 +21,8 @@ export interface LayOutOptions {
   readonly account: ServerAccount | undefined
   /** Empty; whoever made it disposes it. */
   readonly pool: RestorePool
+  /** Single tables are wanted: which files become holes. */
+  readonly selection?: TableSelection | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -59,7 +62,7 @@ export async function makeTree(
   options: Omit<LayOutOptions, 'pool'>,
   handlers: TreeHandlers,
 ): Promise<Pick<LaidOut, 'fileCount' | 'controlFile' | 'skippedLinks'>> {
-  const { cluster, plan, account, signal } = options
+  const { cluster, plan, account, signal, selection } = options
   const { place, backup } = plan
   const writer = new TreeWriter(place, account)
   await writer.makeTablespaces()
@@ -75,7 +78,10 @@ export async function makeTree(
     else if (isLeftOut(entry.path)) continue
     else if (entry.type === 'directory') writer.makeDirectory(entry)
     else if (entry.type === 'link') await writer.makeLink(entry)
-    else {
+    else if (selection?.isSparse(entry.path)) {
+      fileCount += 1
+      writer.shapeFile({ ...entry, runs: [] })
+    } else {
       fileCount += 1
       await handlers.addFile(entry, writer.shapeFile(entry))
     }

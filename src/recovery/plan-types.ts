@@ -15,6 +15,8 @@ export interface RestorePlan {
   readonly stop: PlanStop
   readonly wal: PlanWal
   readonly files: PlanFiles
+  /** Only these are restored: the files of all other tables become holes. Absent: everything is. */
+  readonly tables?: PlanTables | undefined
   readonly place: PlanPlace
   readonly server: PlanServer
   readonly predicted: Prediction
@@ -93,6 +95,14 @@ export interface PlanFiles {
   readonly writtenBytes: number
   /** What is fetched from the repository. */
   readonly fetchedBytes: number
+}
+
+export interface PlanTables {
+  readonly database: string
+  /** `schema.table`. */
+  readonly tables: readonly string[]
+  /** Those that the backup does not know by these names: they come out of the WAL, or are not there. */
+  readonly notInBackup: readonly string[]
 }
 
 export interface PlanTablespace {

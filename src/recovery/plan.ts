@@ -39,6 +39,7 @@ import {
 import { serverLibraryDirectories } from './server-libraries.ts'
 import type { AfterRecovery } from './settings.ts'
 import type { Located } from './stop-point.ts'
+import { describeSelection, type TableSelection } from './tables/select-tables.ts'
 import { placeTablespaces } from './tablespaces.ts'
 import { formatTarget, type RecoveryTarget } from './targets.ts'
 import { heldTimeline, majorOf, openWalLog, type WalLog } from './wal-log.ts'
@@ -63,6 +64,8 @@ export interface PlanRestoreOptions {
   readonly tablespaceMap?: Readonly<Record<string, string>> | undefined
   /** Extra settings of the restored server; kept in its `postgresql.auto.conf`. */
   readonly settings?: Readonly<Record<string, string>> | undefined
+  /** Asked once the backup is chosen: which of its files single tables need. Absent: everything is restored. */
+  readonly select?: ((backup: BackupSummary) => Promise<TableSelection>) | undefined
   /** What the server does at the target; default `promote`. */
   readonly action?: AfterRecovery | undefined
   /** Default true. False lays the files out and writes the recovery settings into them. */
@@ -94,7 +97,8 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   const log = openWalLog(cluster, { held, path, signal })
   const located = await locateReadable(options, { log, backups, damaged })
   throwIfAborted(signal)
-  const survey = await surveyBackup(cluster, located.choice.backup, { signal })
+  const selection = await options.select?.(located.choice.backup)
+  const survey = await surveyBackup(cluster, located.choice.backup, { signal, isSparse: selection?.isSparse })
   const wal = planWal(log, located)
   const stop = await planStop(log, located)
   const place = await placeOf(options, { backup: located.choice.backup, survey })
@@ -113,6 +117,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
       writtenBytes: survey.writtenBytes,
       fetchedBytes: survey.fetchedBytes,
     },
+    ...(selection ? { tables: describeSelection(selection) } : {}),
     place,
     server,
     predicted: predictRestore({ ...workOf(place, survey), walBytes: wal.bytes }),

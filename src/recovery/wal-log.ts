@@ -45,8 +45,8 @@ export function openWalLog(
 interface ReadRange extends LsnRange {
   readonly firstSegment: bigint
   readonly lastSegment: bigint
-  /** Only records that are landmarks; all are checked. */
-  readonly landmarksOnly?: boolean | undefined
+  /** Only these records are given out; all are checked. Default: all. */
+  readonly wanted?: ((rmgr: number, info: number) => boolean) | undefined
 }
 
 /**
@@ -64,7 +64,7 @@ export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerat
       startLsn: (segmentStart(segment, segmentSizeBytes) + BigInt(content.beginBytes)) as Lsn,
       systemIdentifier: log.cluster.facts.systemIdentifier,
       maxDataBytes: MAX_LANDMARK_BYTES,
-      ...(wanted.landmarksOnly ? { wanted: isLandmarkRecord } : {}),
+      wanted: wanted.wanted,
     })
     for await (const bytes of content.bytes) {
       throwIfAborted(log.signal)
@@ -94,7 +94,7 @@ export async function* findLandmarks(log: WalLog, range: LsnRange, query: Landma
       ...range,
       firstSegment: group.first,
       lastSegment: group.last,
-      landmarksOnly: true,
+      wanted: isLandmarkRecord,
     })) {
       const landmark = landmarkOf(record, majorOf(log.cluster))
       if (landmark && query.matches(landmark)) yield landmark
@@ -117,7 +117,7 @@ export async function findLastLandmark(
       ...range,
       firstSegment: from,
       lastSegment: segment,
-      landmarksOnly: true,
+      wanted: isLandmarkRecord,
     })) {
       const landmark = landmarkOf(record, majorOf(log.cluster))
       if (landmark && query.matches(landmark)) found = landmark
