@@ -30,6 +30,13 @@ export type { DamageConsequences, LostMoments } from './engine/damage-consequenc
 export type { CheckArea, CheckResult, CheckState } from './engine/doctor/check.ts'
 export { type DoctorReport, diagnose } from './engine/doctor/doctor.ts'
 export { type FetchedWal, fetchWal } from './engine/fetch-wal.ts'
+export {
+  type FindOptions,
+  type FindReport,
+  findIncidents,
+  type IncidentView,
+  type MarkView,
+} from './engine/find.ts'
 export { type InitialiseOptions, type InitialiseReport, initialise, type StepOutcome } from './engine/initialise.ts'
 export { type AddedKey, type AddKeyOptions, addKey } from './engine/keys/add-key.ts'
 export { type EscrowReport, type EscrowTestOptions, escrowTest } from './engine/keys/escrow-test.ts'

@@ -1,6 +1,7 @@
 /** Every command as data: help, completion and `docs/cli.md` come from here. What a command does is in `loaders.ts`. */
 import type { CommandDeclaration, CommandGroup, CommandOption } from './command.ts'
 import { drillCommands } from './drill-commands.ts'
+import { journalCommands } from './journal-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { nativeCommands } from './native-commands.ts'
 import { repoCommands } from './repo-commands.ts'
@@ -361,6 +362,7 @@ export const commands: readonly CommandDeclaration[] = [
   ...repoCommands,
   ...keyCommands,
   ...drillCommands,
+  ...journalCommands,
   ...nativeCommands,
   {
     path: ['completion'],

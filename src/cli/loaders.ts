@@ -16,6 +16,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'retention release': () => import('./commands/retention-release.ts'),
   'wal receive': () => import('./commands/wal-receive.ts'),
   'wal get': () => import('./commands/wal-get.ts'),
+  find: () => import('./commands/find.ts'),
   'restore plan': () => import('./commands/restore-plan.ts'),
   'restore apply': () => import('./commands/restore-apply.ts'),
   'drill run': () => import('./commands/drill-run.ts'),

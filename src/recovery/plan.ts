@@ -212,7 +212,7 @@ function spoolBytes(wal: PlanWal, cluster: ClusterRepository): number {
 }
 
 /** The path to the timeline asked for, or to the newest that holds WAL or a backup and leads back to a backup. */
-function choosePath(options: {
+export function choosePath(options: {
   readonly held: HeldArchive
   readonly backups: readonly BackupSummary[]
   readonly timeline: number | undefined

@@ -11,8 +11,9 @@ import type { TimelinePath } from '../catalog/timeline-path.ts'
 import { formatLsn, type Lsn, segmentName, segmentOf, segmentStart } from '../postgres/lsn.ts'
 import { isLandmarkRecord, landmarkOf, type WalLandmark } from '../postgres/wal/landmarks.ts'
 import { isCoveredByOneRecord } from '../postgres/wal/long-record.ts'
-import { WalReader } from '../postgres/wal/reader.ts'
+import { WalReader, type WalVisitor } from '../postgres/wal/reader.ts'
 import type { WalRecord } from '../postgres/wal/record.ts'
+import { lsnOf } from '../postgres/wal/record-view.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
 import type { SegmentMeta } from '../repository/wal-segments.ts'
 import type { HeldArchive } from './held-archive.ts'
@@ -54,6 +55,58 @@ interface ReadRange extends LsnRange {
  * @throws RetakeError `wal.damaged` when a record does not decode, or the log ends before the bytes that are held do
  */
 export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerator<WalRecord> {
+  for await (const { reader, bytes } of readSegments(log, wanted)) {
+    for (const record of reader.push(bytes)) {
+      // A record that starts in the last segment may end in a later one, which is why reading goes on until here.
+      if (segmentOf(record.lsn, log.segmentSizeBytes) > wanted.lastSegment || record.endLsn > wanted.endLsn) return
+      if (record.lsn >= wanted.beginLsn) yield record
+    }
+  }
+}
+
+/**
+ * Shows the visitor every record that begins and ends inside the range, in order, without an object for each.
+ * @returns the end of the last one
+ * @throws RetakeError as {@link readRecords}
+ */
+export async function visitRecords(log: WalLog, range: LsnRange, visitor: WalVisitor): Promise<Lsn> {
+  const [begin, end] = [halvesOf(range.beginLsn), halvesOf(range.endLsn)]
+  const wanted = {
+    ...range,
+    firstSegment: segmentOf(range.beginLsn, log.segmentSizeBytes),
+    lastSegment: lastSegmentOf(range, log),
+  }
+  let last = begin
+  for await (const { reader, bytes } of readSegments(log, wanted)) {
+    reader.visit(bytes, (view) => {
+      if (
+        isBefore(view.beginHigh, view.beginLow, begin) ||
+        isBefore(end.high, end.low, { high: view.endHigh, low: view.endLow })
+      )
+        return
+      last = { high: view.endHigh, low: view.endLow }
+      visitor(view)
+    })
+  }
+  return lsnOf(last.high, last.low)
+}
+
+interface Halves {
+  readonly high: number
+  readonly low: number
+}
+
+/** Numbers, because a bigint for each record is slow. */
+const halvesOf = (lsn: Lsn): Halves => ({ high: Number(lsn >> 32n), low: Number(lsn & 0xffff_ffffn) })
+
+const isBefore = (high: number, low: number, than: Halves): boolean =>
+  high < than.high || (high === than.high && low < than.low)
+
+/** The pieces of the segments, with the reader that takes each; whoever takes a piece pushes it before the next one is asked for. */
+async function* readSegments(
+  log: WalLog,
+  wanted: ReadRange,
+): AsyncGenerator<{ readonly reader: WalReader; readonly bytes: Uint8Array }> {
   const { segmentSizeBytes } = log
   let reader: WalReader | undefined
   for (let segment = wanted.firstSegment; segmentStart(segment, segmentSizeBytes) < wanted.endLsn; segment += 1n) {
@@ -68,12 +121,8 @@ export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerat
     })
     for await (const bytes of content.bytes) {
       throwIfAborted(log.signal)
-      for (const record of reader.push(bytes)) {
-        // A record that starts in the last segment may end in a later one, which is why reading goes on until here.
-        if (segmentOf(record.lsn, segmentSizeBytes) > wanted.lastSegment || record.endLsn > wanted.endLsn) return
-        if (record.lsn >= wanted.beginLsn) yield record
-      }
-      // Records are copies; the bytes are not looked at again.
+      yield { reader, bytes }
+      // Records are copies, or were looked at; the bytes are not needed again.
       releaseMemory(bytes)
       if (reader.end !== undefined) throw endsEarly(reader.validEndLsn, wanted.endLsn)
       if (segment > wanted.lastSegment && segmentOf(reader.validEndLsn, segmentSizeBytes) > wanted.lastSegment) return

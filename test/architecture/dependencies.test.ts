@@ -13,9 +13,22 @@ const below: Readonly<Record<string, readonly string[]>> = {
   catalog: ['base', 'postgres', 'storage', 'repository'],
   sources: ['base', 'postgres', 'storage', 'repository', 'catalog'],
   recovery: ['base', 'postgres', 'storage', 'repository', 'catalog'],
+  // What happened when, out of the log that is held.
+  journal: ['base', 'postgres', 'storage', 'repository', 'catalog', 'recovery'],
   // When something is due, and whether it came; what is known of the past is told by the engine.
   schedules: ['base'],
-  engine: ['base', 'postgres', 'storage', 'repository', 'catalog', 'sources', 'recovery', 'schedules', 'supabase'],
+  engine: [
+    'base',
+    'postgres',
+    'storage',
+    'repository',
+    'catalog',
+    'sources',
+    'recovery',
+    'journal',
+    'schedules',
+    'supabase',
+  ],
   // Rehearsed recoveries: the verbs of the engine, carried out where they harm nobody.
   drills: ['base', 'postgres', 'storage', 'repository', 'catalog', 'recovery', 'engine'],
   // Looks at what the verbs show, and judges it; alerts will stand on it.
@@ -91,7 +104,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   croner: ['schedules'],
   nodemailer: ['monitor'],
   yaml: ['engine'],
-  zod: ['engine', 'repository', 'monitor', 'server', 'api'],
+  zod: ['journal', 'engine', 'repository', 'monitor', 'server', 'api'],
   hono: ['api'],
   '@hono/node-server': ['api'],
 }

@@ -32,6 +32,8 @@ export interface RelationRow {
   readonly fileNumber: number
   /** 0: that of the database. */
   readonly tablespace: number
+  /** An estimate, by the last VACUUM or ANALYZE; below 0 when there was none. */
+  readonly rows: number
   readonly toastOid: number
   /** `p` permanent, `u` unlogged, `t` temporary. */
   readonly persistence: string
@@ -50,6 +52,7 @@ export function relationRow(row: DataView, major: number): RelationRow | undefin
     namespace: u32(row, 68),
     fileNumber: u32(row, 88),
     tablespace: u32(row, 92),
+    rows: row.getFloat32(100, LITTLE_ENDIAN),
     toastOid: u32(row, 108 + more),
     persistence: char(row, 114 + more),
     kind: char(row, 115 + more),

@@ -9,6 +9,7 @@ const relation = (row: Partial<RelationRow> & Pick<RelationRow, 'oid'>): Relatio
   namespace: 2200,
   fileNumber: row.oid,
   tablespace: 0,
+  rows: -1,
   toastOid: 0,
   persistence: 'p',
   kind: 'r',
