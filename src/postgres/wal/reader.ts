@@ -72,7 +72,6 @@ export class WalReader {
   readonly #sums = crcWindow()
   readonly #pageHeader = new Uint8Array(LONG_PAGE_HEADER_BYTES)
   #pageHeaderSeen = 0
-
   readonly #view = new WalRecordView()
 
   /** The segment that the next byte belongs to, and the byte's place in it: numbers, because a bigint for each step is slow. */

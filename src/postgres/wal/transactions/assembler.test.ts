@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { type RecordShape, record, viewOf } from '../testing/view-of.ts'
 import { TransactionAssembler, type TransactionAssemblerOptions } from './assembler.ts'
 import type { WalTransaction } from './transaction.ts'
@@ -156,4 +157,33 @@ test('the same number in two databases is two files, also among many', () => {
   const { ended } = assemble([...shapes.flat(), ...shapes.flat(), commit(7)])
   assert.equal(ended[0]?.files.length, 80)
   assert.ok(ended[0]?.files.every(({ inserted }) => inserted === 2))
+})
+
+test('an assembler that goes on with what another knew gives out the same', () => {
+  const xid = fc.integer({ min: 5, max: 9 })
+  const shape: fc.Arbitrary<RecordShape> = fc.oneof(
+    { weight: 5, arbitrary: fc.tuple(xid, fc.integer({ min: 1, max: 12 })).map(([one, file]) => insert(one, file)) },
+    { weight: 2, arbitrary: fc.tuple(xid, fc.subarray([5, 6, 7, 8, 9])).map(([one, subxids]) => commit(one, subxids)) },
+    xid.map(abort),
+    fc.tuple(xid, fc.subarray([5, 6, 7, 8, 9], { minLength: 1 })).map(([top, subxids]) => assign(top, subxids)),
+    xid.map((next) => running(next + 3, next)),
+    { weight: 1, arbitrary: fc.constant(shutdown(9)) },
+  )
+  fc.assert(
+    fc.property(fc.array(shape, { maxLength: 40 }), fc.nat(40), (shapes, cut) => {
+      const views = shapes.map((one, index) => viewOf({ lsn: 4096 + index * 256, ...one }))
+      const whole: WalTransaction[] = []
+      const one = new TransactionAssembler({ onTransaction: (transaction) => whole.push(transaction) })
+      for (const view of views) one.add(view)
+      const parted: WalTransaction[] = []
+      const onTransaction = (transaction: WalTransaction) => parted.push(transaction)
+      const first = new TransactionAssembler({ onTransaction })
+      for (const view of views.slice(0, cut)) first.add(view)
+      const second = new TransactionAssembler({ onTransaction, state: structuredClone(first.state) })
+      for (const view of views.slice(cut)) second.add(view)
+      assert.deepEqual(parted, whole)
+      assert.deepEqual(second.state, one.state)
+    }),
+    { numRuns: 500 },
+  )
 })

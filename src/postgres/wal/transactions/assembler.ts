@@ -19,7 +19,7 @@ import {
 import { isNewPages } from '../decode/log.ts'
 import { RMGR } from '../decode/resource-managers.ts'
 import type { WalRecordView } from '../record-view.ts'
-import { type Ending, NO_ENDING, OpenTransaction } from './open-transaction.ts'
+import { type Ending, NO_ENDING, OpenTransaction, type UnfinishedTransaction } from './open-transaction.ts'
 import type { WalTransaction } from './transaction.ts'
 
 export interface TransactionAssemblerOptions {
@@ -27,10 +27,19 @@ export interface TransactionAssemblerOptions {
   readonly onTransaction: (transaction: WalTransaction) => void
   /** The next transaction id where the log begins, if that is known: those from it on began later. */
   readonly nextXid?: number | undefined
+  /** What another assembler knew at the record before the first one that this one is given. */
+  readonly state?: AssemblerState | undefined
   /** How many files one transaction may list; default 20,000. */
   readonly maxFilesPerTransaction?: number | undefined
   /** How many files and transactions may be kept in all, a few hundred bytes each; default 200,000. */
   readonly maxEntries?: number | undefined
+}
+
+/** Everything that an assembler knows, as plain data, for one that goes on from there. */
+export interface AssemblerState {
+  readonly unfinished: readonly UnfinishedTransaction[]
+  readonly beginsFromXid: number | undefined
+  readonly hasMissedEnd: boolean
 }
 
 type Body<E> = Omit<E, keyof EventPlace>
@@ -55,7 +64,22 @@ export class TransactionAssembler {
     this.#onTransaction = options.onTransaction
     this.#maxFiles = options.maxFilesPerTransaction ?? DEFAULT_MAX_FILES
     this.#maxEntries = options.maxEntries ?? DEFAULT_MAX_ENTRIES
-    this.#beginsFromXid = options.nextXid
+    this.#beginsFromXid = options.state?.beginsFromXid ?? options.nextXid
+    this.#hasMissedEnd = options.state?.hasMissedEnd ?? false
+    for (const one of options.state?.unfinished ?? []) {
+      const transaction = OpenTransaction.resume(one)
+      this.#open.set(transaction.xid, transaction)
+      this.#entries += transaction.size
+    }
+  }
+
+  /** For an assembler that goes on with the next record. */
+  get state(): AssemblerState {
+    return {
+      unfinished: [...this.#open.values()].map((one) => ({ transaction: one.snapshot(), topXid: one.topXid })),
+      beginsFromXid: this.#beginsFromXid,
+      hasMissedEnd: this.#hasMissedEnd,
+    }
   }
 
   /** Takes the next record, as {@link WalReader.visit} shows it. */
@@ -100,7 +124,7 @@ export class TransactionAssembler {
   }
 
   #begin(xid: number, view: WalRecordView): OpenTransaction {
-    const transaction = new OpenTransaction(xid, view)
+    const transaction = OpenTransaction.begin(xid, view)
     transaction.isFromBegin = this.#beginsFromXid !== undefined && !precedes(xid, this.#beginsFromXid)
     this.#open.set(xid, transaction)
     this.#entries += 1
@@ -262,7 +286,10 @@ export class TransactionAssembler {
       this.#remove(transaction)
       this.#close(transaction, 'unknown', NO_ENDING)
     }
-    this.#beginsFromXid ??= event.nextXid
+    const begins = this.#beginsFromXid
+    // Moved on, because ids begin anew: none that is older than the oldest comes again.
+    if (begins === undefined) this.#beginsFromXid = event.nextXid
+    else if (precedes(begins, event.oldestRunningXid)) this.#beginsFromXid = event.oldestRunningXid
   }
 
   /** A server that has just started, or stops, has no transactions but prepared ones. */

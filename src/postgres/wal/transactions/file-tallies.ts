@@ -41,6 +41,14 @@ export class FileTallies {
     return this.#of({ tablespace, database, relfilenode }, hasRoom)
   }
 
+  /** Counts that were kept apart, and go on. */
+  static of(files: readonly FileChanges[], rest: Pick<FileTally, 'inserted' | 'updated' | 'deleted'> | undefined) {
+    const tallies = new FileTallies()
+    for (const one of files) Object.assign(tallies.#open(one.file), one)
+    if (rest) Object.assign(tallies.#openRest(), rest)
+    return tallies
+  }
+
   /** Adds the counts of another. */
   add(other: FileTallies, hasRoom: (size: number) => boolean): void {
     for (const tally of other.#list) merge(this.#of(tally.file, hasRoom(this.size)), tally)

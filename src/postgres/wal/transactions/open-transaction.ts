@@ -1,6 +1,15 @@
+import type { Lsn } from '../../lsn.ts'
 import { lsnOf, type WalRecordView } from '../record-view.ts'
 import { FileTallies } from './file-tallies.ts'
 import type { TransactionEnding, WalTransaction, WholeFileEvent } from './transaction.ts'
+
+/** A transaction, or a part of one, that has not ended. */
+export interface UnfinishedTransaction {
+  /** As far as it has come; what counts for it once its parts are gathered is not in here. */
+  readonly transaction: WalTransaction
+  /** The transaction that it is a part of, once the log has said so. */
+  readonly topXid: number | undefined
+}
 
 interface Position {
   high: number
@@ -23,17 +32,50 @@ export class OpenTransaction {
   records = 0
   walBytes = 0
   rolledBackRows = 0
-  readonly files = new FileTallies()
-  readonly wholeFiles: WholeFileEvent[] = []
+  readonly files: FileTallies
+  readonly wholeFiles: WholeFileEvent[]
   wholeFilesLeftOut = 0
   #first: Position
   #last: Position
 
-  /** @param view its first record */
-  constructor(xid: number, view: WalRecordView) {
+  private constructor(
+    xid: number,
+    parts: { first: Position; last: Position; files: FileTallies; wholeFiles: WholeFileEvent[] },
+  ) {
     this.xid = xid
-    this.#first = { high: view.beginHigh, low: view.beginLow }
-    this.#last = { high: view.beginHigh, low: view.beginLow }
+    this.#first = parts.first
+    this.#last = parts.last
+    this.files = parts.files
+    this.wholeFiles = parts.wholeFiles
+  }
+
+  /** @param view its first record */
+  static begin(xid: number, view: WalRecordView): OpenTransaction {
+    const first = { high: view.beginHigh, low: view.beginLow }
+    return new OpenTransaction(xid, { first, last: { ...first }, files: new FileTallies(), wholeFiles: [] })
+  }
+
+  /** One that goes on from what {@link snapshot} has said of it. */
+  static resume({ transaction, topXid }: UnfinishedTransaction): OpenTransaction {
+    const { xid, firstLsn, lastLsn, files, otherFiles, wholeFiles, prepared } = transaction
+    const { records, walBytes, rolledBackRows, wholeFilesLeftOut, isFromBegin, isExact } = transaction
+    const resumed = new OpenTransaction(xid, {
+      first: halvesOf(firstLsn),
+      last: halvesOf(lastLsn),
+      files: FileTallies.of(files, otherFiles),
+      wholeFiles: [...wholeFiles],
+    })
+    Object.assign(resumed, {
+      records,
+      walBytes,
+      rolledBackRows,
+      wholeFilesLeftOut,
+      isFromBegin,
+      isExact,
+      prepared,
+      topXid,
+    })
+    return resumed
   }
 
   note(view: WalRecordView): void {
@@ -112,6 +154,8 @@ function inOrder(events: readonly WholeFileEvent[]): readonly WholeFileEvent[] {
   if (events.length < 2) return events
   return events.toSorted((left, right) => (left.lsn < right.lsn ? -1 : 1))
 }
+
+const halvesOf = (lsn: Lsn): Position => ({ high: Number(lsn >> 32n), low: Number(lsn & 0xffff_ffffn) })
 
 function isBefore(left: Position, right: Position): boolean {
   return left.high < right.high || (left.high === right.high && left.low < right.low)

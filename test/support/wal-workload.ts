@@ -2,9 +2,9 @@
 import { chownSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type pg from 'pg'
-import type { TestServer } from '../../../../test/support/postgres.ts'
-import { sleep } from '../../../base/abort.ts'
-import { serverAccount } from '../../server/account.ts'
+import { sleep } from '../../src/base/abort.ts'
+import { serverAccount } from '../../src/postgres/server/account.ts'
+import type { TestServer } from './postgres.ts'
 
 export const workloadSettings: Readonly<Record<string, string>> = {
   wal_keep_size: '2GB',
