@@ -17,6 +17,7 @@ const ENTRIES = {
   main: 'src/cli/main.ts',
   'frame-worker': 'src/sources/physical/frame-worker.ts',
   'segment-worker': 'src/sources/physical/segment-worker.ts',
+  'journal-worker': 'src/engine/journal/journal-worker.ts',
   'restore-worker': 'src/recovery/restore-worker.ts',
   'delta-worker': 'src/recovery/delta/delta-worker.ts',
   'deep-worker': 'src/repository/verify/deep-worker.ts',

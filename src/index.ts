@@ -38,6 +38,7 @@ export {
   type MarkView,
 } from './engine/find.ts'
 export { type InitialiseOptions, type InitialiseReport, initialise, type StepOutcome } from './engine/initialise.ts'
+export { type JournalReport, type UpdateJournalOptions, updateJournal } from './engine/journal/update.ts'
 export { type AddedKey, type AddKeyOptions, addKey } from './engine/keys/add-key.ts'
 export { type EscrowReport, type EscrowTestOptions, escrowTest } from './engine/keys/escrow-test.ts'
 export { type KeysStatusOptions, readKeysStatus } from './engine/keys/keys-status.ts'

@@ -45,6 +45,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { name: 'wal', summary: 'receive and fetch the write-ahead log' },
   { name: 'restore', summary: 'bring a cluster back: plan, then apply' },
   { name: 'drill', summary: 'rehearse a recovery, and what rehearsals have shown' },
+  { name: 'journal', summary: 'what happened in the WAL, stored' },
   { name: 'repo', summary: 'the repository itself: its size, its soundness, the places where it is kept' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },

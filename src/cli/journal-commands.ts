@@ -31,4 +31,19 @@ export const journalCommands: readonly CommandDeclaration[] = [
       { flags: '--timeline <number>', description: 'default: the newest' },
     ],
   },
+  {
+    path: ['journal', 'update'],
+    summary: 'store what happened in the WAL that is held, so that it is found without reading it again',
+    details:
+      'A receiver does this by itself, for every sixteen segments; this is for WAL that is there already. Nothing is lost with a journal: it is made of the WAL, and goes with it.',
+    examples: [
+      { command: 'retake journal update', note: 'what is not stored yet' },
+      {
+        command: 'retake journal update --rebuild',
+        note: 'all of it anew, when a verification has found damage in it',
+      },
+      { command: 'retake journal update --json', note: 'for machines' },
+    ],
+    options: [{ flags: '--rebuild', description: 'also what is there' }],
+  },
 ]

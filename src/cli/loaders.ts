@@ -17,6 +17,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'wal receive': () => import('./commands/wal-receive.ts'),
   'wal get': () => import('./commands/wal-get.ts'),
   find: () => import('./commands/find.ts'),
+  'journal update': () => import('./commands/journal-update.ts'),
   'restore plan': () => import('./commands/restore-plan.ts'),
   'restore apply': () => import('./commands/restore-apply.ts'),
   'drill run': () => import('./commands/drill-run.ts'),

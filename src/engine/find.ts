@@ -5,9 +5,10 @@ import type { LsnRange } from '../catalog/coverage.ts'
 import { Candidates } from '../journal/candidates.ts'
 import { incidentsOf, worstFirst } from '../journal/find-incidents.ts'
 import type { Incident, IncidentKind, IncidentSeverity } from '../journal/incident.ts'
+import type { JournalMark } from '../journal/mark.ts'
 import { type RelationNames, readNames } from '../journal/names.ts'
 import { rangesOfTime } from '../journal/range-of-time.ts'
-import { type JournalMark, scanLog } from '../journal/scan.ts'
+import { readJournal } from '../journal/read.ts'
 import { formatLsn } from '../postgres/lsn.ts'
 import { readHeldArchive } from '../recovery/held-archive.ts'
 import { choosePath } from '../recovery/plan.ts'
@@ -162,12 +163,12 @@ async function read(log: WalLog, ranges: readonly LsnRange[], { since, until, on
     at === undefined || (at >= since && (until === undefined || at <= until))
   let before = 0
   for (const range of ranges) {
-    await scanLog(log, range, {
+    await readJournal(log, range, {
       onTransaction: (one) => {
         if (isIn(one.end?.at)) candidates.add(one)
       },
       onMark: (mark) => {
-        if (isIn('at' in mark ? mark.at : undefined)) marks.push(mark)
+        if (isIn(mark.at)) marks.push(mark)
       },
       onProgress: (lsn) =>
         onProgress({ phase: 'read', done: before + Number(lsn - range.beginLsn), total, unit: 'bytes' }),
@@ -209,13 +210,11 @@ function viewIncident({ at, xid, lsn, tables, weight: _, ...rest }: Incident): I
   }
 }
 
-function viewMark(mark: JournalMark): MarkView {
-  const { type, lsn } = mark
+function viewMark({ type, at, lsn, name }: JournalMark): MarkView {
   return {
     type,
     lsn: formatLsn(lsn),
-    ...('at' in mark ? { at: formatInstant(mark.at) } : {}),
-    ...(type === 'restore-point' ? { name: mark.name } : {}),
-    ...(type === 'message' ? { name: mark.prefix } : {}),
+    ...(at === undefined ? {} : { at: formatInstant(at) }),
+    ...(name === undefined ? {} : { name }),
   }
 }

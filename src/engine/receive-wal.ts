@@ -1,5 +1,6 @@
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { receiveWal as receiveClusterWal, type WalGoal } from '../sources/physical/receiver.ts'
+import { keepJournal } from './journal/keep-journal.ts'
 import { followMirrors } from './mirrors/follow.ts'
 import { assertMirrorsConfigured } from './mirrors/keep-copies.ts'
 import type { Retake } from './open.ts'
@@ -38,6 +39,7 @@ export function receiveWal(retake: Retake, options: ReceiveWalOptions = {}): Ope
     await assertMirrorsConfigured(retake)
     const cluster = await retake.cluster()
     await using _replication = replicate(retake)
+    await using journal = keepJournal(cluster, retake)
     const until: WalGoal | undefined = options.until
     const received = await receiveClusterWal({
       ...context,
@@ -47,6 +49,7 @@ export function receiveWal(retake: Retake, options: ReceiveWalOptions = {}): Ope
       synchronous: options.synchronous,
       spoolDirectory: options.spoolDirectory,
       until,
+      onSealed: (segment) => journal.sealed(segment),
       logger: retake.logger,
       clock: retake.clock,
     })

@@ -230,6 +230,6 @@ function big(text: string): bigint {
 
 function noBlock(): RetakeError {
   return new RetakeError('repo.damaged', 'A block of the journal is not what it must be.', {
-    hint: 'It is made of the WAL, and can be made again: retake journal rebuild',
+    hint: 'It is made of the WAL, and can be made again: retake journal update --rebuild',
   })
 }

@@ -98,6 +98,6 @@ export class ColumnReader {
 
 function broken(): never {
   throw new RetakeError('repo.damaged', 'A part of the journal is not what it must be.', {
-    hint: 'It is made of the WAL, and can be made again: retake journal rebuild',
+    hint: 'It is made of the WAL, and can be made again: retake journal update --rebuild',
   })
 }

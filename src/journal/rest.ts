@@ -125,7 +125,7 @@ function parseJson(text: string): unknown {
 
 function noRest(cause: unknown): RetakeError {
   return new RetakeError('repo.damaged', 'A part of the journal is not what it must be.', {
-    hint: 'It is made of the WAL, and can be made again: retake journal rebuild',
+    hint: 'It is made of the WAL, and can be made again: retake journal update --rebuild',
     cause,
   })
 }

@@ -2,16 +2,11 @@
 import type { LsnRange } from '../catalog/coverage.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import { decodeRecord } from '../postgres/wal/decode/decode.ts'
-import type { WalEvent } from '../postgres/wal/decode/event.ts'
-import { RMGR } from '../postgres/wal/decode/resource-managers.ts'
-import { INFO_MASK } from '../postgres/wal/record.ts'
 import type { WalRecordView } from '../postgres/wal/record-view.ts'
-import { TransactionAssembler } from '../postgres/wal/transactions/assembler.ts'
+import { type AssemblerState, TransactionAssembler } from '../postgres/wal/transactions/assembler.ts'
 import { visitRecords, type WalLog } from '../recovery/wal-log.ts'
 import type { JournalTransaction } from './block.ts'
-
-/** What stands in the log for people, or changes what a recovery can do. */
-export type JournalMark = Extract<WalEvent, { readonly type: 'restore-point' | 'message' | 'end-of-recovery' }>
+import { type JournalMark, markOf, mayBeMark } from './mark.ts'
 
 export interface ScanOptions {
   /** In the order in which they were over. */
@@ -19,38 +14,56 @@ export interface ScanOptions {
   readonly onMark?: ((mark: JournalMark) => void) | undefined
   /** With the position that was reached. */
   readonly onProgress?: ((lsn: Lsn) => void) | undefined
+  /** What was open where the range begins; default: not known. */
+  readonly state?: AssemblerState | undefined
+  /** Positions to stop at for a moment, ascending. */
+  readonly borders?: readonly Lsn[] | undefined
+  /** Every record that ends up to the border was given out, and none after it. The last border is told of when all was read. */
+  readonly onBorder?: ((border: Border) => void) | undefined
+  /** Awaited now and then. */
+  readonly afterPiece?: (() => Promise<void>) | undefined
 }
 
-export interface Scanned {
-  /** The end of the last record. */
-  readonly endLsn: Lsn
-  /** Of the transactions that are still open there: where a later scan begins that shall know all of them. */
-  readonly restartLsn: Lsn
+/** What is needed to go on from a border. */
+export interface Border {
+  readonly lsn: Lsn
+  /** Where the next record begins; it ends behind the border. */
+  readonly resumeLsn: Lsn
+  readonly state: AssemblerState
 }
 
 /** @throws RetakeError `wal.damaged`, `wal.gap`, `aborted` */
-export async function scanLog(log: WalLog, range: LsnRange, options: ScanOptions): Promise<Scanned> {
-  const { onTransaction, onMark, onProgress } = options
-  const assembler = new TransactionAssembler({ onTransaction: (one) => onTransaction(one as JournalTransaction) })
+export async function scanLog(log: WalLog, range: LsnRange, options: ScanOptions): Promise<void> {
+  const { onTransaction, onMark, onProgress, state, borders = [], onBorder, afterPiece } = options
+  const assembler = new TransactionAssembler({
+    onTransaction: (one) => onTransaction(one as JournalTransaction),
+    state,
+  })
+  let next = 0
+  // Numbers, because a bigint for each record is slow.
+  let [borderHigh, borderLow] = halvesOf(borders[0])
+  const tellBorder = (lsn: Lsn, resumeLsn: Lsn) => {
+    onBorder?.({ lsn, resumeLsn, state: assembler.state })
+    next += 1
+    ;[borderHigh, borderLow] = halvesOf(borders[next])
+  }
   let segment = -1
-  const endLsn = await visitRecords(log, range, (view) => {
-    assembler.add(view)
-    if (onMark && mayBeMark(view)) tellMark(decodeRecord(view), onMark)
+  const visitor = (view: WalRecordView) => {
+    while (view.endHigh > borderHigh || (view.endHigh === borderHigh && view.endLow > borderLow)) {
+      tellBorder(borders[next] as Lsn, view.lsn)
+    }
     const now = Math.floor(view.beginLow / log.segmentSizeBytes)
     if (onProgress && now !== segment) onProgress(view.lsn)
     segment = now
-  })
-  const open = assembler.openTransactions().map(({ firstLsn }) => firstLsn)
-  return { endLsn, restartLsn: open.reduce((least, lsn) => (lsn < least ? lsn : least), endLsn) }
+    assembler.add(view)
+    if (onMark && mayBeMark(view)) {
+      const mark = markOf(decodeRecord(view))
+      if (mark) onMark(mark)
+    }
+  }
+  const endLsn = await visitRecords(log, range, { visitor, afterPiece })
+  for (const lsn of borders.slice(next)) tellBorder(lsn, endLsn)
 }
 
-/** XLOG_RESTORE_POINT and XLOG_END_OF_RECOVERY (src/include/catalog/pg_control.h): most of the log's own records are whole pages. */
-const MARKS_OF_LOG: ReadonlySet<number> = new Set([0x70, 0x90])
-
-function mayBeMark({ rmgr, info }: WalRecordView): boolean {
-  return rmgr === RMGR.logicalMessage || (rmgr === RMGR.log && MARKS_OF_LOG.has(info & INFO_MASK))
-}
-
-function tellMark(event: WalEvent, onMark: (mark: JournalMark) => void): void {
-  if (event.type === 'restore-point' || event.type === 'message' || event.type === 'end-of-recovery') onMark(event)
-}
+const halvesOf = (lsn: Lsn | undefined): readonly [number, number] =>
+  lsn === undefined ? [Number.POSITIVE_INFINITY, 0] : [Number(lsn >> 32n), Number(lsn & 0xffff_ffffn)]

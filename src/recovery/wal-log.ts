@@ -64,12 +64,19 @@ export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerat
   }
 }
 
+export interface VisitOptions {
+  readonly visitor: WalVisitor
+  /** Awaited between two pieces of the log, so that what was found can be put away. */
+  readonly afterPiece?: (() => Promise<void>) | undefined
+}
+
 /**
  * Shows the visitor every record that begins and ends inside the range, in order, without an object for each.
  * @returns the end of the last one
  * @throws RetakeError as {@link readRecords}
  */
-export async function visitRecords(log: WalLog, range: LsnRange, visitor: WalVisitor): Promise<Lsn> {
+export async function visitRecords(log: WalLog, range: LsnRange, options: VisitOptions): Promise<Lsn> {
+  const { visitor, afterPiece } = options
   const [begin, end] = [halvesOf(range.beginLsn), halvesOf(range.endLsn)]
   const wanted = {
     ...range,
@@ -87,6 +94,7 @@ export async function visitRecords(log: WalLog, range: LsnRange, visitor: WalVis
       last = { high: view.endHigh, low: view.endLow }
       visitor(view)
     })
+    await afterPiece?.()
   }
   return lsnOf(last.high, last.low)
 }

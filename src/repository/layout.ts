@@ -54,6 +54,11 @@ export const lastVerificationKey = (cluster: string) => `${verifiedPrefix(cluste
 export const verifiedKey = (cluster: string, backupId: string) => `${verifiedPrefix(cluster)}${backupId}`
 export const drillsPrefix = (cluster: string) => `clusters/${cluster}/drills/`
 export const drillKey = (cluster: string, id: string) => `${drillsPrefix(cluster)}${id}`
+export const journalPrefix = (cluster: string) => `clusters/${cluster}/journal/`
+export const journalKey = (
+  cluster: string,
+  { timeline, firstSegment }: { readonly timeline: number; readonly firstSegment: bigint },
+) => `${journalPrefix(cluster)}${hex(timeline, 8)}/${hex(firstSegment, 16)}`
 export const readersPrefix = (cluster: string) => `clusters/${cluster}/readers/`
 export const leasesPrefix = (cluster: string) => `clusters/${cluster}/leases/`
 export const leasePrefix = (cluster: string, role: string) => `${leasesPrefix(cluster)}${role}/`
@@ -105,6 +110,16 @@ export function parseManifestName(name: string): { readonly backupId: string; re
   if (digits === undefined) return { backupId, revision: 0 }
   const revision = /^[0-9A-F]{8}$/.test(digits) ? Number.parseInt(digits, 16) : 0
   return revision > 0 ? { backupId, revision } : undefined
+}
+
+/** What a key below `journal/` is, or undefined when it is none of Retake's. */
+export function parseJournalKey(
+  cluster: string,
+  key: string,
+): { readonly timeline: number; readonly firstSegment: bigint } | undefined {
+  const [, timeline, segment] = /^([0-9A-F]{8})\/([0-9A-F]{16})$/.exec(key.slice(journalPrefix(cluster).length)) ?? []
+  if (timeline === undefined || segment === undefined) return undefined
+  return { timeline: Number.parseInt(timeline, 16), firstSegment: BigInt(`0x${segment}`) }
 }
 
 /** Upper-case hexadecimal, padded: the order of the keys is the order of the numbers. */

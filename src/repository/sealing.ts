@@ -37,6 +37,7 @@ export const containerKinds = {
   shredBegun: 36,
   shredDone: 37,
   summaryIndex: 38,
+  journal: 39,
 } as const
 
 export type ContainerKind = keyof typeof containerKinds

@@ -9,6 +9,7 @@ import { clusterFactsKey } from './layout.ts'
 import type { Repository } from './repository.ts'
 import { type CheckedBackups, checkBackups, checkRuns } from './verify/check-backups.ts'
 import { checkEpochs, checkShredded } from './verify/check-epochs.ts'
+import { checkJournal } from './verify/check-journal.ts'
 import { checkKeys } from './verify/check-keys.ts'
 import { checkPacks } from './verify/check-packs.ts'
 import { checkRetention } from './verify/check-retention.ts'
@@ -129,6 +130,7 @@ async function verifyCluster(
     await checkRetention(context, cluster)
     await checkEpochs(context, cluster.facts.name)
     await checkSummaryIndex(context, cluster)
+    await checkJournal(context, cluster)
   }
   return checked
 }

@@ -27,7 +27,7 @@ for (const major of postgresMajors()) {
     const catalog = database && (await source.database(database))
     const relations = await server.query<Record<string, unknown>>(`
       select oid::int4, relname::text as name, relnamespace::int4 as namespace, relfilenode::int4 as "fileNumber",
-        reltablespace::int4 as tablespace, reltoastrelid::int4 as "toastOid", relpersistence::text as persistence, relkind::text as kind
+        reltablespace::int4 as tablespace, reltuples::float8 as rows, reltoastrelid::int4 as "toastOid", relpersistence::text as persistence, relkind::text as kind
       from pg_class order by oid`)
     const newest = new Map(catalog?.relations.map((row: RelationRow) => [row.oid, row]))
     assert.deepEqual(

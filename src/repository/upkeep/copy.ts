@@ -109,7 +109,7 @@ interface CopyItem extends ObjectInfo {
 }
 
 /** What is replaced or about processes, or can be made again: of no use elsewhere. A copy is verified by itself. */
-const passing: ReadonlySet<string> = new Set(['leases', 'readers', 'verified', 'index'])
+const passing: ReadonlySet<string> = new Set(['leases', 'readers', 'verified', 'index', 'journal'])
 
 /** In the order in which they are copied. */
 async function listObjects(from: Repository, clusters: readonly string[], options: CopyOptions): Promise<CopyItem[]> {

@@ -14,6 +14,7 @@ import {
   packIdPrefix,
   packKey,
   parseEpochKey,
+  parseJournalKey,
   parseManifestName,
   parsePackKey,
   REPOSITORY_KEY,
@@ -102,6 +103,7 @@ export function isKnown(key: string): boolean {
   if (kind === 'verified') return isBackupId(name) || key === lastVerificationKey(cluster)
   if (kind === 'drills') return isBackupId(name)
   if (key === summaryIndexKey(cluster)) return true
+  if (kind === 'journal') return parseJournalKey(cluster, key) !== undefined
   if (kind === 'readers') return isReaderName(name)
   if (kind === 'leases') return leaseRoles.some((role) => name === role) && /\/[0-9A-F]{16}$/.test(key)
   return key.startsWith(walPrefix(cluster)) && parseWalKey(cluster, key) !== undefined

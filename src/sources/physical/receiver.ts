@@ -40,6 +40,8 @@ export interface ReceiveWalOptions {
   /** Ends the run in order: what was received is made durable, reported and written down. */
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ProgressListener | undefined
+  /** A whole segment is in the archive, under its own name. */
+  readonly onSealed?: ((segment: bigint) => void) | undefined
   readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
   /** How long to wait after so many failures in a row. Default: from one second to half a minute, with jitter. */
@@ -128,6 +130,7 @@ class Receiver {
         const name = segmentName(job, cluster.facts.walSegmentSizeBytes)
         this.#logger.debug('sealed a WAL segment', { segment: name, partial: job.partial })
         this.#options.onProgress?.({ phase: 'receive', done: this.#sealedSegments, unit: 'segments' })
+        if (!job.partial) this.#options.onSealed?.(job.segment)
       },
     })
     const spoolHost = this.#options.spoolDirectory === undefined ? undefined : currentProcess().host
