@@ -8,6 +8,7 @@ import { repoCommands } from './repo-commands.ts'
 import { retentionCommands } from './retention-commands.ts'
 import { serverOrLocalOptions } from './server-client-options.ts'
 import { serverCommands } from './server-commands.ts'
+import { tableCommands } from './table-commands.ts'
 
 const at: CommandOption = {
   flags: '--at <target>',
@@ -43,9 +44,9 @@ const restoreOptions: readonly CommandOption[] = [
 
 export const commandGroups: readonly CommandGroup[] = [
   { name: 'wal', summary: 'receive and fetch the write-ahead log' },
-  { name: 'restore', summary: 'bring a cluster back: plan, then apply' },
   { name: 'drill', summary: 'rehearse a recovery, and what rehearsals have shown' },
   { name: 'journal', summary: 'what happened in the WAL, stored' },
+  { name: 'restore', summary: 'bring a cluster back (plan, then apply), or single tables' },
   { name: 'repo', summary: 'the repository itself: its size, its soundness, the places where it is kept' },
   { name: 'retention', summary: 'what is kept: try a policy, hold a backup' },
   { name: 'keys', summary: 'who can open the repository' },
@@ -269,6 +270,7 @@ export const commands: readonly CommandDeclaration[] = [
       { flags: '--dry-run', description: 'plan and check, and write nothing' },
     ],
   },
+  ...tableCommands,
   {
     path: ['status'],
     summary: 'last backup, window, archive position, RPO now, slot, receiver, gaps',

@@ -20,6 +20,8 @@ export interface CommandArgument {
   readonly name: string
   readonly description: string
   readonly required?: true
+  /** One or several; the last argument only. */
+  readonly several?: true
   readonly choices?: readonly string[]
   readonly completes?: 'file' | 'directory'
 }

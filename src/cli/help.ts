@@ -66,7 +66,10 @@ function renderExample({ command, note }: CommandDeclaration['examples'][number]
 
 /** `retake verify [options] [backup]` */
 export function renderUsage(command: CommandDeclaration): string {
-  const args = (command.arguments ?? []).map(({ name, required }) => (required ? `<${name}>` : `[${name}]`))
+  const args = (command.arguments ?? []).map(({ name, required, several }) => {
+    const word = several ? `${name}...` : name
+    return required ? `<${word}>` : `[${word}]`
+  })
   return [commandName(command), '[options]', ...args].join(' ')
 }
 

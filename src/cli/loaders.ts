@@ -23,6 +23,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'drill run': () => import('./commands/drill-run.ts'),
   'drill list': () => import('./commands/drill-list.ts'),
   'drill show': () => import('./commands/drill-show.ts'),
+  'restore table': () => import('./commands/restore-table.ts'),
   status: () => import('./commands/status.ts'),
   health: () => import('./commands/health.ts'),
   checklist: () => import('./commands/checklist.ts'),

@@ -90,11 +90,12 @@ function addCommand(
     .configureHelp({ formatHelp: () => renderCommandHelp(declaration) })
     .allowExcessArguments(false)
   for (const argument of declaration.arguments ?? []) {
-    const created = command.createArgument(argument.required ? `<${argument.name}>` : `[${argument.name}]`)
+    const name = argument.several ? `${argument.name}...` : argument.name
+    const created = command.createArgument(argument.required ? `<${name}>` : `[${name}]`)
     command.addArgument(argument.choices ? created.choices(argument.choices) : created)
   }
   for (const option of declaration.options ?? []) command.addOption(toOption(option))
-  command.action(() => found({ args: command.processedArgs, options: command.opts() }))
+  command.action(() => found({ args: command.processedArgs.flat(), options: command.opts() }))
 }
 
 function toOption(declaration: CommandOption): Option {

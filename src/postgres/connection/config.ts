@@ -134,6 +134,17 @@ function listHosts(options: ConnectionOptions): Host[] {
   })
 }
 
+/** The same server and user, another database. */
+export function inDatabase(target: ConnectionTarget, database: string): ConnectionTarget {
+  const to = (way: ConnectionSettings): ConnectionSettings => ({ ...way, database })
+  return {
+    ...target,
+    config: to(target.config),
+    display: target.display.replace(/\/[^/]*$/, `/${database}`),
+    ...(target.hosts ? { hosts: target.hosts.map((host) => ({ ...host, ways: host.ways.map(to) })) } : {}),
+  }
+}
+
 function readPort(text: string | undefined): number {
   if (!text) return DEFAULT_PORT
   const port = Number(text)

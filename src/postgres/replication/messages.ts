@@ -106,6 +106,22 @@ export function copyDoneMessage(): Buffer {
   return Buffer.from([backend.copyDone, 0, 0, 0, 4])
 }
 
+/** Gives a COPY up; the server answers with an error. */
+export function copyFailMessage(reason: string): Buffer {
+  const text = Buffer.from(`${reason}\0`, 'utf8')
+  const message = Buffer.alloc(text.length + 5)
+  message[0] = 0x66 // CopyFail
+  message.writeUInt32BE(text.length + 4, 1)
+  text.copy(message, 5)
+  return message
+}
+
+/** The number of rows in the tag of a CommandComplete, such as `COPY 12`; undefined when it names none. */
+export function rowsOfTag(body: Buffer): number | undefined {
+  const match = / (\d+)\0?$/.exec(body.toString('latin1'))
+  return match ? Number(match[1]) : undefined
+}
+
 export function protocolError(what: string): RetakeError {
   return new RetakeError(
     'postgres.protocol',

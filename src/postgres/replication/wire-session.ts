@@ -74,6 +74,20 @@ export class WireSession implements AsyncDisposable {
     if (!this.#failure && this.#socket.writable) this.#socket.write(message)
   }
 
+  /** Resolves when the socket takes more again, or the connection is lost: who reads next meets the error. */
+  drained(): Promise<void> {
+    if (!this.#socket.writableNeedDrain || this.#socket.destroyed) return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#socket.off('drain', done)
+        this.#socket.off('close', done)
+        resolve()
+      }
+      this.#socket.on('drain', done)
+      this.#socket.on('close', done)
+    })
+  }
+
   /** The next piece; not a promise when it is already here, so that bulk data costs no turn of the event loop per message. */
   read(): BackendPiece | Promise<BackendPiece> {
     for (;;) {
