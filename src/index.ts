@@ -114,6 +114,8 @@ export { readStatus, type SlotView, type StatusReport } from './engine/status.ts
 export type { Reason, RpoView } from './engine/status-judgement.ts'
 export type { DeliveredTable } from './engine/tables/deliver-beside.ts'
 export type { TableFormat } from './engine/tables/deliver-files.ts'
+export type { MergedTable } from './engine/tables/deliver-merge.ts'
+export { type MergeTablesOptions, type MergeTablesReport, mergeTables } from './engine/tables/merge-tables.ts'
 export type { TablesAtOptions } from './engine/tables/open-tables.ts'
 export { type RestoreTablesOptions, type RestoreTablesReport, restoreTables } from './engine/tables/restore-tables.ts'
 export { type ClusterDamage, type VerifyOptions, type VerifyResult, verify } from './engine/verify.ts'

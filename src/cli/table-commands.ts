@@ -1,5 +1,6 @@
 /** The commands about single tables, as data; part of the table in `command-table.ts`. */
 import { tableFormats } from '../engine/tables/deliver-files.ts'
+import { mergeModes } from '../engine/tables/merge-sql.ts'
 import type { CommandArgument, CommandDeclaration } from './command.ts'
 import { tableOptions } from './table-options.ts'
 
@@ -44,6 +45,45 @@ export const tableCommands: readonly CommandDeclaration[] = [
         flags: '--format <format>',
         description: 'with --out: sql (with the definition; needs pg_dump of that version; the default), csv or binary',
         choices: tableFormats,
+      },
+    ],
+  },
+  {
+    path: ['restore', 'merge'],
+    summary: 'put rows as they were at a moment into the tables that are there now',
+    details:
+      'By primary key, in one transaction, with every constraint in force. Rows that came since stay. Without --apply nothing is changed, and it says what would be: rows that are missing, rows that differ, and what stands against it. With --apply a script for psql that takes the merge back is written first. ' +
+      'Triggers of the tables do not fire, so that rows come as they were. Several tables that refer to each other are merged together, parents first.',
+    examples: [
+      {
+        command: 'retake restore merge shop.reviews --at before-xid:812',
+        note: 'what it would do: the rows that transaction 812 deleted come back',
+      },
+      {
+        command: 'retake restore merge shop.reviews shop.replies --at before-xid:812 --apply --confirm shop.reviews',
+        note: 'does it, for a table and one that refers to it',
+      },
+      {
+        command: `retake restore merge prices --at 2026-11-22T09:04:00Z --rows changed --where "region = 'EU'" --apply --undo undo.sql`,
+        note: 'some rows get their old values back; asks for the name of the table',
+      },
+    ],
+    arguments: [tables],
+    options: [
+      ...tableOptions,
+      {
+        flags: '--rows <mode>',
+        description: 'missing: only insert what is not there (default); changed: also overwrite what differs',
+        choices: mergeModes,
+      },
+      { flags: '--where <condition>', description: 'only these rows, as after WHERE in SQL' },
+      { flags: '--apply', description: 'change the living database; without it nothing is' },
+      { flags: '--confirm <table>', description: 'with --apply: the name of the first table' },
+      {
+        flags: '--undo <file>',
+        description:
+          'with --apply: where the script that takes it back is written (default: retake-undo-TIME.sql, here)',
+        completes: 'file',
       },
     ],
   },
