@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { createClient } from '../../src/client.ts'
+import { proposedSchedules } from '../../src/schedules/schedule.ts'
 import '../support/leaks.ts'
 import { startTestServer, type TestServer } from '../support/postgres.ts'
 import { type ServeStage, stageServe, waitFor } from '../support/serve.ts'
@@ -47,13 +48,16 @@ async function onTerminal(env: Readonly<Record<string, string>>): Promise<string
     if (!(await client.getHealth({ cluster: 'main' }).catch(() => undefined))) return false
     const { configured, verdict, schedules } = await client.getSchedules({ cluster: 'main' })
     // The proposed ones are kept, and nothing that was due before is missed.
-    assert.deepEqual([configured, verdict, schedules.length], [false, 'ok', 4])
+    assert.deepEqual([configured, verdict, schedules.length], [false, 'ok', proposedSchedules.length])
     return schedules.every(({ keptSince }) => keptSince !== undefined)
   }
-  await waitFor(isLookedAt, { what: () => `a look: ${output}`, everyMs: 200 })
-  child.stdin.write('\x03')
-  const [code] = (await closed) as [number | null]
-  assert.equal(code, 0, output)
+  try {
+    await waitFor(isLookedAt, { what: () => `a look: ${output}`, everyMs: 200 })
+  } finally {
+    child.stdin.write('\x03')
+    await closed
+  }
+  assert.equal(child.exitCode, 0, output)
   return output
 }
 
