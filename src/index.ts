@@ -51,6 +51,7 @@ export { type RotateDataOptions, type RotatedData, rotateData } from './engine/k
 export { type RotatedMaster, type RotateMasterOptions, rotateMaster } from './engine/keys/rotate-master.ts'
 export { type ShredOptions, type ShredReport, shredCluster } from './engine/keys/shred.ts'
 export type { LoadGuardConfig } from './engine/load/judge-load.ts'
+export { type MarkReport, mark } from './engine/mark.ts'
 export {
   type CopyState,
   type CopyView,
@@ -83,6 +84,13 @@ export {
 } from './engine/native/restore.ts'
 export { openRetake, type Retake, type RetakeOptions, type RetakeSettings, retakeSettings } from './engine/open.ts'
 export type { Operation, OperationOptions } from './engine/operation.ts'
+export {
+  type CommitView,
+  type PreviewOptions,
+  type PreviewReport,
+  preview,
+  type TableLoss,
+} from './engine/preview.ts'
 export { type PruneOptions, prune } from './engine/prune.ts'
 export type { PruneReport, RepackReport, RetentionPlanView, WalDecisionView } from './engine/prune-report.ts'
 export { type ReceiveReport, type ReceiveWalOptions, receiveWal } from './engine/receive-wal.ts'

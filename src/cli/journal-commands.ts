@@ -1,5 +1,6 @@
 /** The commands that read the log, as data; a part of `command-table.ts`. */
 import type { CommandDeclaration } from './command.ts'
+import { TARGETS } from './table-options.ts'
 
 export const journalCommands: readonly CommandDeclaration[] = [
   {
@@ -30,6 +31,34 @@ export const journalCommands: readonly CommandDeclaration[] = [
       { flags: '--limit <number>', description: 'how many are shown (default 20)' },
       { flags: '--timeline <number>', description: 'default: the newest' },
     ],
+  },
+  {
+    path: ['preview'],
+    summary: 'what a recovery to a moment brings back and what it loses; nothing is restored',
+    details:
+      'Reads the WAL from the target on: the last commit that is kept and the first that is lost, rows of each table, what is undone, what the server has that is not held yet, and what the recovery takes.',
+    examples: [
+      { command: 'retake preview --at before-xid:81211', note: 'just before an incident that `retake find` has shown' },
+      { command: 'retake preview --at 2026-11-22T09:04:00Z', note: 'an instant' },
+      { command: 'retake preview --at name:before_deploy --json', note: 'a mark, for machines' },
+    ],
+    options: [
+      { flags: '--at <target>', description: `the moment: ${TARGETS}` },
+      { flags: '--timeline <n>', description: 'a timeline to stay on (default: the newest)' },
+      { flags: '--backup <id>', description: 'the backup to begin with (default: the newest before the target)' },
+    ],
+  },
+  {
+    path: ['mark'],
+    summary: 'give this moment a name, to find it and to recover to it',
+    details:
+      'Writes a restore point into the WAL of the server. Of several with one name the newest counts. The role needs: grant execute on function pg_create_restore_point(text) to ROLE.',
+    examples: [
+      { command: 'retake mark before_deploy_42', note: 'before a deploy' },
+      { command: 'retake mark before_migration --config prod.yaml', note: 'of another server' },
+      { command: 'retake mark "before the migration" --json', note: 'with spaces, for machines' },
+    ],
+    arguments: [{ name: 'name', description: 'up to 63 bytes', required: true }],
   },
   {
     path: ['journal', 'update'],

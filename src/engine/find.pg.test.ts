@@ -7,18 +7,22 @@ import { makeTemp } from '../../test/support/temp.ts'
 import { sleep } from '../base/abort.ts'
 import { installCineTrack } from '../demo/cinetrack/install.ts'
 import { startTraffic } from '../demo/cinetrack/traffic.ts'
+import { parseLsn } from '../postgres/lsn.ts'
 import { generateKey } from '../repository/keys/key-material.ts'
 import { formatKeyText } from '../repository/keys/key-text.ts'
 import { backUp } from './backup.ts'
 import { findIncidents } from './find.ts'
 import { initialise } from './initialise.ts'
+import { mark } from './mark.ts'
 import { openRetake, type Retake, type RetakeOptions } from './open.ts'
 import { receiveWal } from './receive-wal.ts'
+import { planRestore } from './restore.ts'
 
 for (const major of postgresMajors()) {
   describe(`PostgreSQL ${major}`, () => {
     let server: TestServer
     let retake: Retake
+    let options: RetakeOptions
     const temp = makeTemp({ label: 'find' })
     const since = new Date(Date.now() - 60_000).toISOString()
 
@@ -26,7 +30,7 @@ for (const major of postgresMajors()) {
       server = await startTestServer({ major })
       await installCineTrack({ target: server.target, scale: 0.05 })
       await server.query('analyze')
-      const options: RetakeOptions = {
+      options = {
         repo: temp.join('repo'),
         databaseUrl: server.url,
         key: formatKeyText(generateKey().bytes),
@@ -116,6 +120,28 @@ for (const major of postgresMajors()) {
       const { incidents } = await found()
       assert.ok(!incidents.some(({ kind, tables }) => kind === 'mass-delete' && tables[0]?.name === 'public.queue'))
       assert.ok(incidents.some(({ kind, xid }) => kind === 'schema-change' && xid === changed))
+    })
+
+    test('a mark is found by its name, and a role that may not make one is told what it needs', async () => {
+      const { lsn, target } = await mark(retake, 'before it all')
+      assert.equal(target, 'name:before it all')
+      const { marks } = await found()
+      assert.deepEqual(
+        marks.map(({ type, name }) => [type, name]),
+        [['restore-point', 'before it all']],
+      )
+      assert.ok(marks[0] && parseLsn(marks[0].lsn) < parseLsn(lsn))
+      const plan = await planRestore(retake, { at: target, to: temp.join('restored') })
+      assert.equal(plan.stop.recordLsn, marks[0].lsn)
+      for (const name of ['', 'x'.repeat(64), 'a\nb'])
+        await assert.rejects(mark(retake, name), { code: 'config.invalid' })
+      await server.query('create role weak login')
+      const { host, port } = server.target.config
+      await using other = await openRetake({ ...options, databaseUrl: `postgres://weak@${host}:${port}/postgres` })
+      await assert.rejects(mark(other, 'x'), {
+        code: 'postgres.privilege',
+        hint: /grant execute on function pg_create_restore_point\(text\) to weak/,
+      })
     })
 
     test('one table, one kind, so many rows, and a time can be asked for', async () => {

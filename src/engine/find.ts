@@ -195,7 +195,7 @@ function fullName({ schema, table }: Name): string | undefined {
   return table === undefined || schema === undefined ? table : `${schema}.${table}`
 }
 
-function viewIncident({ at, xid, lsn, tables, weight: _, ...rest }: Incident): IncidentView {
+export function viewIncident({ at, xid, lsn, tables, weight: _, ...rest }: Incident): IncidentView {
   return {
     ...rest,
     ...(at === undefined ? {} : { at: formatInstant(at) }),
@@ -210,7 +210,7 @@ function viewIncident({ at, xid, lsn, tables, weight: _, ...rest }: Incident): I
   }
 }
 
-function viewMark({ type, at, lsn, name }: JournalMark): MarkView {
+export function viewMark({ type, at, lsn, name }: JournalMark): MarkView {
   return {
     type,
     lsn: formatLsn(lsn),

@@ -1,0 +1,69 @@
+/** What a recovery would lose, against what a real one has lost. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import '../../test/support/leaks.ts'
+import { protect } from '../../test/support/lab.ts'
+import { postgresMajors, startTestServer } from '../../test/support/postgres.ts'
+import { openRetake } from './open.ts'
+import { preview } from './preview.ts'
+
+for (const major of postgresMajors()) {
+  test(`PostgreSQL ${major}: what is lost since a target is known row by row`, async () => {
+    await using server = await startTestServer({ major })
+    await server.query('create table kept (id int primary key, n int); create table dropped (id int)')
+    await server.query(
+      'insert into kept select g, 0 from generate_series(1, 500) g; insert into dropped select generate_series(1, 50)',
+    )
+    await server.query('analyze')
+    await using lab = await protect(server)
+    await lab.backUp()
+    await using retake = await openRetake({ repo: lab.url, key: lab.key, databaseUrl: server.url })
+    const xidOf = async (statement: string) => {
+      const client = await server.connect()
+      const run = async (text: string) => (await client.query<{ xid: string }>(text)).rows[0]?.xid
+      await client.query('begin')
+      const xid = await run('select pg_current_xact_id()::text as xid')
+      await client.query(statement)
+      await client.query('commit')
+      await client.end()
+      return Number(xid)
+    }
+    const open = await server.connect()
+    await open.query('begin; insert into kept values (9001, 0)')
+    const kept = await xidOf('insert into kept values (1000, 0)')
+    const first = await xidOf('update kept set n = 1 where id <= 120')
+    await open.query('commit')
+    await open.end()
+    await server.query('delete from kept where id > 400 and id <= 500')
+    await server.query('insert into kept select g, 0 from generate_series(2001, 2030) g')
+    await server.query(`select pg_create_restore_point('a mark')`)
+    await server.query('begin; delete from kept; rollback')
+    const drop = await xidOf('drop table dropped')
+    await lab.catchUp()
+
+    const report = await preview(retake, { at: `before-xid:${first}` }).result
+    assert.equal(report.lastKept?.xid, kept)
+    assert.deepEqual([report.firstLost.length, report.firstLost[0]?.xid], [3, first])
+    // The one that is left open, and the first itself, which ends with the record that is not applied.
+    const { tables, commits, underWay, isExact, newest } = report.lost
+    assert.deepEqual([commits, underWay, isExact, newest?.xid], [5, 2, true, drop])
+    assert.deepEqual(tables, [{ name: 'public.kept', database: 'postgres', inserted: 31, updated: 120, deleted: 100 }])
+    assert.ok(report.undone.some(({ kind, what }) => kind === 'drop' && /public\.dropped/.test(what)))
+    assert.deepEqual(
+      report.marks.map(({ name }) => name),
+      ['a mark'],
+    )
+    assert.deepEqual([report.gaps, report.notHeldBytes], [[], 0])
+
+    // One more, one less: the targets that it names are what they say.
+    const withFirst = await preview(retake, { at: report.firstLost[0]?.target ?? '' }).result
+    assert.deepEqual([withFirst.lastKept?.xid, withFirst.lost.commits], [first, 4])
+    assert.equal((await preview(retake, { at: `xid:${first}` }).result).lost.commits, 4)
+    const latest = await preview(retake, { at: 'latest' }).result
+    assert.deepEqual([latest.lost.commits, latest.lost.tables, latest.lastKept?.xid], [0, [], drop])
+    await server.query('insert into kept values (5000, 0)')
+    const behind = await preview(retake, { at: 'latest' }).result
+    assert.ok((behind.notHeldBytes ?? 0) > 0)
+    await assert.rejects(preview(retake, { at: '2020-01-01T00:00:00Z' }).result, { code: 'target.outside' })
+  })
+}
