@@ -26,6 +26,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   'drill list': () => import('./commands/drill-list.ts'),
   'drill show': () => import('./commands/drill-show.ts'),
   'restore table': () => import('./commands/restore-table.ts'),
+  open: () => import('./commands/open.ts'),
   'restore merge': () => import('./commands/restore-merge.ts'),
   status: () => import('./commands/status.ts'),
   health: () => import('./commands/health.ts'),

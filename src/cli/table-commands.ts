@@ -87,4 +87,24 @@ export const tableCommands: readonly CommandDeclaration[] = [
       },
     ],
   },
+  {
+    path: ['open'],
+    summary: 'a server as it was at a moment, for psql or one query; removed afterwards',
+    details:
+      'Out of the backups, on this machine, beside everything that runs. With tables named, only they are fetched, and nothing else can be read. Nobody outside of this machine reaches it, nothing runs in it by itself, and what is written to it is thrown away. It stays until Ctrl-C or its time is over; what a killed command left is removed by the next one.',
+    examples: [
+      {
+        command: `retake open shop.reviews --at before-xid:812 -c "select count(*) from shop.reviews"`,
+        note: 'one question to one table',
+      },
+      { command: 'retake open shop.reviews shop.films --at 2026-11-22T09:04:00Z', note: 'two tables, for psql' },
+      { command: 'retake open --at latest --minutes 240 --dir /srv', note: 'everything, for four hours' },
+    ],
+    arguments: [{ name: 'table', description: 'as SQL writes it; default: the whole cluster', several: true }],
+    options: [
+      ...tableOptions,
+      { flags: '-c, --command <sql>', description: 'run this, print the rows of its last statement, and end' },
+      { flags: '--minutes <n>', description: 'how long it stays (default 60)' },
+    ],
+  },
 ]

@@ -64,8 +64,8 @@ export interface PlanRestoreOptions {
   readonly tablespaceMap?: Readonly<Record<string, string>> | undefined
   /** Extra settings of the restored server; kept in its `postgresql.auto.conf`. */
   readonly settings?: Readonly<Record<string, string>> | undefined
-  /** Asked once the backup is chosen: which of its files single tables need. Absent: everything is restored. */
-  readonly select?: ((backup: BackupSummary) => Promise<TableSelection>) | undefined
+  /** Asked once the backup is chosen: which of its files single tables need. Absent, or without an answer: everything is restored. */
+  readonly select?: ((backup: BackupSummary) => Promise<TableSelection | undefined>) | undefined
   /** What the server does at the target; default `promote`. */
   readonly action?: AfterRecovery | undefined
   /** Default true. False lays the files out and writes the recovery settings into them. */

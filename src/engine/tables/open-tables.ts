@@ -27,11 +27,19 @@ export interface TablesAtOptions {
 /** @throws RetakeError as `recoverTables`; `config.invalid`, `target.invalid`, `backup.missing` */
 export async function openTablesAt(
   retake: Retake,
+  options: TablesAtOptions & OperationContext,
+): Promise<RecoveredTables> {
+  if (options.tables.length === 0)
+    throw new RetakeError('config.invalid', 'No table was named.', { hint: 'Name one as schema.table.' })
+  return await openAt(retake, options)
+}
+
+/** Without a table, the whole cluster. @throws RetakeError as {@link openTablesAt} */
+export async function openAt(
+  retake: Retake,
   options: TablesAtOptions & OperationContext & { readonly until?: Date | undefined },
 ): Promise<RecoveredTables> {
   const { at, tables, workDirectory, timeline, backupId, until, signal, onProgress } = options
-  if (tables.length === 0)
-    throw new RetakeError('config.invalid', 'No table was named.', { hint: 'Name one as schema.table.' })
   const target = typeof at === 'string' ? parseTarget(at) : at
   const wanted = { database: databaseOf(retake, options), tables: tables.map(parseTableName) }
   const cluster = await retake.cluster()

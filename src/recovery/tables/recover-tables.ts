@@ -36,6 +36,7 @@ export interface RecoverTablesOptions {
   readonly target: RecoveryTarget
   /** Where the server's directory is made; it goes with the server. */
   readonly parent: string
+  /** Without a table the whole cluster is laid out. */
   readonly wanted: TablesWanted
   readonly timeline?: number | undefined
   readonly backupId?: string | undefined
@@ -88,6 +89,7 @@ async function attemptOnce(options: RecoverTablesOptions, more: MoreWanted): Pro
   const { cluster, parent, until, signal, wanted } = options
   await using undo = new AsyncDisposableStack()
   const place = undo.use(await makeTemporaryPlace(parent, { until }))
+  const isWhole = wanted.tables.length === 0
   const selections = new Map<string, TableSelection>()
   const plan = await planRestore({
     ...options,
@@ -96,16 +98,16 @@ async function attemptOnce(options: RecoverTablesOptions, more: MoreWanted): Pro
     select: async (backup) => {
       const made = await selectTables(cluster, { backup, wanted, more, signal })
       selections.set(backup.backupId, made)
-      return made
+      return isWhole ? undefined : made
     },
   })
   const selection = selections.get(plan.backup.backupId)
   if (!selection) throw new Error('assertion failed: the plan asked for the files of its backup')
-  const copied = await checkWal(options, plan)
-  const holes = await holesOf(cluster, selection)
+  const copied = isWhole ? [] : await checkWal(options, plan)
+  const holes = isWhole ? new Map<string, readonly string[]>() : await holesOf(cluster, selection)
   let report: RestoreReport
   try {
-    report = await applyRestore({ ...options, plan, selection, durable: false })
+    report = await applyRestore({ ...options, plan, selection: isWhole ? undefined : selection, durable: false })
   } catch (error) {
     const missed = brokenPage(error, holes)
     if (missed) return { missed }
