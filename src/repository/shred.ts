@@ -110,8 +110,11 @@ export async function readShredProof(
   const stored = await getSmall(store, sealing, doneName)
   if (stored === undefined) return begun
   const done = decodeMeta(doneSchema, stored, doneName)
-  if (done.begunSha256 !== sha256Hex((await store.get(name.key)) ?? new Uint8Array(0)))
+  if (done.begunSha256 !== sha256Hex((await store.get(name.key)) ?? new Uint8Array(0))) {
+    // Which of the two is not what was written: frames prove themselves.
+    for await (const _frame of readFrames(container));
     throw damaged(doneName, 'it is about another beginning')
+  }
   return { ...begun, doneAt: done.doneAt }
 }
 

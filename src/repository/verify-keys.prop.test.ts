@@ -86,6 +86,19 @@ test('a flipped bit, a cut, or an exchange of any of them is found and named', a
   }
 })
 
+test('a shredding whose beginning is damaged is told from one whose end is', async () => {
+  const name = names.find((one) => one.endsWith('shred/begun')) ?? ''
+  const bytes = (await store.get(name)) as Uint8Array
+  for (let at = 0; at < bytes.length; at += 7) {
+    const flipped = Uint8Array.from(bytes)
+    flipped[at] = (flipped[at] ?? 0) ^ 1
+    const subject = await copyStore(store)
+    await subject.replace(name, flipped)
+    const found = await judge(subject)
+    assert.ok(found.includes(name), `byte ${at}: ${found.join()}`)
+  }
+})
+
 test('the removal of any of them is found, but for what only announces or proves', async () => {
   for (const name of names) {
     // An announcement that is gone is made again, a proof as well; a shredding without its end is finished again.
