@@ -118,6 +118,7 @@ test('SQL files hold definition and rows; without pg_dump they are refused befor
       assert.equal(result.code, 0, result.stderr)
     }
     await using session = await CopySession.open(inDatabase(server.target, 'elsewhere'))
+    await session.query(DISTANT_SETTINGS)
     const query = async <R extends object>(text: string) => (await session.query(text)) as unknown as R[]
     const found = await digestTables({ query }, ['shop.reviews', 'shop.sales'])
     assert.deepEqual(found, { 'shop.reviews': content['shop.reviews'], 'shop.sales': content['shop.sales'] })
@@ -158,6 +159,9 @@ test('what cannot be done is refused, and the living database is as it was', asy
   assert.deepEqual(await server.query(`select relname from pg_class where relname ~ '_restored_'`), [])
 })
 
+/** Under which digests are made: not those under which rows are written and read. */
+const DISTANT_SETTINGS = `set time zone 'Asia/Tokyo'; set datestyle = 'German'`
+
 interface Stage extends AsyncDisposable {
   readonly server: TestServer
   readonly lab: Protection
@@ -176,7 +180,7 @@ async function openStage(major: number | undefined): Promise<Stage> {
   const lab = undo.use(await protect(server))
   await lab.backUp()
   await changeKinds(server, 3)
-  await server.query(`set time zone 'Asia/Tokyo'; set datestyle = 'German'`)
+  await server.query(DISTANT_SETTINGS)
   const content = await digestTables(server, KIND_TABLES)
   const [row] = await server.query<{ lsn: string }>(`select pg_create_restore_point('here')::text as lsn`)
   await server.query('delete from shop.reviews')
