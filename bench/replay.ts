@@ -20,8 +20,10 @@ export interface ReplaySample {
   readonly name: string
   /** From nothing to a server that takes writes. */
   readonly totalSeconds: number
-  /** PostgreSQL's own account of the replay. */
-  readonly redoSeconds: number
+  /** PostgreSQL's own account of the replay; not told where a table alone is brought back. */
+  readonly redoSeconds?: number | undefined
+  /** Out of the backup, without WAL; known of Retake, which says it. */
+  readonly fetchedBytes?: number | undefined
 }
 
 export interface ReplaySetup {
@@ -29,9 +31,14 @@ export interface ReplaySetup {
   run(): Promise<ReplaySample[]>
 }
 
+/** About 20 MiB, beside everything else. */
+const SMALL_TABLE = `create table if not exists public.one_table as
+  select g as id, repeat(md5(g::text), 8) as body from generate_series(1, 66000) g`
+
 /** Takes a backup with each tool, then writes WAL that all of them archive. */
 export async function prepareReplay(lab: Lab, tools: Tools, walBytes: number): Promise<ReplaySetup> {
   const { retake, pgBackRest } = tools
+  await lab.server.query(SMALL_TABLE)
   const archive = await lab.fresh('archive')
   await pgBackRest?.reset()
   const push = pgBackRest ? `${pgBackRest.archiveCommand} && ` : ''
@@ -91,7 +98,7 @@ async function everythingArchived(lab: Lab): Promise<void> {
 async function runReplay(lab: Lab, tools: Tools): Promise<ReplaySample[]> {
   const { retake, pgBackRest } = tools
   const to = lab.directory.join('restored')
-  const samples = [await replayOurs(lab, retake)]
+  const samples = [await replayOurs(lab, retake), await oneTable(lab, retake)]
   if (pgBackRest) {
     const restore = async () => {
       await lab.fresh('restored')
@@ -132,7 +139,21 @@ async function replayOurs(lab: Lab, retake: Tools['retake']): Promise<ReplaySamp
   const totalSeconds = (performance.now() - begunMs) / 1_000
   const { report } = JSON.parse(stdout) as { report: RestoreReport }
   if (report.server) await stopServer(report.server.pid)
-  return { name: 'retake', totalSeconds, redoSeconds: (report.wal.replayMs ?? Number.NaN) / 1_000 }
+  const { fetchedBytes } = report.files
+  return { name: 'retake', totalSeconds, redoSeconds: (report.wal.replayMs ?? Number.NaN) / 1_000, fetchedBytes }
+}
+
+/** To the same moment, out of the same backup and WAL: its rows in a file. */
+async function oneTable(lab: Lab, retake: Tools['retake']): Promise<ReplaySample> {
+  const out = await lab.fresh('one-table')
+  const where = ['--dir', await lab.fresh('t'), '--out', out, '--format', 'binary', '--json', '--quiet']
+  await settle(lab)
+  const { program, args, env } = retake.command(['restore', 'table', 'public.one_table', '--at', 'latest', ...where])
+  const begunMs = performance.now()
+  const { stdout } = await run(program, [...args], { env: { ...process.env, ...env }, maxBuffer: 1 << 24 })
+  const totalSeconds = (performance.now() - begunMs) / 1_000
+  const { report } = JSON.parse(stdout) as { report: { readonly fetchedBytes: number } }
+  return { name: 'retake restore table, 20 MiB', totalSeconds, fetchedBytes: report.fetchedBytes }
 }
 
 async function replayTheirs(

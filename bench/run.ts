@@ -105,7 +105,7 @@ async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number;
     for (const sample of await setup.run()) {
       samples.push(sample)
       say(
-        `round ${round}: ${sample.name}: ${sample.totalSeconds.toFixed(2)} s in all, redo ${sample.redoSeconds.toFixed(2)} s`,
+        `round ${round}: ${sample.name}: ${sample.totalSeconds.toFixed(2)} s in all, redo ${sample.redoSeconds?.toFixed(2) ?? '-'} s`,
       )
     }
   }
@@ -148,13 +148,25 @@ async function describeResults(on: Lab, results: Results): Promise<string> {
 
 function describeReplay({ walBytes, samples }: NonNullable<Results['replay']>): string {
   const names = [...new Set(samples.map(({ name }) => name))]
+  const first = median(samples.filter(({ name }) => name === names[0]).map(({ totalSeconds }) => totalSeconds))
   const rows = names.map((name) => {
     const own = samples.filter((sample) => sample.name === name)
     const total = median(own.map(({ totalSeconds }) => totalSeconds))
-    return `| ${name} | ${total.toFixed(2)} | ${median(own.map(({ redoSeconds }) => redoSeconds)).toFixed(2)} |`
+    const redo = own.flatMap(({ redoSeconds }) => redoSeconds ?? [])
+    const [fetched] = own.flatMap(({ fetchedBytes }) => fetchedBytes ?? [])
+    const cells = [
+      `${total.toFixed(2)} (${(total / first).toFixed(2)}x)`,
+      redo.length === 0 ? '' : median(redo).toFixed(2),
+      fetched === undefined ? '' : (fetched / 1e6).toFixed(0),
+    ]
+    return `| ${[name, ...cells].join(' | ')} |`
   })
   return [
     `## Recovery: restore, then replay of ${(walBytes / 1e6).toFixed(0)} MB of WAL`,
-    ['| case | from nothing to taking writes, s | of it redo, s |', '| --- | --- | --- |', ...rows].join('\n'),
+    [
+      '| case | from nothing to taking writes, s | of it redo, s | fetched of the backup, MB |',
+      '| --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n'),
   ].join('\n\n')
 }
