@@ -133,7 +133,7 @@ for (const major of postgresMajors()) {
       assert.ok(marks[0] && parseLsn(marks[0].lsn) < parseLsn(lsn))
       const plan = await planRestore(retake, { at: target, to: temp.join('restored') })
       assert.equal(plan.stop.recordLsn, marks[0].lsn)
-      for (const name of ['', 'x'.repeat(64), 'a\nb'])
+      for (const name of ['', 'a ', 'x'.repeat(64), 'a\nb'])
         await assert.rejects(mark(retake, name), { code: 'config.invalid' })
       await server.query('create role weak login')
       const { host, port } = server.target.config

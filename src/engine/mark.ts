@@ -31,9 +31,9 @@ export async function mark(
   name: string,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<MarkReport> {
-  if (name.trim() === '' || Buffer.byteLength(name) > MAX_NAME_BYTES || /[\p{Cc}]/u.test(name)) {
+  if (name === '' || name !== name.trim() || Buffer.byteLength(name) > MAX_NAME_BYTES || /[\p{Cc}]/u.test(name)) {
     throw new RetakeError('config.invalid', `"${name}" cannot be the name of a mark.`, {
-      hint: `Use up to ${MAX_NAME_BYTES} bytes without control characters, such as before_deploy_42.`,
+      hint: `Use up to ${MAX_NAME_BYTES} bytes without control characters, and without spaces at its ends, such as before_deploy_42.`,
     })
   }
   await using sql = await openSql(retake.target(), { signal })

@@ -68,7 +68,7 @@ export interface PreviewReport {
     readonly ms: number
     readonly newest?: CommitView | undefined
     readonly tables: readonly TableLoss[]
-    /** False: some of it is not known row by row. */
+    /** False: some of it is not known row by row, such as the rows of a table that was dropped or emptied. */
     readonly isExact: boolean
   }
   /** What may be the reason for the recovery: each of these is undone by it, the worst first. */
@@ -139,6 +139,8 @@ async function look(retake: Retake, options: PreviewOptions & OperationContext):
   const newest = tally.lastLost && viewCommit({ ...tally.lastLost, at: formatInstant(tally.lastLost.at) })
   const since = lastKept?.at ?? firstLost[0]?.at
   const heldTo = ranges.at(-1)?.endLsn ?? recordLsn
+  const undone = worstFirst(found.flatMap((one) => incidentsOf(one, { ...names, habits })))
+  const isRemoved = undone.some(({ kind }) => kind === 'drop' || kind === 'truncate' || kind === 'drop-database')
   return {
     cluster: cluster.facts.name,
     target: plan.target.asked,
@@ -151,9 +153,9 @@ async function look(retake: Retake, options: PreviewOptions & OperationContext):
       ms: newest && since ? Math.max(0, Date.parse(newest.at) - Date.parse(since)) : 0,
       ...(newest ? { newest } : {}),
       tables: tablesOf(tally, names),
-      isExact: tally.isExact && ranges.length < 2,
+      isExact: tally.isExact && !isRemoved && ranges.length < 2,
     },
-    undone: worstFirst(found.flatMap((one) => incidentsOf(one, { ...names, habits }))).map(viewIncident),
+    undone: undone.map(viewIncident),
     marks,
     heldTo: formatLsn(heldTo),
     gaps: gapsBetween(ranges),
@@ -206,9 +208,8 @@ async function askServer(
   try {
     await using sql = await openSql(retake.target(), { signal })
     const server = await queryServerView(sql)
-    if (server.timeline !== undefined && server.timeline !== timeline) {
-      return { notAsked: `the server is on timeline ${server.timeline}` }
-    }
+    if (server.timeline === undefined) return { notAsked: 'the server that is configured is a standby' }
+    if (server.timeline !== timeline) return { notAsked: `the server is on timeline ${server.timeline}` }
     return { notHeldBytes: Math.max(0, Number(parseLsn(server.flushLsn) - heldTo)) }
   } catch (error) {
     if (!isRetakeError(error) || error.code === 'aborted') throw error

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import '../../test/support/leaks.ts'
@@ -10,6 +10,7 @@ import type { Protection } from '../../test/support/lab.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { restore, stopServer } from '../../test/support/restore.ts'
 import { makeTemp } from '../../test/support/temp.ts'
+import { sleep } from '../base/abort.ts'
 import { openSql } from '../postgres/connection/sql.ts'
 import { serverAccount } from '../postgres/server/account.ts'
 import { LocalServer } from '../postgres/server/local-server.ts'
@@ -134,9 +135,8 @@ test('without --port, a port that is taken is not planned, and the plan says so'
   const free = await plan(temp.join('free'))
   assert.equal(free.server.anyPort, true)
   const own = 5432
-  const occupier = createServer()
-  // Where something else has the port already, that is as good.
-  await new Promise<void>((resolve) => occupier.once('error', () => resolve()).listen(own, '127.0.0.1', resolve))
+  // Another test may have the port for a moment, and give it back while this one plans.
+  const occupier = await occupy(own)
   try {
     const [one, two] = [await plan(temp.join('one')), await plan(temp.join('two'))]
     for (const { server: planned, warnings, preflight } of [one, two]) {
@@ -158,3 +158,14 @@ test('without --port, a port that is taken is not planned, and the plan says so'
     occupier.close()
   }
 })
+
+async function occupy(port: number): Promise<Server> {
+  for (;;) {
+    const server = createServer()
+    const isListening = await new Promise<boolean>((resolve) =>
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)),
+    )
+    if (isListening) return server
+    await sleep(200)
+  }
+}

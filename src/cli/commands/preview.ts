@@ -48,7 +48,7 @@ function render(report: PreviewReport): string {
     )
   if (!lost.isExact)
     parts.push(
-      'Not everything is known row by row: a transaction began before what was read, WAL is missing, or there were very many tables.',
+      'Not everything is known row by row: a table was dropped or emptied, a transaction began before what was read, WAL is missing, or there were very many tables.',
     )
   for (const { fromLsn, toLsn } of gaps)
     parts.push(`WAL is missing from ${fromLsn} to ${toLsn}: what was done there is not known.`)
