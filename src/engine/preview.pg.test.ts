@@ -8,7 +8,10 @@ import { openRetake } from './open.ts'
 import { preview } from './preview.ts'
 import { openServer } from './tables/open-server.ts'
 
-for (const major of postgresMajors()) {
+/** The oldest and the newest: what the log of each says is tried with the decoder, and the catalogs of each with their reader. */
+const majors = [...new Set([postgresMajors()[0] ?? 17, postgresMajors().at(-1) ?? 17])]
+
+for (const major of majors) {
   test(`PostgreSQL ${major}: what is lost since a target is known row by row`, async () => {
     await using server = await startTestServer({ major })
     await server.query('create table kept (id int primary key, n int); create table dropped (id int)')
@@ -57,16 +60,14 @@ for (const major of postgresMajors()) {
     assert.deepEqual([report.gaps, report.notHeldBytes], [[], 0])
 
     // What a real recovery has brought back, and what came since, is what there is now.
-    if (major === postgresMajors()[0] || major === postgresMajors().at(-1)) {
-      await using then = await openServer(retake, { at: report.target, tables: ['kept'] }).result
-      const [old] = await then.query('select count(*) as rows, sum(n) as changed from kept')
-      const [now] = await server.query<{ rows: number }>('select count(*)::int as rows from kept')
-      const loss = tables[0]
-      assert.deepEqual(old, {
-        rows: String((now?.rows ?? 0) - (loss?.inserted ?? 0) + (loss?.deleted ?? 0)),
-        changed: '0',
-      })
-    }
+    await using then = await openServer(retake, { at: report.target, tables: ['kept'] }).result
+    const [old] = await then.query('select count(*) as rows, sum(n) as changed from kept')
+    const [now] = await server.query<{ rows: number }>('select count(*)::int as rows from kept')
+    const loss = tables[0]
+    assert.deepEqual(old, {
+      rows: String((now?.rows ?? 0) - (loss?.inserted ?? 0) + (loss?.deleted ?? 0)),
+      changed: '0',
+    })
 
     // One more: the targets that it names are what they say.
     const withFirst = await preview(retake, { at: report.firstLost[0]?.target ?? '' }).result
