@@ -8,6 +8,7 @@ import { throwIfAborted } from '../../base/abort.ts'
 import { abortedError, isRetakeError, RetakeError } from '../../base/errors.ts'
 import { requestCancel } from './cancel.ts'
 import type { ConnectionSettings, ConnectionTarget, HostTarget, SessionAttributes } from './config.ts'
+import type { ConnectOptions } from './connect-options.ts'
 import {
   type ConnectionContext,
   isRefusedByHba,
@@ -16,17 +17,6 @@ import {
   networkError,
   serverMessageOf,
 } from './errors.ts'
-
-export interface ConnectOptions {
-  /** Ends the attempt; and, once connected, nothing more. */
-  readonly signal?: AbortSignal | undefined
-  /** How the server shows this connection. Default: the target's, else `retake`. */
-  readonly applicationName?: string | undefined
-  /** For each host. Default: the target's connect_timeout, else 30 s. */
-  readonly connectTimeoutMs?: number | undefined
-  /** Opens a walsender: `true` for physical, `database` for one that is tied to a database. */
-  readonly replication?: 'true' | 'database' | undefined
-}
 
 export interface ConnectedClient {
   readonly client: pg.Client

@@ -1,7 +1,8 @@
 /** SQL over one ordinary connection, with errors of ours. */
 import type pg from 'pg'
 import type { ConnectionTarget } from './config.ts'
-import { type ConnectOptions, connect, socketOf, versionNumber } from './connect.ts'
+import { connect, socketOf, versionNumber } from './connect.ts'
+import type { ConnectOptions } from './connect-options.ts'
 import { type ConnectionContext, networkError } from './errors.ts'
 import type { SqlConnection } from './sql-connection.ts'
 

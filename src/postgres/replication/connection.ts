@@ -4,7 +4,8 @@
  */
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import type { ConnectionTarget } from '../connection/config.ts'
-import { type ConnectedClient, type ConnectOptions, connect, versionNumber } from '../connection/connect.ts'
+import { type ConnectedClient, connect, versionNumber } from '../connection/connect.ts'
+import type { ConnectOptions } from '../connection/connect-options.ts'
 import { lostSlotError } from '../connection/errors.ts'
 import { type Lsn, parseLsn } from '../lsn.ts'
 import { protocolError, required, singleRow } from './messages.ts'

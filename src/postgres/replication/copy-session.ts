@@ -4,7 +4,8 @@
  */
 import { throwIfAborted } from '../../base/abort.ts'
 import type { ConnectionTarget } from '../connection/config.ts'
-import { type ConnectOptions, connect } from '../connection/connect.ts'
+import { connect } from '../connection/connect.ts'
+import type { ConnectOptions } from '../connection/connect-options.ts'
 import { backend, copyDataMessage, copyDoneMessage, copyFailMessage, protocolError, rowsOfTag } from './messages.ts'
 import { WireSession } from './wire-session.ts'
 
