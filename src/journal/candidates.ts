@@ -17,9 +17,14 @@ interface Largest {
 export class Candidates {
   readonly #largest = new Map<string, Largest[]>()
   readonly #definitions: JournalTransaction[] = []
-  readonly #habits = new HabitCounter()
+  readonly #habits: HabitCounter
   #seen = 0
   #leftOut = 0
+
+  /** @param habits what was counted before */
+  constructor(habits: HabitCounter = new HabitCounter()) {
+    this.#habits = habits
+  }
 
   add(transaction: JournalTransaction): void {
     this.#seen += 1

@@ -11,9 +11,10 @@ import type { Container } from '../repository/container.ts'
 import { type JournalChunkId, journalChunkName, openJournalChunk } from '../repository/journal-chunks.ts'
 import { decodeMeta } from '../repository/meta.ts'
 import { MAX_FRAME_BYTES } from '../repository/sealing.ts'
-import { decodeBlock, encodeBlock, type JournalTransaction } from './block.ts'
+import { encodeBlock, type JournalTransaction } from './block.ts'
 import { type JournalMark, MARK_TYPES } from './mark.ts'
 import type { Border } from './scan.ts'
+import { decodeState, encodeState, unfinishedSchema } from './state.ts'
 
 const TRANSACTIONS_OF_BLOCK = 8192
 
@@ -26,7 +27,6 @@ const at = z
   .string()
   .regex(/^-?\d{1,20}$/)
   .transform((text) => BigInt(text) as InstantMicros)
-const xid = z.int().min(0)
 const metaSchema = z.object({
   /** Of the records that are in here: those that end behind the first and not behind the second. */
   beginLsn: lsn,
@@ -41,8 +41,8 @@ const metaSchema = z.object({
   marks: z.array(
     z.object({ type: z.enum(MARK_TYPES), lsn, endLsn: lsn, at: at.optional(), name: z.string().optional() }),
   ),
-  /** What is open at the end is the last block; of each the transaction that it is a part of, or 0. */
-  unfinished: z.object({ topXids: z.array(xid), beginsFromXid: xid.optional(), hasMissedEnd: z.boolean() }),
+  /** What is open at the end is the last block. */
+  unfinished: unfinishedSchema,
 })
 
 export class ChunkBuilder {
@@ -76,9 +76,8 @@ export class ChunkBuilder {
   /** Everything up to the border was added. */
   build({ lsn: endLsn, resumeLsn, state }: Border): BuiltChunk {
     this.#endBlock()
-    const { unfinished, beginsFromXid, hasMissedEnd } = state
-    const open = unfinished.map(({ transaction }) => ({ ...transaction, outcome: 'unknown' as const }))
-    const blocks = [...this.#blocks, encodeBlock(open)].map(framesOf)
+    const { block, unfinished } = encodeState(state)
+    const blocks = [...this.#blocks, block].map(framesOf)
     return {
       frames: blocks.flat(),
       meta: {
@@ -95,11 +94,7 @@ export class ChunkBuilder {
           endLsn: formatLsn(mark.endLsn),
           ...(time === undefined ? {} : { at: time.toString() }),
         })),
-        unfinished: {
-          topXids: unfinished.map(({ topXid }) => topXid ?? 0),
-          ...(beginsFromXid === undefined ? {} : { beginsFromXid }),
-          hasMissedEnd,
-        },
+        unfinished,
       },
     }
   }
@@ -130,7 +125,7 @@ export interface JournalChunk {
   readonly count: number
   readonly storedBytes: number
   readonly marks: readonly JournalMark[]
-  /** Its transactions, for {@link decodeBlock}. @throws RetakeError `repo.damaged` */
+  /** Its transactions, as `decodeBlock` reads them. @throws RetakeError `repo.damaged` */
   blocks(): Promise<Uint8Array[]>
   /** @throws RetakeError `repo.damaged` */
   state(): Promise<AssemblerState>
@@ -156,18 +151,7 @@ export async function openChunk(cluster: ClusterRepository, id: JournalChunkId):
     async state() {
       const frames = blocks.at(-1) ?? 0
       const first = blocks.slice(0, -1).reduce((sum, one) => sum + one, 0)
-      const open = decodeBlock(await readBlock(container, { first, frames }))
-      return {
-        unfinished: open.map((transaction, index) => ({
-          transaction: {
-            ...transaction,
-            outcome: transaction.prepared ? ('prepared' as const) : ('in-progress' as const),
-          },
-          topXid: unfinished.topXids[index] || undefined,
-        })),
-        beginsFromXid: unfinished.beginsFromXid,
-        hasMissedEnd: unfinished.hasMissedEnd,
-      }
+      return decodeState({ block: await readBlock(container, { first, frames }), unfinished })
     },
   }
 }

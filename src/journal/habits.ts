@@ -11,8 +11,18 @@ export type Habits = ReadonlyMap<string, readonly number[]>
 /** So often it must have come for it to be a habit: a third time is one. */
 const HABITUAL = 3
 
+const NAMED = 'name:'
+
+/** Whether it is a habit of something by its name: a table that is emptied has another file each time. */
+export const isNamed = (key: string): boolean => key.startsWith(NAMED)
+
 export class HabitCounter {
-  readonly #counts = new Map<string, number[]>()
+  readonly #counts: Map<string, number[]>
+
+  /** @param known what was counted before */
+  constructor(known: Habits = new Map()) {
+    this.#counts = new Map([...known].map(([key, counts]) => [key, [...counts]]))
+  }
 
   add({ files, outcome }: JournalTransaction): void {
     if (outcome !== 'committed') return
@@ -22,16 +32,24 @@ export class HabitCounter {
     }
   }
 
+  /** Of something that has a name, and happens to all of it: it was emptied or dropped. @returns whether it is a habit now */
+  again(name: string): boolean {
+    const key = `${NAMED}${name}`
+    this.#countMagnitude(key, 0)
+    return (this.#counts.get(key)?.[0] ?? 0) > HABITUAL
+  }
+
   habits(): Habits {
     return this.#counts
   }
 
   #count(file: RelationFile, what: Changed, rows: number): void {
-    if (rows <= 0) return
-    const key = `${fileKey(file)}/${what}`
+    if (rows > 0) this.#countMagnitude(`${fileKey(file)}/${what}`, Math.floor(Math.log2(rows)))
+  }
+
+  #countMagnitude(key: string, magnitude: number): void {
     const counts = this.#counts.get(key) ?? []
     this.#counts.set(key, counts)
-    const magnitude = Math.floor(Math.log2(rows))
     while (counts.length <= magnitude) counts.push(0)
     counts[magnitude] = (counts[magnitude] ?? 0) + 1
   }

@@ -6,14 +6,19 @@ import { heldTimeline, type WalLog } from '../recovery/wal-log.ts'
 import { listJournalChunks, SEGMENTS_OF_CHUNK } from '../repository/journal-chunks.ts'
 import { decodeBlock, type JournalTransaction, positionOf } from './block.ts'
 import { type JournalChunk, openChunk } from './chunk.ts'
-import { type ScanOptions, scanLog } from './scan.ts'
+import { type Border, type ScanOptions, scanLog } from './scan.ts'
 
-export type ReadOptions = Pick<ScanOptions, 'onTransaction' | 'onMark' | 'onProgress'>
+export interface ReadOptions extends Pick<ScanOptions, 'onTransaction' | 'onMark' | 'onProgress'> {
+  /** How an earlier reading ended where the range begins. Default: what is stored of the stretch before it. */
+  readonly border?: Border | undefined
+}
 
 /** How much of what was read was stored, and how much had to be found out again. */
 export interface JournalSources {
   readonly storedLogBytes: number
   readonly scannedLogBytes: number
+  /** For a reading that goes on from here; undefined where the range ends inside of what is stored. */
+  border(): Promise<Border | undefined>
 }
 
 /** The chunks that are stored for a way through the timelines, opened one at a time. */
@@ -48,7 +53,8 @@ export async function readJournal(log: WalLog, range: LsnRange, options: ReadOpt
   const stored = await openStoredJournal(log)
   const given = within(range, options)
   let [storedLogBytes, scannedLogBytes] = [0, 0]
-  let previous = await stored.open(chunkOf(range.beginLsn, log) - SEGMENTS_OF_CHUNK)
+  let previous = options.border ? undefined : await stored.open(chunkOf(range.beginLsn, log) - SEGMENTS_OF_CHUNK)
+  let border = options.border
   let position = range.beginLsn
   while (position < range.endLsn) {
     const chunk = await stored.open(chunkOf(position, log))
@@ -58,19 +64,31 @@ export async function readJournal(log: WalLog, range: LsnRange, options: ReadOpt
       if (given.onMark) for (const mark of chunk.marks) given.onMark(mark)
       storedLogBytes += Number(earlier(chunk.endLsn, range.endLsn) - position)
       position = chunk.endLsn
-      previous = chunk
+      ;[previous, border] = [chunk, undefined]
       options.onProgress?.(earlier(position, range.endLsn))
       continue
     }
     const endLsn = await unstoredUntil(stored, { from: position, log, range })
     // What is stored of the stretch before says what was open; else it begins in the middle, and says so.
-    const beginLsn = previous?.resumeLsn ?? position
-    await scanLog(log, { beginLsn, endLsn }, { ...given, state: await previous?.state() })
+    const beginLsn = border?.resumeLsn ?? previous?.resumeLsn ?? position
+    const state = border?.state ?? (await previous?.state())
+    const onBorder = (reached: Border) => {
+      border = reached
+    }
+    await scanLog(log, { beginLsn, endLsn }, { ...given, state, borders: [endLsn], onBorder })
     scannedLogBytes += Number(endLsn - position)
     position = endLsn
     previous = undefined
   }
-  return { storedLogBytes, scannedLogBytes }
+  return {
+    storedLogBytes,
+    scannedLogBytes,
+    border: async () => (previous?.endLsn === range.endLsn ? borderOf(previous) : border),
+  }
+}
+
+async function borderOf(chunk: JournalChunk): Promise<Border> {
+  return { lsn: chunk.endLsn, resumeLsn: chunk.resumeLsn, state: await chunk.state() }
 }
 
 /** All of them before any is given out: what is damaged is found out from the log instead, and nothing is told twice. */

@@ -116,7 +116,7 @@ describe('health, day by day', () => {
     assert.equal(healthy.verdict, 'ok', JSON.stringify(healthy.checks))
     assert.deepEqual(
       healthy.checks.filter(({ state }) => state !== 'passed').map(({ name, state }) => `${name} ${state}`),
-      ['schedules skipped', 'drill skipped', 'mirrors skipped', 'native-backups skipped'],
+      ['schedules skipped', 'mass-deletions skipped', 'drill skipped', 'mirrors skipped', 'native-backups skipped'],
     )
     assert.deepEqual(items(healthy), {
       proof: 9,
@@ -255,6 +255,26 @@ describe('health, day by day', () => {
     )
     assert.equal(report.score.value, 57)
     assert.ok(report.score.caps.some(({ name, limit }) => name === 'critical-table-missing' && limit === 69))
+    // The log tells as well, and by which transaction.
+    const waitMs = 6 * 60_000
+    const told = await look({ earlier: healthy.observation, laterMs: waitMs })
+    assertCheck(
+      told,
+      'mass-deletions',
+      { state: 'failed', severity: 'warning' },
+      /^retake restore merge public\.users --at before-xid:\d+ /,
+    )
+    assert.deepEqual(
+      resultOf(told.checks, 'mass-deletions')?.measured?.incidents.map(({ kind, target, tier }) => [
+        kind,
+        target,
+        tier,
+      ]),
+      [
+        ['drop', 'public.reviews', 'high'],
+        ['mass-delete', 'public.users', 'high'],
+      ],
+    )
     // The look after that one still expects what was expected before.
     await server.query('drop schema public cascade; create schema public')
     const later = await look({ earlier: report.observation })

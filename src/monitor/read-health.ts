@@ -135,6 +135,7 @@ async function observe(sources: HealthSources, checks: readonly HealthCheckResul
   const disk = space ? rememberDisk(earlier?.disk, { at, ...space }) : earlier?.disk
   const configuration = resultOf(checks, 'configuration')?.measured ?? earlier?.configuration
   const tables = resultOf(checks, 'critical-tables')?.measured?.tables
+  const journal = resultOf(checks, 'mass-deletions')?.measured?.bookmark ?? earlier?.journal
   return {
     at: now,
     database,
@@ -145,6 +146,7 @@ async function observe(sources: HealthSources, checks: readonly HealthCheckResul
     ...(insertLsn === undefined ? {} : { insertLsn }),
     // What could not be looked at stays as it was seen.
     tables: tables ? rememberTables(tables, { at: now, earlier: known }) : [...known],
+    ...(journal ? { journal } : {}),
     ...(disk ? { disk } : {}),
     ...(configuration ? { configuration } : {}),
   }

@@ -149,6 +149,22 @@ export const scenes: readonly AlertScene[] = [
     },
   },
   {
+    name: 'a critical table is emptied by the mass, and one that is not',
+    fires: ['RetakeMassDeletion', 'RetakeMassDeletionElsewhere'],
+    series: {
+      [`retake_mass_deletions{${cluster},kind="mass-delete",table="public.users",tier="high"}`]: '_x25 1+0x13',
+      [`retake_mass_deletions{${cluster},kind="truncate",table="public.staging",tier="none"}`]: '_x25 1+0x13',
+    },
+  },
+  {
+    name: 'a database is dropped',
+    fires: ['RetakeMassDeletion'],
+    series: {
+      [`retake_mass_deletions{${cluster},kind="drop-database",table="The database app dropped",tier="none"}`]:
+        '_x25 1+0x13',
+    },
+  },
+  {
     name: 'a backup is half as large again as those before it',
     fires: ['RetakeBackupSizeAnomaly'],
     series: { [`retake_backup_last_size_bytes{${cluster},backup_type="incremental"}`]: '100+0x26 170+0x3' },

@@ -379,6 +379,32 @@ describe('rows that have vanished', () => {
     }
     const left = withoutMeant(observation, states).tables.map(({ losses: kept = [] }) => kept.length)
     assert.deepEqual(left, [1, 2])
+    // The same of what the log tells.
+    const deletionsOf = (target: string) =>
+      [0, 20].map((minute) => ({
+        ...{ kind: 'mass-delete' as const, what: 'x', target, tables: [target], lsn: '0/1', before: 'before-xid:7' },
+        seenAt: at(minute).toISOString(),
+      }))
+    const journal = {
+      ...{ readAt: at(80).toISOString(), timeline: 1, lsn: '0/2', resumeLsn: '0/2', habits: {} },
+      habitsSince: at(0).toISOString(),
+      incidents: ['public.users', 'public.films'].flatMap(deletionsOf),
+    }
+    const meant = {
+      ...states,
+      alerts: Object.fromEntries(
+        Object.entries(states.alerts).map(([key, one]) => [key, { ...one, rule: 'mass-deletion' }]),
+      ),
+    }
+    assert.deepEqual(
+      withoutMeant({ ...observation, journal }, meant).journal?.incidents.map(({ target, seenAt }) => [target, seenAt]),
+      [
+        ['public.users', at(20).toISOString()],
+        ['public.films', at(0).toISOString()],
+        ['public.films', at(20).toISOString()],
+      ],
+    )
+    assert.equal(withoutMeant({ ...observation, journal }, states).journal?.incidents.length, 4)
   })
 })
 

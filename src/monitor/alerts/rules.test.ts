@@ -1,7 +1,7 @@
 /** Every rule: what it sees in a report in which it is so, in one in which it is not, and in one in which nobody knows. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Measurements } from '../checks/measurements.ts'
+import type { MassDeletion, Measurements } from '../checks/measurements.ts'
 import type { HealthCheckName, HealthCheckResult, Severity } from '../checks/result.ts'
 import type { HealthReport } from '../read-health.ts'
 import type { AlertRule, Past } from './rule.ts'
@@ -93,6 +93,18 @@ const tables: Measurements['critical-tables'] = {
   tables: [{ ...users, exists: true, rows: 10 }],
 }
 const lost = [{ before: 100, at: EARLIER, seenAt: AT }]
+const bookmark = { readAt: AT, timeline: 1, lsn: '0/1', resumeLsn: '0/1', habits: {}, habitsSince: AT, incidents: [] }
+const watched: Measurements['mass-deletions'] = { toLsn: '0/1', behindBytes: 0, incidents: [], bookmark }
+const deletion = (tier?: MassDeletion['tier']): MassDeletion => ({
+  ...{
+    kind: 'mass-delete',
+    what: 'All rows of public.users deleted',
+    target: 'public.users',
+    tables: ['public.users'],
+  },
+  ...{ lsn: '0/1', before: 'before-xid:7', seenAt: AT },
+  ...(tier === undefined ? {} : { tier }),
+})
 const size = { totalBytes: 10, medianBytes: 10, before: 5 }
 const disk: Measurements['disk'] = {
   ...{ freeBytes: 100, totalBytes: 1000 },
@@ -168,6 +180,18 @@ const rows: Readonly<Record<string, Row>> = {
   'critical-table-shrunk': byMeasure('critical-tables', tables, {
     firing: [{ shrunk: [users.table], tables: [{ ...users, exists: true, rows: 10, losses: lost }] }],
     unknown: [{ tables: [{ ...users, exists: false, losses: lost }] }],
+  }),
+  'mass-deletion': byMeasure('mass-deletions', watched, {
+    firing: [
+      { incidents: [deletion('high')] },
+      { incidents: [deletion('medium')] },
+      { incidents: [{ ...deletion(), kind: 'drop-database', tables: [], target: 'The database app dropped' }] },
+    ],
+    clear: [{ incidents: [deletion('low')] }, { incidents: [deletion()] }],
+  }),
+  'mass-deletion-elsewhere': byMeasure('mass-deletions', watched, {
+    firing: [{ incidents: [deletion('low')] }, { incidents: [deletion()] }],
+    clear: [{ incidents: [deletion('high')] }],
   }),
   'damage-found': byVerdict('verification', 'danger'),
   'verification-overdue': byVerdict('verification', 'warning'),

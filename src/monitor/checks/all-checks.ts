@@ -1,5 +1,6 @@
 import { backup } from './backup.ts'
 import { keys, retention } from './keeping.ts'
+import { massDeletions } from './mass-deletions.ts'
 import { nativeBackups } from './native-backups.ts'
 import { drill, verification } from './proof.ts'
 import { disk, mirrors, repository } from './repository.ts'
@@ -20,6 +21,7 @@ export const allChecks: readonly AnyHealthCheck[] = [
   exposure,
   slot,
   criticalTables,
+  massDeletions,
   verification,
   drill,
   retention,

@@ -11,7 +11,8 @@ import { exampleDrill } from '../../repository/testing/example-drill.ts'
 import type { RunOutcome } from '../../schedules/judge.ts'
 import { judgeBackup } from './backup.ts'
 import { judgeKeys, judgeRetention } from './keeping.ts'
-import type { ObservedTable } from './measurements.ts'
+import { judgeMassDeletions } from './mass-deletions.ts'
+import type { MassDeletion, ObservedTable } from './measurements.ts'
 import type { RememberedTable } from './observation.ts'
 import { judgeDrills, judgeVerification } from './proof.ts'
 import { judgeMirrors } from './repository.ts'
@@ -314,6 +315,36 @@ describe('rows that have vanished', () => {
     assertSays(outcome, 'failed warning', new RegExp(`--at ${ago(HOUR_MS)} `))
     assert.match(outcome.finding, /has 10 rows and had 100 at/)
   })
+})
+
+test('mass deletions: nothing yet, nothing, too much to read, and what there was', () => {
+  const bookmark = { readAt: ago(0), timeline: 1, lsn: '0/2', resumeLsn: '0/2', habits: {}, habitsSince: ago(0) }
+  const deletion: MassDeletion = {
+    ...{
+      kind: 'mass-delete',
+      what: '7 rows of public.users deleted',
+      target: 'public.users',
+      tables: ['public.users'],
+    },
+    ...{ lsn: '0/1', before: 'before-xid:7', seenAt: ago(1), at: ago(2) },
+  }
+  const judge = (incidents: readonly MassDeletion[], { isFirst = false, behindBytes = 0, isBehind = false } = {}) =>
+    judgeMassDeletions({
+      ...{ isFirst, isBehind },
+      measured: { toLsn: '0/2', behindBytes, incidents, bookmark: { ...bookmark, incidents: [] } },
+    })
+  assertSays(judge([], { isFirst: true }), 'skipped')
+  assertSays(judge([]), 'passed')
+  assertSays(judge([], { behindBytes: 1000 }), 'passed')
+  assertSays(judge([], { behindBytes: 1000, isBehind: true }), 'unknown', /^retake find/)
+  assertSays(judge([deletion]), 'failed warning', /^retake restore merge public\.users --at before-xid:7 /)
+  // What was found is told also while there is more to read.
+  const drop: MassDeletion = { ...deletion, kind: 'drop', tables: ['public.a', 'public.b'], before: 'before-xid:9' }
+  const both = judge([deletion, drop], { behindBytes: 1000, isBehind: true })
+  assertSays(both, 'failed warning', /^retake restore table public\.a public\.b --at before-xid:9 /)
+  assert.match(both.finding, /^7 rows of public\.users deleted at \S+Z\. 7 rows/)
+  const gone: MassDeletion = { ...deletion, kind: 'drop-database', tables: [], what: 'The database app dropped' }
+  assertSays(judge([gone]), 'failed warning', /^retake restore plan --at before-xid:7 --to DIR/)
 })
 
 test('verification: none, old, damaged since, deep', () => {

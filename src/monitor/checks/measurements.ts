@@ -1,5 +1,6 @@
 /** What each check measures. Plain data: instants are ISO 8601 UTC, LSNs `X/Y`. */
 import type { CriticalTable, Tier } from '../../engine/config-options.ts'
+import type { Bookmark, RememberedIncident } from '../../journal/bookmark.ts'
 import type { RunOutcome } from '../../schedules/judge.ts'
 import type { BackupHistory } from '../health/backup-history.ts'
 import type { DiskForecast } from './disk-forecast.ts'
@@ -15,6 +16,11 @@ export interface ObservedTable extends CriticalTable {
   readonly grownRows?: number | undefined
   /** When half of the rows or more had vanished at once, and most of them are not back. */
   readonly losses?: readonly Loss[] | undefined
+}
+
+export interface MassDeletion extends RememberedIncident {
+  /** The highest among the tables; absent: none of them is a critical one. */
+  readonly tier?: Tier | undefined
 }
 
 export interface MissedRun {
@@ -41,6 +47,16 @@ export interface Measurements {
     readonly missing: readonly { readonly table: string; readonly tier: Tier }[]
     /** Tables that have lost all or most of their rows, and have not got most of them back. */
     readonly shrunk: readonly string[]
+  }
+  readonly 'mass-deletions': {
+    /** Up to where the log was looked through. */
+    readonly toLsn: string
+    /** WAL that is held and was not looked through yet. */
+    readonly behindBytes: number
+    /** Of the last week, what no recovery has undone and nobody has called meant; the oldest first. */
+    readonly incidents: readonly MassDeletion[]
+    /** For the next look. */
+    readonly bookmark: Bookmark
   }
   readonly backup: {
     readonly count: number

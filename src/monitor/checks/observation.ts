@@ -1,5 +1,6 @@
 /** What one round of checks saw of the server, for the next one: growth, rates and idleness are seen only between two. */
 import * as z from 'zod'
+import { bookmarkSchema } from '../../journal/bookmark.ts'
 import { diskMemorySchema } from './disk-forecast.ts'
 import { lossSchema } from './losses.ts'
 
@@ -27,6 +28,8 @@ const observationSchema = z.object({
       losses: z.array(lossSchema).optional(),
     }),
   ),
+  /** How far the log was looked through for mass deletions, and what was found. */
+  journal: bookmarkSchema.optional(),
   /** Of the repository, where it is a directory. */
   disk: diskMemorySchema.optional(),
   /** Whether files of the server lay outside its data directory, and since when they do though they did not before. */

@@ -66,6 +66,11 @@ export const catalogue = {
   ]),
   retake_critical_table_rows: gauge("Rows by the server's own estimate.", ['database', 'table', 'tier']),
   retake_critical_table_bytes: gauge("Size by the server's own estimate.", ['database', 'table', 'tier']),
+  retake_mass_deletions: gauge(
+    'Of the last week, how often a table was emptied by the mass or dropped, unless somebody has called it meant; tier: none where it is not critical.',
+    ['kind', 'table', 'tier'],
+  ),
+  retake_journal_behind_bytes: gauge('WAL that is held and was not looked through for mass deletions yet.'),
 
   retake_repo_up: gauge('1 when the repository opens and knows the cluster, 0 when not.'),
   retake_repo_info: info('The repository that was opened.', ['repo_id']),

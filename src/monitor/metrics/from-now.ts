@@ -1,4 +1,5 @@
 /** What is measured of this moment: the server, its slot, its WAL, its tables. */
+import type { MassDeletion } from '../checks/measurements.ts'
 import { eachState, epochSeconds, inSeconds, type MetricsWriter } from './families.ts'
 import { pgVersion } from './from-backups.ts'
 import type { Measured } from './measured.ts'
@@ -19,6 +20,7 @@ export function putNow(writer: MetricsWriter, measured: Measured): void {
   put('retake_clock_uncertainty_seconds', inSeconds(clock?.uncertaintyMs))
   put('retake_configuration_outside', measured('configuration')?.outside)
   putTables(writer, measured)
+  putMassDeletions(writer, measured)
   putWal(writer, measured)
   putSlot(writer, measured)
 }
@@ -31,6 +33,17 @@ function putTables({ putLabelled }: MetricsWriter, measured: Measured): void {
     putLabelled('retake_critical_table_exists', labels, exists)
     putLabelled('retake_critical_table_rows', labels, rows)
     putLabelled('retake_critical_table_bytes', labels, bytes)
+  }
+}
+
+function putMassDeletions({ put, putLabelled }: MetricsWriter, measured: Measured): void {
+  const found = measured('mass-deletions')
+  if (!found) return
+  put('retake_journal_behind_bytes', found.behindBytes)
+  const alike = Map.groupBy(found.incidents, ({ kind, target, tier }) => `${kind}/${tier}/${target}`)
+  for (const incidents of alike.values()) {
+    const [{ kind, target, tier = 'none' }] = incidents as [MassDeletion]
+    putLabelled('retake_mass_deletions', { kind, table: target, tier }, incidents.length)
   }
 }
 

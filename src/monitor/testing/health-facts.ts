@@ -130,6 +130,7 @@ const FROM_REPOSITORY: ReadonlySet<HealthCheckName> = new Set([
   'backup',
   'wal',
   'exposure',
+  'mass-deletions',
   'verification',
   'retention',
   'keys',
@@ -206,6 +207,11 @@ function addNow(facts: Facts, add: Add): void {
       missing: missing.map((tier, index) => ({ table: `public.t${index}`, tier })),
       shrunk: [],
     },
+  })
+  const bookmark = { readAt: ago(1), timeline: 1, lsn: '0/1', resumeLsn: '0/1', habits: {}, habitsSince: ago(1) }
+  add('mass-deletions', {
+    state: 'passed',
+    measured: { toLsn: '0/1', behindBytes: 0, incidents: [], bookmark: { ...bookmark, incidents: [] } },
   })
 }
 

@@ -1,4 +1,6 @@
 /** What the application needs. */
+import { incidentFix, incidentInWords } from '../../checks/mass-deletions.ts'
+import type { MassDeletion } from '../../checks/measurements.ts'
 import { lossFix, lossInWords } from '../../checks/tables.ts'
 import type { AlertRule } from '../rule.ts'
 import { eachMeasured } from '../sightings.ts'
@@ -55,7 +57,45 @@ export const tableRules: readonly AlertRule[] = [
         tables.filter(({ table, losses }) => losses && !shrunk.includes(table)).map(({ table }) => table),
     ),
   }),
+  rule({
+    name: 'mass-deletion',
+    title: 'a critical table, or a database, was emptied by the mass',
+    severity: 'critical',
+    forMinutes: 0,
+    endsWithAcknowledgement: true,
+    effect:
+      'The log says when and by which transaction: everything that was committed before can be brought back, for as long as retention keeps it.',
+    checks: ['mass-deletions'],
+    look: eachMeasured('mass-deletions', ({ incidents }) => latestOfEach(incidents.filter(isGrave))),
+  }),
+  rule({
+    name: 'mass-deletion-elsewhere',
+    title: 'a table that nobody has called critical was emptied by the mass',
+    severity: 'warning',
+    forMinutes: 0,
+    endsWithAcknowledgement: true,
+    effect:
+      'The log says when and by which transaction: everything that was committed before can be brought back, for as long as retention keeps it.',
+    checks: ['mass-deletions'],
+    look: eachMeasured('mass-deletions', ({ incidents }) =>
+      latestOfEach(incidents.filter((incident) => !isGrave(incident))),
+    ),
+  }),
 ]
+
+const isGrave = ({ kind, tier }: MassDeletion): boolean =>
+  kind === 'drop-database' || tier === 'high' || tier === 'medium'
+
+/** One for each table, because there is one alert for each. */
+function latestOfEach(incidents: readonly MassDeletion[]) {
+  const latest = new Map(incidents.map((incident) => [incident.target, incident]))
+  return [...latest.values()].map((incident) => ({
+    target: incident.target,
+    finding: incidentInWords(incident),
+    fix: incidentFix(incident),
+    newestAt: incident.seenAt,
+  }))
+}
 
 function missingTable(table: string, tier: string) {
   return {
