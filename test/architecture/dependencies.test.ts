@@ -40,6 +40,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'catalog',
     'sources',
     'recovery',
+    'journal',
     'schedules',
     'supabase',
     'engine',

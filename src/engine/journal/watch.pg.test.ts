@@ -92,7 +92,7 @@ for (const major of majors) {
       const found = await look()
       const [first] = found
       assert.deepEqual(
-        found.map(({ kind, target, before: target2 }) => [kind, target, target2]),
+        found.map((one) => [one.kind, one.target, one.before]),
         [['mass-delete', 'public.reviews', `before-xid:${ids[0]?.xid}`]],
       )
       assert.match(first?.what ?? '', new RegExp(`^${rows.toLocaleString('en')} rows of public\\.reviews deleted, `))
