@@ -213,6 +213,11 @@ export const scenes: readonly AlertScene[] = [
     series: inState('native-backups', 'warning'),
   },
   {
+    name: 'Supabase restores the project',
+    fires: ['RetakeNativeRestoreRunning'],
+    measured: { 'native-backups': { projectStatus: 'RESTORING' } },
+  },
+  {
     name: 'the disk of the repository fills within days',
     fires: ['RetakeDiskFillsSoon'],
     series: { [`retake_repo_disk_free_bytes{${cluster}}`]: '10000-10x84' },

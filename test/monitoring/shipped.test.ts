@@ -5,7 +5,14 @@ import { parseCommandLine } from '../../src/cli/program.ts'
 import { familiesOf } from '../../src/monitor/testing/metrics-facts.ts'
 import { dashboardExpressions, readDashboard, readRules, type Selector, selectorsOf } from './shipped.ts'
 
-const printed = new Map(familiesOf().map(({ name, samples }) => [name, samples.map(({ labels }) => labels)]))
+/** Of a cluster that is well, and of one whose project Supabase restores. */
+const families = [familiesOf(), familiesOf({ measured: { 'native-backups': { projectStatus: 'RESTORING' } } })].flat()
+const printed = new Map(
+  [...Map.groupBy(families, ({ name }) => name)].map(([name, alike]) => [
+    name,
+    alike.flatMap(({ samples }) => samples.map(({ labels }) => labels)),
+  ]),
+)
 const rules = readRules()
 
 function isPrinted({ name, matchers }: Selector): boolean {

@@ -93,6 +93,10 @@ const tables: Measurements['critical-tables'] = {
   tables: [{ ...users, exists: true, rows: 10 }],
 }
 const lost = [{ before: 100, at: EARLIER, seenAt: AT }]
+const native: Measurements['native-backups'] = {
+  ...{ project: 'p', projectStatus: 'ACTIVE_HEALTHY', pitr: true, count: 0, failed: 0 },
+  ...{ maxAgeMs: HOUR_MS, coveredBy: 'both' },
+}
 const bookmark = { readAt: AT, timeline: 1, lsn: '0/1', resumeLsn: '0/1', habits: {}, habitsSince: AT, incidents: [] }
 const watched: Measurements['mass-deletions'] = { toLsn: '0/1', behindBytes: 0, incidents: [], bookmark }
 const deletion = (tier?: MassDeletion['tier']): MassDeletion => ({
@@ -203,6 +207,10 @@ const rows: Readonly<Record<string, Row>> = {
   'copy-missing': byVerdict('mirrors', 'danger'),
   'copy-behind': byVerdict('mirrors', 'warning'),
   'native-backups-bad': byVerdict('native-backups', 'danger', 'warning'),
+  'native-restore-running': byMeasure('native-backups', native, {
+    firing: [{ projectStatus: 'RESTORING' }],
+    clear: [{ projectStatus: 'INACTIVE' }],
+  }),
   'disk-low': byVerdict('disk', 'danger', 'warning'),
   'disk-fills-soon': byMeasure('disk', disk, {
     firing: [filling(13.9)],

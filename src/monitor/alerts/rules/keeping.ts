@@ -112,6 +112,16 @@ export const keepingRules: readonly AlertRule[] = [
     look: whenFailed('native-backups'),
   }),
   rule({
+    name: 'native-restore-running',
+    title: 'Supabase restores the project',
+    severity: 'critical',
+    forMinutes: 0,
+    effect:
+      'What the project holds is replaced: its users are cut off, and what was written after the moment that it goes back to is only in what Retake holds.',
+    checks: ['native-backups'],
+    look: whenMeasured('native-backups', ({ projectStatus }) => projectStatus === 'RESTORING'),
+  }),
+  rule({
     name: 'disk-low',
     title: 'the disk of the repository has little room left',
     severity: 'warning',
