@@ -17,6 +17,8 @@ export interface CopyOut {
   readonly rows: () => number
 }
 
+const PIECE_BYTES = 256 * 1024
+
 export class CopySession implements AsyncDisposable {
   readonly #wire: WireSession
   readonly #signal: AbortSignal | undefined
@@ -42,7 +44,7 @@ export class CopySession implements AsyncDisposable {
     )
   }
 
-  /** `COPY … TO STDOUT`. A piece is valid until the next one is taken. */
+  /** `COPY … TO STDOUT`. A piece, of many rows, is valid until the next one is taken. */
   copyOut(command: string): CopyOut {
     let rows = 0
     return { rows: () => rows, pieces: this.#copyOut(command, (count) => (rows = count)) }
@@ -52,14 +54,27 @@ export class CopySession implements AsyncDisposable {
     using _busy = this.#wire.occupy('COPY')
     using _abort = this.#wire.breakOn(this.#signal, { cancel: true })
     this.#wire.command(command)
+    const gathered = Buffer.allocUnsafe(PIECE_BYTES)
+    let length = 0
     for (;;) {
       const piece = await this.#wire.read()
       if (piece.kind === 'copy') {
-        if (piece.bytes.length > 0) yield piece.bytes
+        // The server sends each row by itself; whoever takes them would do something for every one.
+        if (length > 0 && length + piece.bytes.length > gathered.length) {
+          yield gathered.subarray(0, length)
+          length = 0
+        }
+        if (piece.bytes.length > gathered.length) yield piece.bytes
+        else {
+          gathered.set(piece.bytes, length)
+          length += piece.bytes.length
+        }
       } else if (piece.code === backend.errorResponse) throw await this.#wire.finishError(piece.body)
       else if (piece.code === backend.commandComplete) onEnd(rowsOfTag(piece.body) ?? 0)
-      else if (piece.code === backend.readyForQuery) return
-      else if (piece.code !== backend.copyOutResponse && piece.code !== backend.copyDone)
+      else if (piece.code === backend.readyForQuery) {
+        if (length > 0) yield gathered.subarray(0, length)
+        return
+      } else if (piece.code !== backend.copyOutResponse && piece.code !== backend.copyDone)
         throw protocolError('a message that does not belong to COPY')
     }
   }
