@@ -6,6 +6,9 @@
 const POLYNOMIAL = 0x82f63b78
 const [T0, T1, T2, T3, T4, T5, T6, T7] = createTables()
 
+/** The remainder of each byte. */
+export const CRC_TABLE: Readonly<Int32Array> = T0
+
 function createTables(): readonly [T, T, T, T, T, T, T, T] {
   const first = new Int32Array(256)
   for (let byte = 0; byte < 256; byte += 1) {

@@ -21,7 +21,7 @@ import { type ConfirmedPlan, confirmPlan } from './confirm-plan.ts'
 import { layOutDelta } from './delta/lay-out-delta.ts'
 import { prepareDelta, requireConfirmation } from './delta/prepare-delta.ts'
 import { replaceFile, syncTrees } from './durable-files.ts'
-import { WalFeeder } from './feeder.ts'
+import { type FeederSource, WalFeeder } from './feeder.ts'
 import { restoreCommandOf } from './fetch-script.ts'
 import { takenTimelines } from './held-archive.ts'
 import { type LaidOut, layOut } from './lay-out.ts'
@@ -58,6 +58,8 @@ export interface ApplyRestoreOptions {
   readonly workers?: number | undefined
   /** What a plan for single tables was made with. */
   readonly selection?: TableSelection | undefined
+  /** What is done to the WAL before the server gets it. Default: nothing. */
+  readonly rewriteWal?: ((source: FeederSource) => FeederSource) | undefined
   /** Default true. False: nobody needs these files after a crash of the machine, so nothing waits for the disk. */
   readonly durable?: boolean | undefined
   readonly signal?: AbortSignal | undefined
@@ -141,14 +143,18 @@ function openPool(
 }
 
 async function execute(options: Execution): Promise<RestoreReport> {
-  const { plan, pool, stages, logger = silentLogger } = options
+  const { plan, pool, stages, durable = true, logger = silentLogger } = options
   const { targetDirectory } = plan.place
+  await using stack = new AsyncDisposableStack()
+  const startFeeder = async () => stack.use(await feed(options))
+  // Ahead of the files where nothing waits for the disk, which would wait for the WAL as well.
+  const early = plan.server.start && !durable ? await startFeeder() : undefined
   const laidOut = await stages.run('files', () => (pool ? layOut({ ...options, pool }) : layOutDelta(options)))
   const notes = await stages.run('durable', () => makeComplete({ ...options, laidOut }))
   const warnings = [...plan.warnings, ...notes, ...skippedLinks(laidOut), ...undoNote(options)]
   logger.info('restored files are durable', { targetDirectory, writtenBytes: laidOut.writtenBytes })
   if (!plan.server.start) return reportOf({ ...options, laidOut, warnings })
-  const recovered = await stages.run('recovery', () => recover(options))
+  const recovered = await stages.run('recovery', async () => recover(options, early ?? (await startFeeder())))
   return reportOf({ ...options, laidOut, warnings: [...warnings, ...recovered.warnings], recovered })
 }
 
@@ -198,26 +204,34 @@ function laterRecovery(plan: RestorePlan) {
   return recoverySettings({ stop: plan.stop.setting, timeline: plan.target.timeline, restoreCommand, action })
 }
 
-async function recover(
-  options: Execution,
-): Promise<
-  RecoveredServer & { readonly segments: number; readonly bytes: number; readonly warnings: readonly string[] }
-> {
-  const { cluster, plan, account, held, clock, undo, signal, onProgress } = options
+/** Begins to lay ready the WAL that the server will ask for. */
+async function feed(options: Execution): Promise<WalFeeder> {
+  const { cluster, plan, account, held, signal } = options
   throwIfAborted(signal)
   const size = plan.cluster.walSegmentSizeBytes
   const [firstSegment, lastSegment] = segmentRange(plan, size)
-  const source = archiveSource(cluster, { held, path: held.path, firstSegment, lastSegment })
-  const { binDir } = await findPostgresBinaries({ major: plan.cluster.major, directory: plan.server.binDir, account })
-  const spoolDirectory = path.join(plan.place.targetDirectory, SPOOL)
+  const archived = archiveSource(cluster, { held, path: held.path, firstSegment, lastSegment })
+  const source = options.rewriteWal?.(archived) ?? archived
   const filesAhead = Math.max(2, Math.min(MAX_FILES_AHEAD, Math.floor(MAX_BYTES_AHEAD / size)))
-  await using feeder = await WalFeeder.start({ spoolDirectory, source, filesAhead, account })
+  return await WalFeeder.start({ spoolDirectory: spoolOf(plan), source, filesAhead, account })
+}
+
+const spoolOf = ({ place }: RestorePlan): string => path.join(place.targetDirectory, SPOOL)
+
+async function recover(
+  options: Execution,
+  feeder: WalFeeder,
+): Promise<
+  RecoveredServer & { readonly segments: number; readonly bytes: number; readonly warnings: readonly string[] }
+> {
+  const { plan, account, held, clock, undo, signal, onProgress } = options
+  const { binDir } = await findPostgresBinaries({ major: plan.cluster.major, directory: plan.server.binDir, account })
   const recovered = await runOnUsablePort(options, { plan, binDir, account, feeder, signal, onProgress })
   const warnings: string[] = []
   if (recovered.outcome !== 'promoted') await feeder.freeze(takenTimelines(held).map(historyName))
   if (recovered.outcome === 'shut-down') {
     const { stop, target, place } = plan
-    const restoreCommand = restoreCommandOf(spoolDirectory)
+    const restoreCommand = restoreCommandOf(spoolOf(plan))
     const recovery = recoverySettings({
       stop: stop.setting,
       timeline: target.timeline,

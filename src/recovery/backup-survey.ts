@@ -32,8 +32,8 @@ export async function surveyBackup(
   summary: BackupSummary,
   options: {
     readonly signal?: AbortSignal | undefined
-    /** Files that are not fetched: holes of their length are made. */
-    readonly isSparse?: ((path: string) => boolean) | undefined
+    /** Files that are not fetched. */
+    readonly leavesOut?: ((path: string) => boolean) | undefined
   } = {},
 ): Promise<BackupSurvey> {
   const packs: PackEntry[] = []
@@ -48,7 +48,7 @@ export async function surveyBackup(
     if (WANTED.has(entry.path)) found.set(entry.path, entry)
     totals.fileCount += 1
     totals.bytes += entry.sizeBytes
-    if (options.isSparse?.(entry.path)) continue
+    if (options.leavesOut?.(entry.path)) continue
     const tablespace = tablespaceOf(entry.path)
     for (const run of entry.runs) {
       if (!run.frame) continue

@@ -37,7 +37,7 @@ export async function confirmPlan(
   const held = await readHeldArchive(cluster)
   const path = confirmWal(cluster, plan, held)
   const { signal, selection } = options
-  const survey = await surveyBackup(cluster, summary, { signal, isSparse: selection?.isSparse })
+  const survey = await surveyBackup(cluster, summary, { signal, leavesOut: selection?.leavesOut })
   const failed = failedChecks(await recheck(cluster, plan, survey))
   if (failed.length > 0) throw refused(failed)
   return { survey, held: { ...held, path } }

@@ -14,6 +14,8 @@ import { quoteForRestoreCommand, quoteShell } from './settings.ts'
 
 /** How long the feeder may give no sign of life; a short pause (a suspended laptop) is survived. */
 const SILENCE_STEPS = 1200
+/** At first it looks more often (every 10 ms): most files are about to be ready. */
+const QUICK_STEPS = 50
 /** After this much silence a process that is gone from /proc counts as dead at once. */
 const SUSPICION_STEPS = 40
 
@@ -61,6 +63,7 @@ esac
 asked=no
 last=
 silent=0
+quick=0
 while :; do
   if [ -f "$spool/ready/$name" ]; then
     rm -f "$spool/want/$name" || fail "cannot take $name from the spool"
@@ -79,6 +82,10 @@ while :; do
   if [ "$asked" = no ]; then
     (: >"$spool/want/$name") 2>/dev/null || fail "cannot ask for $name in $spool"
     asked=yes
+  fi
+  if [ "$quick" -lt ${QUICK_STEPS} ] && sleep 0.01 2>/dev/null; then
+    quick=$((quick + 1))
+    continue
   fi
   beat=
   read -r beat 2>/dev/null <"$spool/beat" || [ -n "$beat" ] || beat=none

@@ -21,7 +21,7 @@ export interface LayOutOptions {
   readonly account: ServerAccount | undefined
   /** Empty; whoever made it disposes it. */
   readonly pool: RestorePool
-  /** Single tables are wanted: which files become holes. */
+  /** Single tables are wanted: which files are left out. */
   readonly selection?: TableSelection | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -75,13 +75,10 @@ export async function makeTree(
       packs.push(entry)
       handlers.addPack(entry)
     } else if (entry.path === CONTROL_FILE && entry.type === 'file') control = entry
-    else if (isLeftOut(entry.path)) continue
+    else if (isLeftOut(entry.path) || (entry.type === 'file' && selection?.leavesOut(entry.path))) continue
     else if (entry.type === 'directory') writer.makeDirectory(entry)
     else if (entry.type === 'link') await writer.makeLink(entry)
-    else if (selection?.isSparse(entry.path)) {
-      fileCount += 1
-      writer.shapeFile({ ...entry, runs: [] })
-    } else {
+    else {
       fileCount += 1
       await handlers.addFile(entry, writer.shapeFile(entry))
     }

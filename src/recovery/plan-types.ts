@@ -15,7 +15,7 @@ export interface RestorePlan {
   readonly stop: PlanStop
   readonly wal: PlanWal
   readonly files: PlanFiles
-  /** Only these are restored: the files of all other tables become holes. Absent: everything is. */
+  /** Only these are restored: the files of all other tables are left out. Absent: everything is. */
   readonly tables?: PlanTables | undefined
   readonly place: PlanPlace
   readonly server: PlanServer

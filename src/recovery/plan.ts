@@ -98,7 +98,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   const located = await locateReadable(options, { log, backups, damaged })
   throwIfAborted(signal)
   const selection = await options.select?.(located.choice.backup)
-  const survey = await surveyBackup(cluster, located.choice.backup, { signal, isSparse: selection?.isSparse })
+  const survey = await surveyBackup(cluster, located.choice.backup, { signal, leavesOut: selection?.leavesOut })
   const wal = planWal(log, located)
   const stop = await planStop(log, located)
   const place = await placeOf(options, { backup: located.choice.backup, survey })

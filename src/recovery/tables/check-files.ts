@@ -1,10 +1,12 @@
 /**
  * The proof that the tables are whole: when replay has ended, the catalogs are exact, and they name every file that the tables have. None of
- * those may be one that was left as a hole. What belongs to other tables then goes: whoever reads one gets an error, never an empty table.
+ * those may be one that was left out. What the replay has made of other tables then goes: whoever reads one gets an error, never an empty table.
  */
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { systemErrorCode } from '../../base/errors.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
-import { placeKey, relationPlace } from '../../postgres/relation-path.ts'
+import { placeKey, type RelationPlace, relationPlace } from '../../postgres/relation-path.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { readEntries } from '../../repository/manifest-store.ts'
 import { EntryPaths } from '../entry-paths.ts'
@@ -53,36 +55,53 @@ export async function filesOfTables(sql: SqlConnection, tables: readonly FoundTa
   return rows.map((row) => row.path)
 }
 
-/** The relations of a backup that were left as holes: by place, with the paths of their files. */
-export async function holesOf(
-  cluster: ClusterRepository,
-  selection: TableSelection,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const holes = new Map<string, string[]>()
-  for await (const entry of readEntries(cluster, selection.backupId)) {
-    if (entry.type !== 'file' || !selection.isSparse(entry.path)) continue
-    const place = relationPlace(entry.path)
-    if (!place) continue
-    const key = placeKey(place)
-    const paths = holes.get(key)
-    if (paths) paths.push(entry.path)
-    else holes.set(key, [entry.path])
-  }
-  return holes
+/** What a selection leaves out of a backup. */
+export interface LeftOut {
+  /** By `placeKey`. */
+  readonly places: ReadonlyMap<string, RelationPlace>
+  /** Where their files would lie, as a manifest names it: `base/5`. */
+  readonly directories: ReadonlySet<string>
 }
 
-/** The places among the wanted files that were left as holes: with them laid out, the same recovery is exact. */
-export function missedPlaces(files: readonly string[], holes: ReadonlyMap<string, readonly string[]>): string[] {
+export async function leftOutOf(cluster: ClusterRepository, selection: TableSelection): Promise<LeftOut> {
+  const places = new Map<string, RelationPlace>()
+  const directories = new Set<string>()
+  for await (const entry of readEntries(cluster, selection.backupId)) {
+    if (entry.type !== 'file' || !selection.leavesOut(entry.path)) continue
+    const place = relationPlace(entry.path)
+    if (!place) continue
+    places.set(placeKey(place), place)
+    directories.add(path.posix.dirname(entry.path))
+  }
+  return { places, directories }
+}
+
+/** The places among the wanted files that were left out: with them laid out, the same recovery is exact. */
+export function missedPlaces(files: readonly string[], { places }: LeftOut): string[] {
   return files.flatMap((file) => {
     const place = relationPlace(file)
-    return place && holes.has(placeKey(place)) ? [placeKey(place)] : []
+    return place && places.has(placeKey(place)) ? [placeKey(place)] : []
   })
 }
 
-/** After a checkpoint: nothing of them is in memory that would be written again. */
-export async function removeHoles(place: PlanPlace, holes: ReadonlyMap<string, readonly string[]>): Promise<void> {
+/** A replay makes the file of a table that was cut short, and nothing in it: it must not be taken for an empty table. */
+export async function removeLeftOut(place: PlanPlace, { places, directories }: LeftOut): Promise<void> {
   const paths = new EntryPaths(place)
-  for (const files of holes.values()) {
-    for (const file of files) await rm(paths.locate(file), { force: true })
+  for (const directory of directories) {
+    for (const name of await namesIn(paths.locate(directory))) {
+      const file = `${directory}/${name}`
+      const own = relationPlace(file)
+      if (own && places.has(placeKey(own))) await rm(paths.locate(file), { force: true })
+    }
+  }
+}
+
+/** None of a database that was dropped. */
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return []
+    throw error
   }
 }

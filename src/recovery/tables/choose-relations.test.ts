@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { RelationRow } from '../../postgres/catalog/catalog-rows.ts'
-import { chooseRelations, type DatabaseCatalog, isSparseFile } from './choose-relations.ts'
+import { chooseRelations, type DatabaseCatalog, isLeftOutFile } from './choose-relations.ts'
 
 const relation = (row: Partial<RelationRow> & Pick<RelationRow, 'oid'>): RelationRow => ({
   name: `r${row.oid}`,
@@ -25,12 +25,13 @@ const catalog = (more: Partial<DatabaseCatalog>): DatabaseCatalog => ({
   ...more,
 })
 
-const sparse = (made: DatabaseCatalog, tables: readonly string[], also: readonly string[] = []) => {
+const leavesOutOf = (made: DatabaseCatalog, tables: readonly string[], also: readonly string[] = []) => {
   const choice = chooseRelations(
     made,
     tables.map((table) => ({ schema: 'public', table })),
   )
-  return (path: string) => isSparseFile(path, { database: made.oid, choice, also: new Set(also) })
+  return (path: string) =>
+    isLeftOutFile(path, { database: made.oid, choice, also: new Set(also), needsTemplate: false })
 }
 
 test('a table keeps its TOAST table, indexes, partitions and sequences, and theirs', () => {
@@ -51,12 +52,12 @@ test('a table keeps its TOAST table, indexes, partitions and sequences, and thei
       { part: 20_005, whole: 20_001 },
     ],
   })
-  const isSparse = sparse(made, ['parent'])
+  const leavesOut = leavesOutOf(made, ['parent'])
   for (const file of ['20001', '20001_vm', '20001.3', '20002', '20003', '20004'])
-    assert(!isSparse(`base/5/${file}`), file)
-  assert(!isSparse('pg_tblspc/30000/PG_15_202209061/5/20005'))
-  for (const file of ['20009', '20009_fsm', '20009.1']) assert(isSparse(`base/5/${file}`), file)
-  assert(!isSparse('base/5/20009_init'), 'an unlogged table is made anew from it')
+    assert(!leavesOut(`base/5/${file}`), file)
+  assert(!leavesOut('pg_tblspc/30000/PG_15_202209061/5/20005'))
+  for (const file of ['20009', '20009_fsm', '20009.1']) assert(leavesOut(`base/5/${file}`), file)
+  assert(!leavesOut('base/5/20009_init'), 'an unlogged table is made anew from it')
 })
 
 test('every version of a row counts, and a name that is wanted twice is kept twice', () => {
@@ -68,18 +69,18 @@ test('every version of a row counts, and a name that is wanted twice is kept twi
       relation({ oid: 20_002, name: 'other' }),
     ],
   })
-  const isSparse = sparse(made, ['t'])
+  const leavesOut = leavesOutOf(made, ['t'])
   assert.deepEqual(
-    ['20000', '20007', '20001', '20002'].map((file) => isSparse(`base/5/${file}`)),
+    ['20000', '20007', '20001', '20002'].map((file) => leavesOut(`base/5/${file}`)),
     [false, false, false, true],
   )
 })
 
 test('what the catalogs do not know is laid out, and so is what a replay has asked for', () => {
   const made = catalog({ relations: [relation({ oid: 20_002 })] })
-  assert.equal(sparse(made, [])('base/5/20001'), false)
-  assert.equal(sparse(made, [])('base/5/20002'), true)
-  assert.equal(sparse(made, [], ['1663/5/20002'])('base/5/20002'), false)
+  assert.equal(leavesOutOf(made, [])('base/5/20001'), false)
+  assert.equal(leavesOutOf(made, [])('base/5/20002'), true)
+  assert.equal(leavesOutOf(made, [], ['1663/5/20002'])('base/5/20002'), false)
 })
 
 test('a table that is not there is named', () => {
@@ -93,7 +94,7 @@ test('a table that is not there is named', () => {
   )
 })
 
-test('nothing of the system ever becomes a hole, whatever the catalogs say; of other databases every relation does', () => {
+test('nothing of the system is ever left out, whatever the catalogs say; of other databases every relation does', () => {
   const rows = fc.array(
     fc.record({
       oid: fc.integer({ min: 1, max: 40_000 }),
@@ -105,15 +106,14 @@ test('nothing of the system ever becomes a hole, whatever the catalogs say; of o
   fc.assert(
     fc.property(rows, fc.integer({ min: 1, max: 40_000 }), (list, fileNumber) => {
       const relations = list.map(relation)
-      const isSparse = sparse(catalog({ relations }), ['r20000'])
+      const leavesOut = leavesOutOf(catalog({ relations }), ['r20000'])
       for (const row of relations) {
         if (row.oid >= 16_384 || row.fileNumber === 0) continue
         const directory = row.tablespace === 30_000 ? 'pg_tblspc/30000/PG_15_202209061/5' : 'base/5'
-        assert(!isSparse(`${directory}/${row.fileNumber}`))
+        assert(!leavesOut(`${directory}/${row.fileNumber}`))
       }
       for (const path of [
         `global/${fileNumber}`,
-        `base/1/${fileNumber}`,
         'base/5/pg_filenode.map',
         'base/6/pg_filenode.map',
         'base/6/PG_VERSION',
@@ -123,8 +123,15 @@ test('nothing of the system ever becomes a hole, whatever the catalogs say; of o
         'pg_multixact/offsets/0000',
         'PG_VERSION',
       ])
-        assert(!isSparse(path), path)
-      assert(isSparse(`base/6/${fileNumber}`))
+        assert(!leavesOut(path), path)
+      assert(leavesOut(`base/6/${fileNumber}`))
+      assert(leavesOut(`base/1/${fileNumber}`))
+      const template = {
+        database: undefined,
+        choice: { ofUsers: new Set<string>(), kept: new Set<string>() },
+        also: new Set<string>(),
+      }
+      assert(!isLeftOutFile(`base/1/${fileNumber}`, { ...template, needsTemplate: true }))
     }),
   )
 })

@@ -58,24 +58,27 @@ export function chooseRelations(catalog: DatabaseCatalog, tables: readonly Table
   return { ofUsers, kept, unknown }
 }
 
-/** The database whose files all are laid out: a way in, when the wanted one is not found by its name. */
+/** A way in, when the wanted database is not found by its name: then all of its files are laid out. */
 export const TEMPLATE_DATABASE = 1
 
 /**
- * Whether a file of the backup is replaced by a hole of the same length. Only pages of relations are: of the wanted database those
- * of other tables, of other databases all. What an unlogged table is made anew from is kept, it is small.
+ * Whether a file of the backup is left out. Only pages of relations are: of the wanted database those of other tables, of other
+ * databases all. What an unlogged table is made anew from is kept, it is small.
  */
-export function isSparseFile(
+export function isLeftOutFile(
   path: string,
   wanted: {
     /** Undefined: the backup has no database of that name. */
     readonly database: number | undefined
     readonly choice: Pick<RelationChoice, 'ofUsers' | 'kept'>
     readonly also: ReadonlySet<string>
+    /** Whether {@link TEMPLATE_DATABASE} is needed. */
+    readonly needsTemplate: boolean
   },
 ): boolean {
   const place = relationPlace(path)
-  if (!place || place.database === 0 || place.database === TEMPLATE_DATABASE || path.includes('_init')) return false
+  if (!place || place.database === 0 || path.includes('_init')) return false
+  if (place.database === TEMPLATE_DATABASE && wanted.needsTemplate) return false
   const key = placeKey(place)
   if (wanted.also.has(key)) return false
   if (place.database !== wanted.database) return true

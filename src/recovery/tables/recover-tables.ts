@@ -1,25 +1,34 @@
 /**
  * Single tables as they were at a moment, out of a physical backup: the catalogs and the files of these tables are laid out, every other
- * relation becomes a hole of the same length, and a throw-away server replays WAL to the target. The choice of files rests on catalogs
- * that were copied while the server worked, so it is proven at the end, and made again where it was wrong.
+ * relation is left out, and a throw-away server replays WAL to the target, without what it says about those. The choice of files rests on
+ * catalogs that were copied while the server worked, so it is proven at the end, and made again where it was wrong.
  */
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isRetakeError, RetakeError } from '../../base/errors.ts'
 import type { Logger, ProgressListener } from '../../base/progress.ts'
-import { buildTimelinePath } from '../../catalog/timeline-path.ts'
 import type { ConnectionTarget } from '../../postgres/connection/config.ts'
 import { openSql } from '../../postgres/connection/sql.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
-import { placeKey, relationPlace } from '../../postgres/relation-path.ts'
+import { formatLsn, parseLsn } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { applyRestore } from '../apply.ts'
-import { readHeldArchive } from '../held-archive.ts'
+import type { FeederSource } from '../feeder.ts'
 import { planRestore } from '../plan.ts'
 import type { RestorePlan } from '../plan-types.ts'
 import type { RestoreReport } from '../report.ts'
 import type { RecoveryTarget } from '../targets.ts'
-import { majorOf, openWalLog } from '../wal-log.ts'
-import { type FoundTable, filesOfTables, findTable, holesOf, missedPlaces, removeHoles } from './check-files.ts'
+import { majorOf } from '../wal-log.ts'
+import {
+  type FoundTable,
+  filesOfTables,
+  findTable,
+  type LeftOut,
+  leftOutOf,
+  missedPlaces,
+  removeLeftOut,
+} from './check-files.ts'
+import { type CopiedDatabase, LeftOutRelations } from './left-out-relations.ts'
+import { rewrittenSource } from './rewritten-source.ts'
 import { type MoreWanted, selectTables, type TableSelection, type TablesWanted } from './select-tables.ts'
 import { formatTable, type TableName } from './table-name.ts'
 import {
@@ -29,7 +38,6 @@ import {
   sweepTemporaryPlaces,
   type TemporaryPlace,
 } from './temporary-server.ts'
-import { type CopiedDatabase, checkWalForHoles } from './wal-conditions.ts'
 
 export interface RecoverTablesOptions {
   readonly cluster: ClusterRepository
@@ -60,8 +68,8 @@ export interface RecoveredTables extends AsyncDisposable {
   readonly dataDirectory: string
 }
 
-/** A guess, a proof that it was wrong, the same with what was missing; the third time something else is wrong. */
-const ATTEMPTS = 3
+/** A guess, and what a replay has shown to be missing: a way in, the database under its other name, files. More than that is a fault. */
+const ATTEMPTS = 4
 
 /**
  * @throws RetakeError what {@link planRestore} and {@link applyRestore} throw; `restore.refused` when the WAL does not allow it (then the
@@ -79,7 +87,7 @@ export async function recoverTables(options: RecoverTablesOptions): Promise<Reco
     const { missed } = outcome
     if (attempt === ATTEMPTS) throw neverWhole(options.wanted, missed)
     logger?.info('files that the backup did not name as those of the tables are needed too', { ...missed })
-    more = { places: [...more.places, ...missed.places], database: missed.database ?? more.database }
+    more = { ...more, ...missed, places: [...more.places, ...missed.places] }
   }
 }
 
@@ -103,17 +111,23 @@ async function attemptOnce(options: RecoverTablesOptions, more: MoreWanted): Pro
   })
   const selection = selections.get(plan.backup.backupId)
   if (!selection) throw new Error('assertion failed: the plan asked for the files of its backup')
-  const copied = isWhole ? [] : await checkWal(options, plan)
-  const holes = isWhole ? new Map<string, readonly string[]>() : await holesOf(cluster, selection)
+  const leftOut = isWhole ? NOTHING_LEFT_OUT : await leftOutOf(cluster, selection)
+  const relations = new LeftOutRelations(leftOut.places.values())
   let report: RestoreReport
   try {
-    report = await applyRestore({ ...options, plan, selection: isWhole ? undefined : selection, durable: false })
+    report = await applyRestore({
+      ...{ ...options, plan, durable: false },
+      ...(isWhole ? {} : { selection, rewriteWal: (source) => rewritten(source, { cluster, relations }) }),
+    })
   } catch (error) {
-    const missed = brokenPage(error, holes)
-    if (missed) return { missed }
+    // Half of such a record cannot be replayed, so the server may have ended at it.
+    const missed = mixedPlaces(relations, plan)
+    if (missed.length > 0 && isRetakeError(error, 'postgres.server')) return { missed: { places: missed } }
     throw error
   }
-  const checked = await checkTables({ plan, report, place, selection, holes, copied, signal })
+  const missed = mixedPlaces(relations, plan)
+  if (missed.length > 0) return { missed: { places: missed } }
+  const checked = await checkTables({ plan, report, place, selection, leftOut, relations, signal })
   if ('missed' in checked) return checked
   const keep = undo.move()
   return {
@@ -127,13 +141,20 @@ async function attemptOnce(options: RecoverTablesOptions, more: MoreWanted): Pro
   }
 }
 
-async function checkWal(
-  { cluster, signal }: RecoverTablesOptions,
-  plan: RestorePlan,
-): Promise<readonly CopiedDatabase[]> {
-  const held = await readHeldArchive(cluster)
-  const path = buildTimelinePath(held.histories, plan.target.timeline)
-  return await checkWalForHoles(openWalLog(cluster, { held, path, signal }), plan)
+const NOTHING_LEFT_OUT: LeftOut = { places: new Map(), directories: new Set() }
+
+function rewritten(
+  source: FeederSource,
+  { cluster, relations }: { readonly cluster: ClusterRepository; readonly relations: LeftOutRelations },
+): FeederSource {
+  const { walSegmentSizeBytes: segmentSizeBytes } = cluster.facts
+  return rewrittenSource(source, { segmentSizeBytes, isUnwanted: relations.isUnwanted })
+}
+
+/** Of what was replayed; a log that is read ahead says more. */
+function mixedPlaces({ mixedChanges }: LeftOutRelations, plan: RestorePlan): string[] {
+  const endLsn = parseLsn(plan.wal.endLsn)
+  return [...new Set(mixedChanges.filter(({ lsn }) => lsn < endLsn).map(({ place }) => place))]
 }
 
 interface Recovered {
@@ -141,8 +162,8 @@ interface Recovered {
   readonly report: RestoreReport
   readonly place: TemporaryPlace
   readonly selection: TableSelection
-  readonly holes: ReadonlyMap<string, readonly string[]>
-  readonly copied: readonly CopiedDatabase[]
+  readonly leftOut: LeftOut
+  readonly relations: LeftOutRelations
   readonly signal: AbortSignal | undefined
 }
 
@@ -150,33 +171,40 @@ interface Recovered {
 async function checkTables(
   recovered: Recovered,
 ): Promise<Pick<RecoveredTables, 'tables' | 'target'> | { readonly missed: MoreWanted }> {
-  const { plan, selection, holes, copied, signal } = recovered
+  const { plan, selection, leftOut, relations, signal } = recovered
   const { wanted } = selection
   const user = await findSuperuser(recovered)
+  if (user === undefined) return { missed: { places: [], template: true } }
   const oid = await findDatabase(recovered, user)
-  const copy = copied.find((one) => one.oid === oid)
+  const endLsn = parseLsn(plan.wal.endLsn)
+  const copy = relations.copiedDatabases.find((one) => one.oid === oid && one.lsn < endLsn)
   if (copy) throw copiedDatabase(wanted.database, copy)
-  const hasHoles = [...holes.keys()].some((key) => key.split('/')[1] === String(oid))
-  if (oid !== selection.database && hasHoles) return { missed: { places: [], database: oid } }
+  const isLeftOut = [...leftOut.places.values()].some(({ database }) => database === oid)
+  if (oid !== selection.database && isLeftOut) return { missed: { places: [], database: oid } }
   const target = targetOf(recovered, { user, database: wanted.database })
   await using sql = await openSql(target, { applicationName: 'retake', signal })
   const tables: FoundTable[] = []
   for (const table of wanted.tables) tables.push((await findTable(sql, table)) ?? (await missingTable(sql, table)))
-  const places = missedPlaces(await filesOfTables(sql, tables), holes)
+  const places = missedPlaces(await filesOfTables(sql, tables), leftOut)
   if (places.length > 0) return { missed: { places } }
-  await sql.query('checkpoint')
-  await removeHoles(plan.place, holes)
+  await removeLeftOut(plan.place, leftOut)
   return { tables, target }
 }
 
-/** Nobody asks for a password, but a role must be named that exists; those of the backup may have been renamed since. */
-async function findSuperuser(recovered: Recovered): Promise<string> {
+/** The database to enter before it is known which the wanted one is. */
+const entryOf = ({ hasTemplate, wanted }: TableSelection): string => (hasTemplate ? 'template1' : wanted.database)
+
+/**
+ * Nobody asks for a password, but a role must be named that exists; those of the backup may have been renamed since. Undefined: the wanted
+ * database cannot be entered by its name, and there is no other.
+ */
+async function findSuperuser(recovered: Recovered): Promise<string | undefined> {
+  const { selection } = recovered
   let failure: unknown
-  for (const user of [...new Set([...recovered.selection.superusers, 'postgres'])]) {
+  for (const user of [...new Set([...selection.superusers, 'postgres'])]) {
     try {
-      await using sql = await openSql(targetOf(recovered, { user, database: 'template1' }), {
-        signal: recovered.signal,
-      })
+      const target = targetOf(recovered, { user, database: entryOf(selection) })
+      await using sql = await openSql(target, { signal: recovered.signal })
       const [row] = await sql.query<{ name: string }>(
         'select rolname as name from pg_catalog.pg_roles where rolsuper and rolcanlogin order by oid limit 1',
       )
@@ -186,6 +214,7 @@ async function findSuperuser(recovered: Recovered): Promise<string> {
       failure = error
     }
   }
+  if (!selection.hasTemplate) return undefined
   throw new RetakeError('postgres.auth', 'The recovered server runs, and no superuser could enter it.', {
     hint: 'Restore the whole cluster instead: retake restore apply --at TARGET --to DIR.',
     cause: failure,
@@ -194,7 +223,8 @@ async function findSuperuser(recovered: Recovered): Promise<string> {
 
 async function findDatabase(recovered: Recovered, user: string): Promise<number> {
   const { database } = recovered.selection.wanted
-  await using sql = await openSql(targetOf(recovered, { user, database: 'template1' }), { signal: recovered.signal })
+  const target = targetOf(recovered, { user, database: entryOf(recovered.selection) })
+  await using sql = await openSql(target, { signal: recovered.signal })
   const rows = await sql.query<{ oid: string; name: string }>(
     'select oid::int8::text as oid, datname as name from pg_catalog.pg_database where datallowconn order by datname',
   )
@@ -238,15 +268,8 @@ async function missingTable(sql: SqlConnection, table: TableName): Promise<never
   })
 }
 
-/** Without checksums, a flag may be set in a page that is a hole; such a page cannot be read again. With its file it can. */
-function brokenPage(error: unknown, holes: ReadonlyMap<string, readonly string[]>): MoreWanted | undefined {
-  if (!isRetakeError(error, 'postgres.server')) return undefined
-  const file = /invalid page in block \d+ of relation "?([\w/]+)/.exec(error.message)?.[1]
-  const place = file === undefined ? undefined : relationPlace(file.replace(/_(?:fsm|vm)$/, ''))
-  return place && holes.has(placeKey(place)) ? { places: [placeKey(place)] } : undefined
-}
-
-function copiedDatabase(database: string, { lsn }: CopiedDatabase): RetakeError {
+function copiedDatabase(database: string, copy: CopiedDatabase): RetakeError {
+  const lsn = formatLsn(copy.lsn)
   return new RetakeError(
     'restore.refused',
     `The files of database "${database}" were copied after the backup (at ${lsn}: STRATEGY FILE_COPY, or another tablespace), so single tables cannot be taken out of it.`,

@@ -4,7 +4,7 @@ import type { ClusterRepository } from '../../repository/cluster.ts'
 import type { BackupSummary } from '../../repository/manifest.ts'
 import type { PlanTables } from '../plan-types.ts'
 import { BackupCatalog } from './backup-catalog.ts'
-import { chooseRelations, isSparseFile, type RelationChoice } from './choose-relations.ts'
+import { chooseRelations, isLeftOutFile, type RelationChoice } from './choose-relations.ts'
 import { formatTable, type TableName } from './table-name.ts'
 
 export interface TablesWanted {
@@ -18,6 +18,8 @@ export interface MoreWanted {
   readonly places: readonly string[]
   /** The wanted database, under another name in the backup. */
   readonly database?: number | undefined
+  /** The database that the backup has under this name has another name at the target, or is gone: another way in is needed. */
+  readonly template?: boolean | undefined
 }
 
 export interface TableSelection {
@@ -25,8 +27,10 @@ export interface TableSelection {
   readonly backupId: string
   /** Of the wanted database; undefined when the backup has none of that name. */
   readonly database: number | undefined
-  /** Whether a hole of the same length is made in the place of this file of the backup. */
-  readonly isSparse: (path: string) => boolean
+  /** Whether there is a database to enter beside the wanted one. */
+  readonly hasTemplate: boolean
+  /** Whether this file of the backup is left out. */
+  readonly leavesOut: (path: string) => boolean
   /** Tables that the backup does not know by these names. */
   readonly unknown: readonly string[]
   /** Who can be logged in as. */
@@ -55,11 +59,13 @@ export async function selectTables(
     ? chooseRelations(found, wanted.tables)
     : { ofUsers: new Set(), kept: new Set(), unknown: wanted.tables }
   const also = new Set(more.places)
+  const hasTemplate = found === undefined || wanted.tables.length === 0 || more.template === true
   return {
     wanted,
     backupId: backup.backupId,
     database: found?.oid,
-    isSparse: (path) => isSparseFile(path, { database: found?.oid, choice, also }),
+    hasTemplate,
+    leavesOut: (path) => isLeftOutFile(path, { database: found?.oid, choice, also, needsTemplate: hasTemplate }),
     unknown: choice.unknown.map(formatTable),
     superusers,
   }

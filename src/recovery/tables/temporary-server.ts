@@ -111,6 +111,8 @@ export function isolationSettings(
     fsync: 'off',
     full_page_writes: 'off',
     synchronous_commit: 'off',
+    // Pages that were just written are in memory, and most records are no-ops.
+    recovery_prefetch: 'off',
     shared_buffers: '64MB',
     min_dynamic_shared_memory: '0',
     huge_pages: 'off',
