@@ -4,9 +4,11 @@ import { sql } from 'kysely'
 import { startTestServer, type TestServer } from '../../test/support/postgres.ts'
 import { makeTemp } from '../../test/support/temp.ts'
 import '../../test/support/leaks.ts'
+import { sleep } from '../base/abort.ts'
 import { bad, reportOf } from '../monitor/alerts/testing/reports.ts'
 import { claimAnswer, releaseAnswer, settleAnswer } from './answers.ts'
 import { codeOf, confirmCanary, readChannelStates, recordCanary } from './canaries.ts'
+import { oneAtATime } from './database/one-at-a-time.ts'
 import { type ControlDatabase, openControlDatabase } from './database/open.ts'
 import { lastLook, listScores, recordLook } from './health.ts'
 import { findFree, holdLeases } from './leases.ts'
@@ -33,6 +35,27 @@ after(async () => {
   await control?.[Symbol.asyncDispose]()
   await server?.[Symbol.asyncDispose]()
   await at[Symbol.asyncDispose]()
+})
+
+test('a server that comes up waits for one that changes the form of the database', async () => {
+  const [entered, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const order: string[] = []
+  const changing = oneAtATime(control.pool, async () => {
+    entered.resolve()
+    await gate.promise
+    order.push('changed')
+  })
+  await entered.promise
+  const opening = openControlDatabase({ url: url(), directory: at.path }).then((opened) => {
+    order.push('opened')
+    return opened
+  })
+  // Long enough for one that does not wait.
+  await Promise.race([opening, sleep(500)])
+  gate.resolve()
+  await changing
+  await (await opening)[Symbol.asyncDispose]()
+  assert.deepEqual(order, ['changed', 'opened'])
 })
 
 const request = (id: string): RunRequest => ({ id, cluster: 'main', task: 'backup', options: {}, startedBy: 'token' })

@@ -9,6 +9,7 @@ import { RetakeError, toRetakeError } from '../../base/errors.ts'
 import { type ConnectionTarget, resolveConnection } from '../../postgres/connection/config.ts'
 import { openPool } from '../../postgres/connection/pool.ts'
 import { migrationProvider, SCHEMA } from './migrations.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { startOwnServer } from './own-server.ts'
 import type { ControlTables } from './schema.ts'
 
@@ -46,7 +47,7 @@ export async function openControlDatabase(options: ControlDatabaseOptions): Prom
     const pool = await openControlPool(target, signal)
     stack.defer(() => pool.end())
     const db = new Kysely<ControlTables>({ dialect: new PostgresDialect({ pool }) }).withSchema(SCHEMA)
-    await migrate(db)
+    await oneAtATime(pool, () => migrate(db))
     const systemIdentifier = await readSystemIdentifier(pool)
     const owned = stack.move()
     return {

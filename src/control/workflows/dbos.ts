@@ -1,8 +1,8 @@
 /** Durable workflows on DBOS: https://docs.dbos.dev. Nothing else of Retake knows of it. */
 import { DBOS } from '@dbos-inc/dbos-sdk'
 import type pg from 'pg'
-import { sleep } from '../../base/abort.ts'
 import type { Logger } from '../../base/progress.ts'
+import { oneAtATime } from '../database/one-at-a-time.ts'
 import type { StartOptions, Workflow, WorkflowContext, Workflows } from './durable.ts'
 
 export interface OpenWorkflowsOptions<I> {
@@ -20,7 +20,6 @@ const QUEUE = 'retake'
 /** Raised when workflows of before can no longer be continued by this code. */
 const WORKFLOW_VERSION = 'retake-1'
 const STOPPED_WITHIN_MS = 15_000
-const LOCK_EVERY_MS = 50
 
 /** The library keeps its state in the process, so there is one of these in a process. */
 export async function openWorkflows<I>(options: OpenWorkflowsOptions<I>): Promise<Workflows<I>> {
@@ -39,7 +38,7 @@ export async function openWorkflows<I>(options: OpenWorkflowsOptions<I>): Promis
     name: 'run',
     maxRecoveryAttempts: 1_000_000,
   })
-  await launch(pool)
+  await oneAtATime(pool, launch)
   await DBOS.registerQueue(QUEUE, {
     workerConcurrency: options.concurrency,
     partitionConcurrency: 1,
@@ -68,27 +67,14 @@ export async function openWorkflows<I>(options: OpenWorkflowsOptions<I>): Promis
 }
 
 /** Its tables are made by whoever comes first; two at once would stand in each other's way. */
-async function launch(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect()
+async function launch(): Promise<void> {
   try {
-    while (!(await tryLock(client))) await sleep(LOCK_EVERY_MS)
     await DBOS.launch()
   } catch (error) {
     // It would keep the process alive.
     await DBOS.shutdown()
     throw error
-  } finally {
-    await client.query('SELECT pg_advisory_unlock_all()').catch(() => {})
-    client.release()
   }
-}
-
-/** Asked for again and again: whoever waits for a lock holds up the indexes that are made meanwhile, which wait for every open transaction. */
-async function tryLock(client: pg.PoolClient): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock(hashtext($1)) AS locked', [
-    SCHEMA,
-  ])
-  return rows[0]?.locked === true
 }
 
 async function startOnce<I>(
