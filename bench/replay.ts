@@ -10,7 +10,7 @@ import type { RestoreReport } from '../src/recovery/report.ts'
 import { measure } from '../test/support/measure.ts'
 import { stopServer } from '../test/support/restore.ts'
 import { archiveDirectory, type Tools } from './cases.ts'
-import { inside, type Lab, settle, writeOwned } from './lab.ts'
+import { bytesBelow, inside, type Lab, settle, writeOwned } from './lab.ts'
 import { pgBaseBackup } from './peers.ts'
 import { startReceiver } from './retake.ts'
 
@@ -22,7 +22,7 @@ export interface ReplaySample {
   readonly totalSeconds: number
   /** PostgreSQL's own account of the replay; not told where a table alone is brought back. */
   readonly redoSeconds?: number | undefined
-  /** Out of the backup, without WAL; known of Retake, which says it. */
+  /** Out of the backup, without WAL: as Retake says it; of pgBackRest, the size of its one backup. */
   readonly fetchedBytes?: number | undefined
 }
 
@@ -104,7 +104,8 @@ async function runReplay(lab: Lab, tools: Tools): Promise<ReplaySample[]> {
       await lab.fresh('restored')
       await measure(pgBackRest.restore(to))
     }
-    samples.push(await replayTheirs(lab, { name: 'pgBackRest, archive-get async', to, restore }))
+    const fetchedBytes = await bytesBelow(pgBackRest.repo, ['--exclude=archive'])
+    samples.push({ ...(await replayTheirs(lab, { name: 'pgBackRest, archive-get async', to, restore })), fetchedBytes })
   }
   const restore = async () => {
     await lab.fresh('restored')

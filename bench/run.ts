@@ -1,19 +1,20 @@
 /**
- * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --no-increments --write --short]`: full backup, restore and WAL replay, side by
- * side with pg_basebackup and, where they are installed, pgBackRest and restic. With `--write` the results go into `bench/README.md`.
+ * `npm run bench [-- --mib 1024 --repeat 3 --level 3 --major 15 --no-replay --no-increments --only-replay --write --short]`: full backup, restore and WAL replay,
+ * side by side with pg_basebackup and, where they are installed, pgBackRest and restic. With `--write` the results go into `bench/README.md`.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { postgresMajors } from '../test/support/postgres.ts'
-import { backupCases, restoreCases, runInterleaved, type Tools } from './cases.ts'
+import { archiveDirectory, backupCases, type Case, restoreCases, runInterleaved, type Tools } from './cases.ts'
+import { decodeCases } from './decode.ts'
 import { deltaTables } from './delta.ts'
 import { incrementTables } from './increments.ts'
-import { type Lab, openLab } from './lab.ts'
+import { bytesBelow, type Lab, openLab } from './lab.ts'
 import { describeMachine } from './machine.ts'
 import { findProgram, setUpPgBackRest } from './peers.ts'
 import { prepareReplay, type ReplaySample } from './replay.ts'
-import { median, type Row, renderTable, summarise } from './report.ts'
+import { median, renderTable, summarise } from './report.ts'
 import { setUpRestic } from './restic.ts'
 import { buildProgram, setUpRetake } from './retake.ts'
 import { verifyCases } from './verify.ts'
@@ -30,6 +31,7 @@ const METHOD = `## Method
 - restic takes the stream of \`pg_basebackup\` as one file, at its default compression. \`retake verify --deep\` decrypts and unpacks every frame and checks page checksums and content hashes; \`retake verify\` proves that every object is there and authentic; restic decrypts and hashes.
 - pg_basebackup does not encrypt; it is there as a floor, as is \`cp\`.
 - Wall: of the process. CPU: user and system time of it and its children; server CPU: what the processes of the server spent meanwhile (for Retake and pg_basebackup the server reads the files). Peak: the highest sum of resident memory over the processes of the tool, sampled every 50 ms; shared pages count for each process. MB = 10^6 bytes.
+- One table: \`retake restore table --at latest --out\`, of a table of 20 MiB that nothing writes to, to a file with its rows; fetched of the backup without WAL, which is the same for all. The decoder runs from its sources, as one process; pg_waldump reads the same files.
 - Everything is local: no network between tool, server and repository.
 - The data is text with Zipf-distributed words, jsonb, uuid, numeric, timestamps and their indexes; it compresses about as well as that of real applications, and far worse than pgbench's filler.`
 
@@ -42,6 +44,8 @@ const { values } = parseArgs({
     'wal-mib': { type: 'string', default: '1024' },
     'no-replay': { type: 'boolean', default: false },
     'no-increments': { type: 'boolean', default: false },
+    /** Recoveries, of the cluster and of one table, and reading the log. */
+    'only-replay': { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     /** Little data, one round: does everything still run? */
     short: { type: 'boolean', default: false },
@@ -73,31 +77,45 @@ const tools: Tools = {
     : undefined,
   restic: resticProgram && lab.hasBaseBackup ? setUpRestic(lab, { program: resticProgram }) : undefined,
 }
-const backups = backupCases(lab, tools)
-const reference = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
-const backupRows = summarise(await runInterleaved(lab, backups, { repeat, say }), reference)
-const restoreRows = summarise(await runInterleaved(lab, restoreCases(lab, tools), { repeat, say }), reference)
-const verifyReference = tools.restic && 'restic check --read-data'
-const verifyRows = summarise(await runInterleaved(lab, verifyCases(tools), { repeat, say }), verifyReference)
-const deltaTexts: string[] = []
-for (const { title, cases } of deltaTables(lab, tools)) {
-  const peer = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
-  const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
-  deltaTexts.push(`## ${title}`, renderTable(rows, peer))
+const isOnlyReplay = values['only-replay']
+const table = async (
+  title: string,
+  { cases, to }: { readonly cases: readonly Case[]; readonly to: string | undefined },
+) => `## ${title}\n\n${renderTable(summarise(await runInterleaved(lab, cases, { repeat, say }), to), to)}`
+const texts: string[] = []
+if (!isOnlyReplay) {
+  const backups = backupCases(lab, tools)
+  const to = backups.find(({ name }) => name.startsWith('pgBackRest'))?.name
+  texts.push(await table('Full backup', { cases: backups, to }))
+  texts.push(await table('Restore of all files, durable, server not started', { cases: restoreCases(lab, tools), to }))
+  texts.push(
+    await table('Verify: everything stored is read back and proven', {
+      cases: verifyCases(tools),
+      to: tools.restic && 'restic check --read-data',
+    }),
+  )
 }
-const replay = values['no-replay'] || !lab.hasBaseBackup ? undefined : await measureReplay(lab, tools)
-const incrementTexts: string[] = []
+for (const { title, cases } of isOnlyReplay ? [] : deltaTables(lab, tools)) {
+  const to = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
+  texts.push(await table(title, { cases, to }))
+}
+if (!values['no-replay'] && lab.hasBaseBackup) {
+  const replay = await measureReplay(lab, tools)
+  const decoding = decodeCases(lab)
+  const megabytes = (await bytesBelow(archiveDirectory(lab))) / 1e6
+  const title = `Reading ${megabytes.toFixed(0)} MB of WAL as files for what happened, in one process`
+  texts.push(describeReplay(replay), await table(title, { cases: decoding, to: decoding[0]?.name }))
+}
 // Last, because it begins with repositories of its own.
-for (const { title, cases, describe } of values['no-increments'] ? [] : incrementTables(lab, tools)) {
-  const peer = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
-  const rows = summarise(await runInterleaved(lab, cases, { repeat, say }), peer)
-  incrementTexts.push(`## ${title}`, renderTable(rows, peer), describe())
+for (const { title, cases, describe } of values['no-increments'] || isOnlyReplay ? [] : incrementTables(lab, tools)) {
+  const to = cases.find(({ name }) => name.startsWith('pgBackRest'))?.name
+  texts.push(await table(title, { cases, to }), describe())
 }
-const text = await describeResults(lab, { backupRows, restoreRows, verifyRows, deltaTexts, incrementTexts, replay })
+const text = await describeResults(lab, texts)
 console.log(text)
 if (values.write) await writeFile(join(import.meta.dirname, 'README.md'), text)
 
-async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number; samples: ReplaySample[] }> {
+async function measureReplay(on: Lab, using: Tools): Promise<Replay> {
   say(`writing ${walMib} MiB of WAL`)
   const setup = await prepareReplay(on, using, walMib * 2 ** 20)
   const samples: ReplaySample[] = []
@@ -112,16 +130,7 @@ async function measureReplay(on: Lab, using: Tools): Promise<{ walBytes: number;
   return { walBytes: setup.walBytes, samples }
 }
 
-interface Results {
-  readonly backupRows: readonly Row[]
-  readonly restoreRows: readonly Row[]
-  readonly verifyRows: readonly Row[]
-  readonly deltaTexts: readonly string[]
-  readonly incrementTexts: readonly string[]
-  readonly replay: { readonly walBytes: number; readonly samples: readonly ReplaySample[] } | undefined
-}
-
-async function describeResults(on: Lab, results: Results): Promise<string> {
+async function describeResults(on: Lab, results: readonly string[]): Promise<string> {
   const [server] = await on.server.query<{ version: string }>('show server_version')
   const { system, processor, cores, memoryGib, loadBefore, versions } = machine
   return `${[
@@ -133,20 +142,17 @@ async function describeResults(on: Lab, results: Results): Promise<string> {
       .join('; ')}
 - Data: CineTrack, ${on.rows.toLocaleString('en')} rows, ${(on.dataBytes / 1e6).toFixed(0)} MB on disk without WAL, all in the page cache
 - ${new Date().toISOString().slice(0, 10)}; each number is the median of ${repeat} interleaved runs (least to most in brackets)`,
-    '## Full backup',
-    renderTable([...results.backupRows], reference),
-    '## Restore of all files, durable, server not started',
-    renderTable([...results.restoreRows], reference),
-    '## Verify: everything stored is read back and proven',
-    renderTable([...results.verifyRows], verifyReference),
-    ...results.deltaTexts,
-    ...results.incrementTexts,
-    ...(results.replay ? [describeReplay(results.replay)] : []),
+    ...results,
     METHOD,
   ].join('\n\n')}\n`
 }
 
-function describeReplay({ walBytes, samples }: NonNullable<Results['replay']>): string {
+interface Replay {
+  readonly walBytes: number
+  readonly samples: readonly ReplaySample[]
+}
+
+function describeReplay({ walBytes, samples }: Replay): string {
   const names = [...new Set(samples.map(({ name }) => name))]
   const first = median(samples.filter(({ name }) => name === names[0]).map(({ totalSeconds }) => totalSeconds))
   const rows = names.map((name) => {

@@ -302,9 +302,23 @@ function tiles(frames: readonly FrameLocation[], endBytes: number): boolean {
   return position === endBytes
 }
 
+/** Frames that are read at once: a storage may be far away. */
+const FRAMES_AHEAD = 4
+
 /** The whole plaintext of a container, frame by frame. */
 export async function* readFrames(container: Container): AsyncGenerator<Uint8Array> {
-  for (let index = 0; index < container.frames.length; index++) yield await container.readFrame(index)
+  const count = container.frames.length
+  const ahead: Promise<Uint8Array>[] = []
+  for (let next = 0; next < count || ahead.length > 0; ) {
+    while (next < count && ahead.length < FRAMES_AHEAD) {
+      const frame = container.readFrame(next)
+      // Whoever stops early does not want to know; whoever goes on is told in its turn.
+      frame.catch(() => {})
+      ahead.push(frame)
+      next += 1
+    }
+    yield await (ahead.shift() as Promise<Uint8Array>)
+  }
 }
 
 export interface SmallObject extends ContainerName {
