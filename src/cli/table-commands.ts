@@ -2,7 +2,7 @@
 import { tableFormats } from '../engine/tables/deliver-files.ts'
 import { mergeModes } from '../engine/tables/merge-sql.ts'
 import type { CommandArgument, CommandDeclaration } from './command.ts'
-import { tableOptions } from './table-options.ts'
+import { deletedByOption, tableOptions } from './table-options.ts'
 
 const tables: CommandArgument = {
   name: 'table',
@@ -35,6 +35,7 @@ export const tableCommands: readonly CommandDeclaration[] = [
     arguments: [tables],
     options: [
       ...tableOptions,
+      deletedByOption,
       { flags: '--where <condition>', description: 'only these rows, as after WHERE in SQL' },
       {
         flags: '--out <directory>',
@@ -64,6 +65,10 @@ export const tableCommands: readonly CommandDeclaration[] = [
         note: 'does it, for a table and one that refers to it',
       },
       {
+        command: 'retake restore merge shop.reviews --deleted-by 812',
+        note: 'only what transaction 812 deleted, and nothing that others deleted after it',
+      },
+      {
         command: `retake restore merge prices --at 2026-11-22T09:04:00Z --rows changed --where "region = 'EU'" --apply --undo undo.sql`,
         note: 'some rows get their old values back; asks for the name of the table',
       },
@@ -71,6 +76,7 @@ export const tableCommands: readonly CommandDeclaration[] = [
     arguments: [tables],
     options: [
       ...tableOptions,
+      deletedByOption,
       {
         flags: '--rows <mode>',
         description: 'missing: only insert what is not there (default); changed: also overwrite what differs',

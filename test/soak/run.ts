@@ -1,8 +1,9 @@
 /**
- * `npm run soak [-- kill|targets|memory|prune|increments|catalog|files|mirror|rekey|serve|week|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|tables|memory|prune|increments|catalog|files|mirror|rekey|serve|week|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
+ *     npm run soak -- tables --restores 50
  *     npm run soak -- memory --gib 4
  *     npm run soak -- prune --kills 300
  *     npm run soak -- mirror --kills 300
@@ -31,6 +32,7 @@ import { runMirrorSoak } from './mirror.ts'
 import { runPruneSoak } from './prune.ts'
 import { runRekeySoak } from './rekey.ts'
 import { runServeSoak } from './serve.ts'
+import { runTablesSoak } from './tables.ts'
 
 const SHORT = {
   kills: '24',
@@ -49,7 +51,8 @@ const { values: given, positionals } = parseArgs({
   options: {
     /** Default 200; of pruning, replication and work on keys 300. */
     kills: { type: 'string' },
-    restores: { type: 'string', default: '20' },
+    /** Default 20; of single tables 50. */
+    restores: { type: 'string' },
     gib: { type: 'string', multiple: true, default: ['1', '4'] },
     /** Increments. */
     count: { type: 'string', default: '100' },
@@ -70,6 +73,7 @@ const values = given.short ? { ...given, ...SHORT, major: given.major ?? String(
 const ALL = [
   'kill',
   'targets',
+  'tables',
   'memory',
   'prune',
   'increments',
@@ -105,7 +109,7 @@ if (wanted.has('kill')) {
 if (wanted.has('targets')) {
   const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]
   for (const major of majors) {
-    const restoresPerKind = Number(values.restores)
+    const restoresPerKind = Number(values.restores ?? 20)
     const outcome = await runRecoveryScenario({
       major,
       seed,
@@ -116,6 +120,13 @@ if (wanted.has('targets')) {
     })
     say(`PostgreSQL ${major}: ${outcome.restores} restores`)
     conclude(`targets ${major}`, outcome.problems)
+  }
+}
+if (wanted.has('tables')) {
+  const majors = values.major === undefined ? postgresMajors() : [Number(values.major)]
+  for (const major of majors) {
+    const targets = given.short ? 6 : Number(values.restores ?? 50)
+    conclude(`tables ${major}`, await runTablesSoak({ major, targets, seed, say }))
   }
 }
 for (const [name, soak] of [

@@ -99,6 +99,68 @@ for (const major of majors) {
   })
 }
 
+for (const major of majors) {
+  test(`PostgreSQL ${major}: only the rows that one transaction deleted come back`, async () => {
+    await using server = await startTestServer({ major })
+    await server.query(`
+      create table parts (id int, part int, body text, primary key (id, part)) partition by list (part);
+      create table parts_1 partition of parts for values in (1);
+      create table parts_2 partition of parts for values in (2);
+      create table plain (id int primary key, body text);
+      insert into parts select g, 1 + g % 2, 'row ' || g from generate_series(1, 1000) g;
+      insert into plain select g, 'row ' || g from generate_series(1, 1000) g`)
+    await using lab = await protect(server)
+    await lab.backUp()
+    const client = await server.connect()
+    await client.query('begin')
+    const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
+    const xid = Number(rows[0]?.xid)
+    // Updated, again and again, before it goes; also on other pages.
+    await client.query(
+      `update plain set body = body || '!' where id <= 100; update plain set body = repeat(body, 30) where id <= 50`,
+    )
+    await client.query('delete from plain where id <= 200')
+    await client.query(
+      `savepoint a; delete from plain where id > 900; rollback to a; savepoint b; delete from plain where id = 900; release b`,
+    )
+    await client.query(`insert into plain values (-1, 'passing'); delete from plain where id = -1`)
+    await client.query('delete from parts where id between 301 and 340')
+    // Meanwhile another one, whose deletions are over before this one is.
+    await server.query('delete from plain where id between 500 and 520')
+    await client.query('commit')
+    await client.end()
+    await server.query('delete from plain where id between 600 and 620; delete from parts where id <= 10')
+    await lab.catchUp()
+    await using temp = makeTemp({ owner: serverAccount() })
+    await using retake = await openRetake({
+      repo: lab.url,
+      key: lab.key,
+      databaseUrl: server.url,
+      directory: temp.path,
+    })
+    const options = { mode: 'missing', workDirectory: temp.path, at: `before-xid:${xid}`, deletedBy: xid } as const
+    const merge = (more: Partial<MergeTablesOptions> = {}) =>
+      mergeTables(retake, { ...options, tables: ['plain', 'parts'], ...more }).result
+    const shown = await merge()
+    assert.deepEqual(
+      shown.tables.map(({ table, recovered, missing }) => [table, recovered, missing]),
+      [
+        ['public.plain', 201, 201],
+        ['public.parts', 40, 40],
+      ],
+    )
+    const some = await merge({ tables: ['plain'], where: 'id <= 20' })
+    assert.equal(some.tables[0]?.missing, 20)
+    await merge({ apply: { confirm: 'public.plain', undoFile: temp.join('undo.sql') } })
+    const [after] = await server.query<{ plain: number; parts: number; old: number }>(`
+      select (select count(*)::int from plain) as plain, (select count(*)::int from parts) as parts,
+        (select count(*)::int from plain where body = 'row ' || id) as old`)
+    assert.deepEqual(after, { plain: 1000 - 21 - 21, parts: 990, old: 1000 - 21 - 21 })
+    await assert.rejects(merge({ at: 'latest' }), { code: 'config.invalid' })
+    await assert.rejects(merge({ at: 'before-xid:3', deletedBy: 3 }), /3/)
+  })
+}
+
 /** With psql where the server's programs have it, else as psql would. */
 async function runScript(server: TestServer, file: string): Promise<void> {
   const psql = await findClientTool('psql', server.major)

@@ -5,6 +5,7 @@ import { formatTable, parseTableName } from '../../recovery/tables/table-name.ts
 import type { Retake } from '../open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from '../operation.ts'
 import { checkWhere } from './check-where.ts'
+import { assertBefore, chooseRows } from './deleted-by.ts'
 import { deliverMerge, type MergedTable, mergeRefused } from './deliver-merge.ts'
 import type { MergeMode } from './merge-sql.ts'
 import { databaseOf, openTablesAt, type TablesAtOptions } from './open-tables.ts'
@@ -15,6 +16,8 @@ export interface MergeTablesOptions extends TablesAtOptions, OperationOptions {
   readonly mode: MergeMode
   /** Only these rows, as after WHERE in SQL. It is run in the throw-away server. */
   readonly where?: string | undefined
+  /** Only rows that this transaction has deleted; `at` is then the moment before it, `before-xid:N`. */
+  readonly deletedBy?: number | undefined
   /**
    * Default: nothing is changed, and the report says what would be. `confirm` is the name of the first table, as `schema.table`; the script
    * for psql that takes the merge back is written to `undoFile`, which must not be there, before the merge is committed.
@@ -48,20 +51,29 @@ export function mergeTables(retake: Retake, options: MergeTablesOptions): Operat
 }
 
 async function merge(retake: Retake, options: MergeTablesOptions & OperationContext): Promise<MergeTablesReport> {
-  const { mode, where, apply, signal } = options
+  const { mode, apply, signal } = options
   const { clock, directory } = retake
   const begunMs = clock.monotonicMs()
   assertConfirmed(options)
+  assertBefore(options)
   const live = inDatabase(retake.target(), databaseOf(retake, options))
   const undoFile = apply && resolve(directory, apply.undoFile)
   await using recovered = await openTablesAt(retake, options)
-  await checkWhere(recovered, where)
+  await checkWhere(recovered, options.where)
+  const { where, warnings } = await chooseRows(recovered, {
+    cluster: await retake.cluster(),
+    deletedBy: options.deletedBy,
+    where: options.where,
+    signal,
+  })
   const tables = await deliverMerge(recovered, { live, mode, where, undoFile, signal }).catch((error: unknown) => {
     throw mergeRefused(error)
   })
   const isApplied = apply !== undefined && tables.every(({ obstacles }) => obstacles.length === 0)
+  const facts = describeRecovery(recovered, databaseOf(retake, options))
   return {
-    ...describeRecovery(recovered, databaseOf(retake, options)),
+    ...facts,
+    warnings: [...facts.warnings, ...warnings],
     ...{ mode, tables, isApplied },
     ...(isApplied ? { undoFile } : {}),
     totalMs: Math.round(clock.monotonicMs() - begunMs),

@@ -8,6 +8,7 @@ import { majorOf } from '../../recovery/wal-log.ts'
 import type { Retake } from '../open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from '../operation.ts'
 import { checkWhere } from './check-where.ts'
+import { assertBefore, chooseRows } from './deleted-by.ts'
 import { type DeliveredTable, deliverBeside } from './deliver-beside.ts'
 import { deliverFiles, findDumpProgram, type TableFormat } from './deliver-files.ts'
 import { databaseOf, openTablesAt, type TablesAtOptions } from './open-tables.ts'
@@ -15,6 +16,8 @@ import { databaseOf, openTablesAt, type TablesAtOptions } from './open-tables.ts
 export interface RestoreTablesOptions extends TablesAtOptions, OperationOptions {
   /** Only these rows, as after WHERE in SQL. It is run in the throw-away server. */
   readonly where?: string | undefined
+  /** Only rows that this transaction has deleted; `at` is then the moment before it, `before-xid:N`. */
+  readonly deletedBy?: number | undefined
   /** Writes files instead of tables; `directory` is made where it is not there. */
   readonly files?: { readonly directory: string; readonly format: TableFormat } | undefined
 }
@@ -52,9 +55,10 @@ export function restoreTables(retake: Retake, options: RestoreTablesOptions): Op
 }
 
 async function restore(retake: Retake, options: RestoreTablesOptions & OperationContext): Promise<RestoreTablesReport> {
-  const { files, where, signal } = options
+  const { files, signal } = options
   const { clock, config, directory } = retake
   const begunMs = clock.monotonicMs()
+  assertBefore(options)
   const dumpProgram =
     files?.format === 'sql'
       ? await findDumpProgram({ major: majorOf(await retake.cluster()), directory: config.postgresBinDirectory })
@@ -62,7 +66,14 @@ async function restore(retake: Retake, options: RestoreTablesOptions & Operation
   // What is wrong with the way into the living database is told before anything is fetched.
   const live = files ? undefined : inDatabase(retake.target(), databaseOf(retake, options))
   await using recovered = await openTablesAt(retake, options)
-  await checkWhere(recovered, where)
+  await checkWhere(recovered, options.where)
+  const chosen = await chooseRows(recovered, {
+    cluster: await retake.cluster(),
+    deletedBy: options.deletedBy,
+    where: options.where,
+    signal,
+  })
+  const { where } = chosen
   const deliveredMs = clock.monotonicMs()
   const tables = live
     ? await deliverBeside(recovered, { live, where, signal })
@@ -74,8 +85,10 @@ async function restore(retake: Retake, options: RestoreTablesOptions & Operation
         signal,
       })
   const now = clock.monotonicMs()
+  const facts = describeRecovery(recovered, databaseOf(retake, options))
   return {
-    ...describeRecovery(recovered, databaseOf(retake, options)),
+    ...facts,
+    warnings: [...facts.warnings, ...chosen.warnings],
     tables,
     phases: [...recovered.report.phases, { name: 'deliver', durationMs: Math.round(now - deliveredMs) }],
     totalMs: Math.round(now - begunMs),

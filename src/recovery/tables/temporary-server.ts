@@ -106,7 +106,7 @@ export function isolationSettings(
     max_logical_replication_workers: '0',
     archive_command: '',
     archive_library: '',
-    // Autovacuum would read, and clean up after, tables whose files are holes.
+    // Autovacuum would look for tables whose files were left out.
     autovacuum: 'off',
     fsync: 'off',
     full_page_writes: 'off',
