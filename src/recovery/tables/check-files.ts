@@ -2,9 +2,8 @@
  * The proof that the tables are whole: when replay has ended, the catalogs are exact, and they name every file that the tables have. None of
  * those may be one that was left out. What the replay has made of other tables then goes: whoever reads one gets an error, never an empty table.
  */
-import { readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { systemErrorCode } from '../../base/errors.ts'
 import type { SqlConnection } from '../../postgres/connection/sql-connection.ts'
 import { placeKey, type RelationPlace, relationPlace } from '../../postgres/relation-path.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
@@ -13,6 +12,7 @@ import { EntryPaths } from '../entry-paths.ts'
 import type { PlanPlace } from '../plan-types.ts'
 import type { TableSelection } from './select-tables.ts'
 import type { TableName } from './table-name.ts'
+import { namesIn } from './temporary-server.ts'
 
 /** A table as it is at the target. */
 export interface FoundTable extends TableName {
@@ -88,20 +88,11 @@ export function missedPlaces(files: readonly string[], { places }: LeftOut): str
 export async function removeLeftOut(place: PlanPlace, { places, directories }: LeftOut): Promise<void> {
   const paths = new EntryPaths(place)
   for (const directory of directories) {
+    // There is none of a database that was dropped.
     for (const name of await namesIn(paths.locate(directory))) {
       const file = `${directory}/${name}`
       const own = relationPlace(file)
       if (own && places.has(placeKey(own))) await rm(paths.locate(file), { force: true })
     }
-  }
-}
-
-/** None of a database that was dropped. */
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return []
-    throw error
   }
 }

@@ -200,7 +200,8 @@ async function readOwnMarker(directory: string): Promise<PlaceMarker | undefined
   }
 }
 
-async function namesIn(directory: string): Promise<string[]> {
+/** None where the directory is not there. */
+export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory)
   } catch (error) {
