@@ -25,7 +25,7 @@ export const journalCommands: readonly CommandDeclaration[] = [
       { flags: '--table <name>', description: 'only this table: NAME or SCHEMA.NAME' },
       {
         flags: '--kind <kind>',
-        description: 'only mass-delete, mass-update, truncate, drop, drop-database or schema-change',
+        description: 'only mass-delete, mass-update, truncate, drop, drop-database, schema-change, burst or silence',
       },
       { flags: '--rows <number>', description: 'only with so many deleted and changed rows, or more' },
       { flags: '--limit <number>', description: 'how many are shown (default 20)' },

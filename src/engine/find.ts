@@ -2,6 +2,7 @@
 import { RetakeError } from '../base/errors.ts'
 import { formatInstant, type InstantMicros, instantFromDate, parseInstant } from '../base/instant.ts'
 import type { LsnRange } from '../catalog/coverage.ts'
+import { Activity } from '../journal/activity.ts'
 import { Candidates } from '../journal/candidates.ts'
 import { incidentsOf, worstFirst } from '../journal/find-incidents.ts'
 import type { Incident, IncidentKind, IncidentSeverity } from '../journal/incident.ts'
@@ -9,22 +10,13 @@ import type { JournalMark } from '../journal/mark.ts'
 import { type RelationNames, readNames } from '../journal/names.ts'
 import { rangesOfTime } from '../journal/range-of-time.ts'
 import { readJournal } from '../journal/read.ts'
-import { formatLsn } from '../postgres/lsn.ts'
-import { readHeldArchive } from '../recovery/held-archive.ts'
+import { formatLsn, parseLsn } from '../postgres/lsn.ts'
+import { type HeldArchive, readHeldArchive } from '../recovery/held-archive.ts'
 import { choosePath } from '../recovery/plan.ts'
 import { openWalLog, type WalLog } from '../recovery/wal-log.ts'
 import { listClusterBackups } from './backups.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from './operation.ts'
-
-export const INCIDENT_KINDS = [
-  'mass-delete',
-  'mass-update',
-  'truncate',
-  'drop',
-  'drop-database',
-  'schema-change',
-] as const satisfies readonly IncidentKind[]
 
 export interface FindOptions extends OperationOptions {
   /** An instant with offset. Default: 24 hours ago. */
@@ -75,6 +67,14 @@ export interface MarkView {
   readonly name?: string | undefined
 }
 
+export interface ActivityView {
+  /** The beginning of the minute by the server's clock, ISO 8601 UTC. */
+  readonly at: string
+  readonly transactions: number
+  readonly rows: number
+  readonly walBytes: number
+}
+
 export interface FindReport {
   readonly cluster: string
   readonly timeline: number
@@ -87,6 +87,8 @@ export interface FindReport {
   /** The worst first. */
   readonly incidents: readonly IncidentView[]
   readonly marks: readonly MarkView[]
+  /** Minutes in which something was committed, the oldest first. */
+  readonly activity: readonly ActivityView[]
   /** Older changes of definitions that were too many to be kept. */
   readonly leftOut: number
 }
@@ -125,7 +127,7 @@ async function find(retake: Retake, options: FindOptions, context: OperationCont
   const path = choosePath({ held, backups, timeline: options.timeline })
   const log = openWalLog(cluster, { held, path, signal })
   const ranges = await rangesOfTime(log, { since, until })
-  const { candidates, marks } = await read(log, ranges, { since, until, ...context })
+  const { candidates, marks, stretches } = await read(log, ranges, { since, until, ...context })
   context.onProgress({ phase: 'names', done: 0, unit: 'steps' })
   const found = candidates.transactions()
   const names = await readNames(
@@ -133,7 +135,13 @@ async function find(retake: Retake, options: FindOptions, context: OperationCont
     { cluster, backups: [...backups].reverse(), signal },
   )
   const { nameOf, databaseName } = names
-  const incidents = found.flatMap((one) => incidentsOf(one, { nameOf, databaseName, habits: candidates.habits }))
+  const ofTime = stretches.flatMap((one, index) =>
+    one.incidents(index === stretches.length - 1 && until === undefined ? silentUntil(held, ranges.at(-1)) : undefined),
+  )
+  const incidents = [
+    ...found.flatMap((one) => incidentsOf(one, { nameOf, databaseName, habits: candidates.habits })),
+    ...ofTime,
+  ]
   return {
     cluster: cluster.facts.name,
     timeline: path.at(-1)?.timeline ?? 1,
@@ -146,8 +154,17 @@ async function find(retake: Retake, options: FindOptions, context: OperationCont
       .filter((one) => isWanted(one, options))
       .map(viewIncident),
     marks: marks.map(viewMark),
+    activity: stretches.flatMap((one) =>
+      one.minutes().map(({ at, ...counts }) => ({ at: formatInstant(at), ...counts })),
+    ),
     leftOut: candidates.leftOut,
   }
+}
+
+/** The archive knows when it had everything that the server had written. */
+function silentUntil({ position }: HeldArchive, range: LsnRange | undefined): InstantMicros | undefined {
+  if (!position || !range || parseLsn(position.flushLsn) < range.endLsn) return undefined
+  return parseInstant(position.serverTime)
 }
 
 interface ReadOptions extends OperationContext {
@@ -158,14 +175,19 @@ interface ReadOptions extends OperationContext {
 async function read(log: WalLog, ranges: readonly LsnRange[], { since, until, onProgress }: ReadOptions) {
   const candidates = new Candidates()
   const marks: JournalMark[] = []
+  const stretches: Activity[] = []
   const total = bytesOf(ranges)
   const isIn = (at: InstantMicros | undefined) =>
     at === undefined || (at >= since && (until === undefined || at <= until))
   let before = 0
   for (const range of ranges) {
+    const activity = new Activity()
+    stretches.push(activity)
     await readJournal(log, range, {
       onTransaction: (one) => {
-        if (isIn(one.end?.at)) candidates.add(one)
+        if (!isIn(one.end?.at)) return
+        candidates.add(one)
+        activity.add(one)
       },
       onMark: (mark) => {
         if (isIn(mark.at)) marks.push(mark)
@@ -175,7 +197,7 @@ async function read(log: WalLog, ranges: readonly LsnRange[], { since, until, on
     })
     before += Number(range.endLsn - range.beginLsn)
   }
-  return { candidates, marks }
+  return { candidates, marks, stretches }
 }
 
 const bytesOf = (ranges: readonly LsnRange[]): number =>

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { formatLsn, parseLsn } from '../postgres/lsn.ts'
 import { type Habits, isNamed } from './habits.ts'
+import { INCIDENT_KINDS } from './incident.ts'
 import type { Border } from './scan.ts'
 import { decodeState, encodeState, unfinishedSchema } from './state.ts'
 
@@ -9,7 +10,7 @@ const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
 
 /** A mass deletion, or a table or a database that is gone. */
 const rememberedSchema = z.object({
-  kind: z.enum(['mass-delete', 'mass-update', 'truncate', 'drop', 'drop-database', 'schema-change']),
+  kind: z.enum(INCIDENT_KINDS),
   what: z.string(),
   /** The worst of the tables, `schema.table`; what happened, where it is not about tables. */
   target: z.string(),

@@ -2,28 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InstantMicros } from '../base/instant.ts'
 import type { Lsn } from '../postgres/lsn.ts'
-import type { FileChanges } from '../postgres/wal/transactions/transaction.ts'
 import type { JournalTransaction } from './block.ts'
 import { incidentsOf, worstFirst } from './find-incidents.ts'
 import { HabitCounter } from './habits.ts'
 import type { TableName } from './incident.ts'
+import { changesOf, fileOf, transaction } from './testing/transactions.ts'
 
-const fileOf = (relfilenode: number) => ({ tablespace: 1663, database: 5, relfilenode })
-const changesOf = (relfilenode: number, counts: Partial<FileChanges>): FileChanges => ({
-  ...{ file: fileOf(relfilenode), inserted: 0, updated: 0, deleted: 0, movedAway: 0, newPages: 0, isToast: false },
-  ...counts,
-})
 const made = (relfilenode: number, fork = 0) => ({
   ...{ type: 'file-create' as const, lsn: 1n as Lsn, endLsn: 2n as Lsn, xid: 7, topXid: undefined, fork },
   file: fileOf(relfilenode),
-})
-
-const transaction = (more: Partial<JournalTransaction>): JournalTransaction => ({
-  ...{ xid: 7, subxids: [], outcome: 'committed', prepared: undefined, isFromBegin: true, isExact: true },
-  end: { lsn: 90n as Lsn, endLsn: 98n as Lsn, at: 0n as InstantMicros },
-  ...{ firstLsn: 1n as Lsn, lastLsn: 90n as Lsn, records: 1, walBytes: 1, files: [], otherFiles: undefined },
-  ...{ wholeFiles: [], wholeFilesLeftOut: 0, droppedFiles: [], changedRelations: [], rolledBackRows: 0 },
-  ...more,
 })
 
 const names: Readonly<Record<number, TableName>> = {

@@ -3,7 +3,18 @@ import type { InstantMicros } from '../base/instant.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import type { RelationFile } from '../postgres/wal/record-parts.ts'
 
-export type IncidentKind = 'mass-delete' | 'mass-update' | 'truncate' | 'drop' | 'drop-database' | 'schema-change'
+export const INCIDENT_KINDS = [
+  'mass-delete',
+  'mass-update',
+  'truncate',
+  'drop',
+  'drop-database',
+  'schema-change',
+  'burst',
+  'silence',
+] as const
+
+export type IncidentKind = (typeof INCIDENT_KINDS)[number]
 
 /** `critical`: most of a table is gone or changed. `warning`: far more than usual. `info`: worth knowing when one looks for a moment. */
 export type IncidentSeverity = 'critical' | 'warning' | 'info'

@@ -1,5 +1,6 @@
 import { RetakeError } from '../../base/errors.ts'
-import { type FindReport, findIncidents, INCIDENT_KINDS, type IncidentView } from '../../engine/find.ts'
+import { type FindReport, findIncidents, type IncidentView } from '../../engine/find.ts'
+import { INCIDENT_KINDS } from '../../journal/incident.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatBytes } from '../format.ts'
 import { optionInteger, optionText } from '../options.ts'
