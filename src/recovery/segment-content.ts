@@ -1,8 +1,9 @@
 /** The bytes of one WAL segment, from wherever the archive has the most of it. */
 import { isRetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
+import { readFrames } from '../repository/container.ts'
 import { readSettledTail } from '../repository/settled-tail.ts'
-import { readSegment, readSegmentMeta, type SegmentMeta } from '../repository/wal-segments.ts'
+import { openSegment as openStoredSegment, readSegmentMeta, type SegmentMeta } from '../repository/wal-segments.ts'
 import type { Tail } from '../repository/wal-tail.ts'
 
 export interface SegmentPlace {
@@ -115,8 +116,8 @@ async function openStored(
   cluster: ClusterRepository,
   place: SegmentPlace & { readonly partial: boolean },
 ): Promise<SegmentContent | undefined> {
-  const meta = await readSegmentMeta(cluster, place)
-  if (!meta) return undefined
-  const { validBytes, contentId } = meta
-  return { beginBytes: 0, bytes: readSegment(cluster, place), validBytes, contentId }
+  const opened = await openStoredSegment(cluster, place)
+  if (!opened) return undefined
+  const { validBytes, contentId } = opened.meta
+  return { beginBytes: 0, bytes: readFrames(opened.container), validBytes, contentId }
 }

@@ -1,8 +1,10 @@
 /** The token that whoever asks the API must send: from the environment, or one that is made once and kept in a file of the server. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { link, mkdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { RetakeError, systemErrorCode } from '../base/errors.ts'
+import { isRetakeError, RetakeError, systemErrorCode } from '../base/errors.ts'
+import { randomId } from '../base/ids.ts'
+import { writeNewSecretFile } from '../engine/new-file.ts'
 
 export const tokenFile = (directory: string) => join(directory, 'token')
 
@@ -23,15 +25,26 @@ export async function serverToken({
   }
   try {
     await mkdir(directory, { recursive: true })
-    await using handle = await open(file, 'wx', 0o600)
-    const token = randomBytes(32).toString('hex')
-    await handle.writeFile(`${token}\n`)
-    await handle.sync()
+    return await makeToken(file)
+  } catch (error) {
+    if (isRetakeError(error)) throw error
+    throw unreadable(file, error)
+  }
+}
+
+/** The file has its name only when it is whole: of servers that begin at once on one directory, all use what the quickest has made. */
+async function makeToken(file: string): Promise<string> {
+  const draft = `${file}.${randomId(8)}`
+  const token = randomBytes(32).toString('hex')
+  try {
+    await writeNewSecretFile(draft, `${token}\n`)
+    await link(draft, file)
     return token
   } catch (error) {
-    // Another server of this directory was quicker.
-    if (systemErrorCode(error) === 'EEXIST') return readToken(file)
-    throw unreadable(file, error)
+    if (systemErrorCode(error) === 'EEXIST') return await readToken(file)
+    throw error
+  } finally {
+    await unlink(draft).catch(() => {})
   }
 }
 

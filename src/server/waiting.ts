@@ -54,8 +54,10 @@ export class Waiting {
     return false
   }
 
+  /** Another server may have put it off. */
   async begun({ schedule: { name } }: NewestDue): Promise<void> {
     const { db, cluster } = this.#options
-    if (this.#since.delete(name)) await notePutOff(db, { cluster, name }, undefined)
+    this.#since.delete(name)
+    await notePutOff(db, { cluster, name }, undefined)
   }
 }

@@ -69,8 +69,10 @@ function render(
       ? [
           {
             title: 'LAST DUE',
-            value: ({ last }: ScheduleView) =>
-              last ? `${last.at} (${formatAgo(new Date(last.at), now)})` : 'never yet',
+            value: ({ last, putOff }: ScheduleView) => {
+              const at = last?.at ?? putOff?.at
+              return at ? `${at} (${formatAgo(new Date(at), now)})` : 'never yet'
+            },
           },
           { title: 'OUTCOME', value: outcomeInWords },
         ]
@@ -84,9 +86,9 @@ const taskInWords = ({ task, type, deep, target }: ScheduleView) =>
   [task, type, target, deep ? 'deep' : undefined].filter(Boolean).join(' ')
 
 function outcomeInWords({ last, settled, putOff }: ScheduleView): string {
-  if (!last) return ''
-  const before = settled && settled.at !== last.at ? `; before: ${describe(settled)}` : ''
-  return (putOff ? `put off: ${putOff.because.join(', ')}; begins by ${putOff.until}` : describe(last)) + before
+  const waiting = putOff && `put off: ${putOff.because.join(', ')}; begins by ${putOff.until}`
+  const now = waiting ?? (last ? describe(last) : '')
+  return settled && settled.at !== last?.at ? `${now}; before: ${describe(settled)}` : now
 }
 
 function describe({ outcome, beganLate, runId, beganAt, endedAt }: JudgedRunView): string {

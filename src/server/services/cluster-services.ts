@@ -70,18 +70,28 @@ export function clusterServices(parts: ServiceParts, changes: ChangeFeed<NamedEv
       if (!retake) return undefined
       const kept = await keptSchedules(db, name)
       const report = await readSchedules(retake, { next, keptSince: sinceOf(kept) })
-      return { ...report, schedules: report.schedules.map((schedule) => withPutOff(schedule, kept)) }
+      return {
+        ...report,
+        schedules: report.schedules.map((schedule) => withPutOff(schedule, kept, retake.clock.now())),
+      }
     },
     watchCluster: (name, request) => watchOne(name, changes.watch(request)),
   }
 }
 
-/** Only while the run of which it was noted is still to come: the note may be older than that. */
-function withPutOff(schedule: ScheduleView, kept: readonly KeptSchedule[]): ScheduleView {
+/**
+ * Only while the run of which it was noted is still to come: the note may be older than that. What was due in the minute in which the
+ * cluster was registered is begun as well, and is not among the runs that are judged.
+ */
+function withPutOff(schedule: ScheduleView, kept: readonly KeptSchedule[], now: Date): ScheduleView {
   const { last } = schedule
   const putOff = kept.find(({ name }) => name === schedule.name)?.putOff
-  const isWaiting = last?.at === putOff?.at && (last?.outcome === 'due' || last?.outcome === 'late')
-  return putOff && isWaiting ? { ...schedule, putOff } : schedule
+  if (!putOff) return schedule
+  const isWaiting =
+    last?.at === putOff.at
+      ? last.outcome === 'due' || last.outcome === 'late'
+      : (last === undefined || last.at < putOff.at) && now.toISOString() < putOff.until
+  return isWaiting ? { ...schedule, putOff } : schedule
 }
 
 export interface NamedEvent extends ClusterEvent {
