@@ -18,6 +18,9 @@ const names: Readonly<Record<number, TableName>> = {
   101: { kind: 'index', schema: 'public', table: 'films_pkey' },
   102: { kind: 'table', schema: 'public', table: 'seen', rows: 4000 },
   103: { kind: 'toast', schema: 'pg_toast', table: 'pg_toast_100' },
+  1259: { kind: 'catalog', schema: 'pg_catalog', table: 'pg_class' },
+  2619: { kind: 'catalog' },
+  8000: { kind: 'catalog', schema: 'pg_catalog', table: 'pg_statistic' },
 }
 const nameOf = ({ relfilenode }: { readonly relfilenode: number }): TableName =>
   names[relfilenode] ?? { kind: 'unknown' }
@@ -89,6 +92,17 @@ test('an index that is made anew twice does not hide that the table has its rows
     files: [changesOf(200, { inserted: 1000 })],
   })
   assert.deepEqual(what, ['info schema-change: public.films written anew'])
+})
+
+test('a definition that changed is worth knowing, statistics that were gathered are not', () => {
+  const changedRelations = [{ database: 5, oid: 100 }]
+  const touched = (...relfilenodes: number[]) => {
+    const files = relfilenodes.map((relfilenode) => changesOf(relfilenode, { updated: 1 }))
+    return brief({ changedRelations, files })
+  }
+  const changed = ['info schema-change: The definition of 1 relation changed']
+  assert.deepEqual([touched(1259), touched(1259, 2619)], [changed, changed])
+  assert.deepEqual([touched(2619), touched(8000), touched(2619, 100)], [[], [], []])
 })
 
 test('the worst comes first, of those that are alike the larger, then the newer', () => {

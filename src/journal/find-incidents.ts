@@ -159,10 +159,18 @@ function droppedDatabases(transaction: JournalTransaction, { databaseName }: Fin
   })
 }
 
+/** What ANALYZE writes, by the oids that name catalogs and their files at first: it tells every session of a new definition, but there is none. */
+const STATISTICS = new Set(['pg_statistic', 'pg_statistic_ext_data', 'pg_toast_2619', 'pg_toast_3429'])
+const STATISTICS_FILES = new Set([2619, 3429, 2840, 3430])
+
 /** Definitions that were changed in the catalogs, without a table that is gone. */
 function schemaChanges(transaction: JournalTransaction, options: FindOptions): Incident[] {
   const { droppedFiles, changedRelations, files } = transaction
-  const isCatalogChanged = files.some(({ file }) => options.nameOf(file).kind === 'catalog')
+  const isCatalogChanged = files.some(({ file }) => {
+    const { kind, table } = options.nameOf(file)
+    const isStatistics = table === undefined ? STATISTICS_FILES.has(file.relfilenode) : STATISTICS.has(table)
+    return kind === 'catalog' && !isStatistics
+  })
   if (changedRelations.length === 0 || !isCatalogChanged) return []
   if (droppedFiles.some((file) => options.nameOf(file).kind === 'table')) return []
   const many = changedRelations.filter(({ oid }) => oid !== 0).length

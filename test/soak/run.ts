@@ -1,5 +1,5 @@
 /**
- * `npm run soak [-- kill|targets|tables|memory|prune|increments|catalog|files|mirror|rekey|serve|week|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
+ * `npm run soak [-- kill|targets|tables|memory|prune|increments|catalog|files|mirror|rekey|serve|week|calm|clusters …]`: what takes too long for `npm test`. Without a name all of them run.
  *
  *     npm run soak -- kill --kills 200 --seed 7 --major 17
  *     npm run soak -- targets --restores 20 --major 16
@@ -10,6 +10,7 @@
  *     npm run soak -- rekey --kills 300
  *     npm run soak -- serve --rounds 5
  *     npm run soak -- week
+ *     npm run soak -- calm --minutes 60
  *     npm run soak -- clusters --clusters 1000
  *     npm run soak -- increments --count 100 --major 17
  *     npm run soak -- catalog --backups 10000 --segments 1000000
@@ -22,6 +23,7 @@ import { parseArgs } from 'node:util'
 import { runRecoveryScenario } from '../e2e/recovery-scenario.ts'
 import { anyMajor, postgresMajors } from '../support/postgres.ts'
 import { runBadWeek } from './bad-week.ts'
+import { runCalmSoak } from './calm.ts'
 import { measureCatalog } from './catalog.ts'
 import { runIncrementSoak } from './increments.ts'
 import { runKillSoak } from './kill.ts'
@@ -43,6 +45,7 @@ const SHORT = {
   segments: '100000',
   files: '10000',
   rounds: '1',
+  minutes: '1',
   clusters: '100',
 }
 
@@ -61,6 +64,8 @@ const { values: given, positionals } = parseArgs({
     files: { type: 'string', default: '100000' },
     /** Of each death of a server. */
     rounds: { type: 'string', default: '3' },
+    /** Of ordinary traffic. */
+    minutes: { type: 'string', default: '60' },
     clusters: { type: 'string', default: '1000' },
     seed: { type: 'string' },
     major: { type: 'string' },
@@ -83,6 +88,7 @@ const ALL = [
   'rekey',
   'serve',
   'week',
+  'calm',
   'clusters',
 ]
 const wanted = new Set(positionals.length > 0 ? positionals : ALL)
@@ -148,6 +154,10 @@ if (wanted.has('serve')) {
 if (wanted.has('week')) {
   const major = values.major === undefined ? anyMajor() : Number(values.major)
   conclude('week', await runBadWeek({ major, say }))
+}
+if (wanted.has('calm')) {
+  const major = values.major === undefined ? anyMajor() : Number(values.major)
+  conclude('calm', await runCalmSoak({ major, minutes: Number(values.minutes), say }))
 }
 if (wanted.has('clusters')) {
   conclude('clusters', await measureClusters({ clusters: Number(values.clusters), say }))
