@@ -41,11 +41,19 @@ export const journalCommands: readonly CommandDeclaration[] = [
       { command: 'retake preview --at before-xid:81211', note: 'just before an incident that `retake find` has shown' },
       { command: 'retake preview --at 2026-11-22T09:04:00Z', note: 'an instant' },
       { command: 'retake preview --at name:before_deploy --json', note: 'a mark, for machines' },
+      {
+        command: 'retake preview --at before-xid:81211 --sample public.reviews',
+        note: 'with some rows as they were, out of a server that is thrown away',
+      },
     ],
     options: [
       { flags: '--at <target>', description: `the moment: ${TARGETS}` },
       { flags: '--timeline <n>', description: 'a timeline to stay on (default: the newest)' },
       { flags: '--backup <id>', description: 'the backup to begin with (default: the newest before the target)' },
+      {
+        flags: '--sample [tables...]',
+        description: 'also some rows of these tables as they were (default: of those that lose the most)',
+      },
     ],
   },
   {

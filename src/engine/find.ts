@@ -5,7 +5,7 @@ import type { LsnRange } from '../catalog/coverage.ts'
 import { Activity } from '../journal/activity.ts'
 import { Candidates } from '../journal/candidates.ts'
 import { incidentsOf, worstFirst } from '../journal/find-incidents.ts'
-import type { Incident, IncidentKind, IncidentSeverity } from '../journal/incident.ts'
+import { INCIDENT_KINDS, type Incident, type IncidentKind, type IncidentSeverity } from '../journal/incident.ts'
 import type { JournalMark } from '../journal/mark.ts'
 import { type RelationNames, readNames } from '../journal/names.ts'
 import { rangesOfTime } from '../journal/range-of-time.ts'
@@ -17,6 +17,9 @@ import { openWalLog, type WalLog } from '../recovery/wal-log.ts'
 import { listClusterBackups } from './backups.ts'
 import type { Retake } from './open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from './operation.ts'
+
+/** What can be looked for. */
+export const incidentKinds: readonly IncidentKind[] = INCIDENT_KINDS
 
 export interface FindOptions extends OperationOptions {
   /** An instant with offset. Default: 24 hours ago. */
@@ -42,7 +45,7 @@ export interface IncidentView {
   readonly xid?: number | undefined
   readonly lsn: string
   readonly tables: readonly {
-    /** Undefined: no backup knows a name for it. */
+    /** Undefined: neither a backup nor the log knows a name for it. */
     readonly name?: string | undefined
     readonly database?: string | undefined
     readonly inserted: number
@@ -132,7 +135,7 @@ async function find(retake: Retake, options: FindOptions, context: OperationCont
   const found = candidates.transactions()
   const names = await readNames(
     found.flatMap(({ files, droppedFiles }) => [...files.map(({ file }) => file), ...droppedFiles]),
-    { cluster, backups: [...backups].reverse(), signal },
+    { cluster, backups: [...backups].reverse(), transactions: found, signal },
   )
   const { nameOf, databaseName } = names
   const ofTime = stretches.flatMap((one, index) =>

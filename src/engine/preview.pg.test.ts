@@ -42,15 +42,34 @@ for (const major of majors) {
     await server.query('insert into kept select g, 0 from generate_series(2001, 2030) g')
     await server.query(`select pg_create_restore_point('a mark')`)
     await server.query('begin; delete from kept; rollback')
+    await server.query(
+      'create schema later; create table later.made (id int); create view later.seen as select 1 as one',
+    )
+    await server.query('create table later.gone (id int); drop table later.gone')
     const drop = await xidOf('drop table dropped')
     await lab.catchUp()
 
-    const report = await preview(retake, { at: `before-xid:${first}` }).result
+    const report = await preview(retake, { at: `before-xid:${first}`, sample: true }).result
     assert.equal(report.lastKept?.xid, kept)
+    // Rows as they were, out of a server: of the table that is gone, and the one that lost most; not of what was not there.
+    assert.deepEqual(
+      report.samples?.map(({ table, rows, some }) => [table, rows, some.length]),
+      [
+        ['public.dropped', 50, 5],
+        ['public.kept', 501, 5],
+      ],
+    )
+    assert.deepEqual(Object.keys(report.samples?.[1]?.some[0] ?? {}), ['id', 'n'])
+    const one = await preview(retake, { at: `before-xid:${first}`, sample: ['kept'] }).result
+    assert.deepEqual(
+      one.samples?.map(({ table }) => table),
+      ['kept'],
+    )
     assert.deepEqual([report.firstLost.length, report.firstLost[0]?.xid], [3, first])
     // The one that is left open, and the first itself, which ends with the record that is not applied.
     const { tables, commits, underWay, isExact, newest } = report.lost
-    assert.deepEqual([commits, underWay, isExact, newest?.xid], [5, 2, false, drop])
+    assert.deepEqual([commits, underWay, isExact, newest?.xid], [7, 2, false, drop])
+    assert.deepEqual(report.lost.madeSince, ['later.made', 'later.seen'])
     assert.deepEqual(tables, [{ name: 'public.kept', database: 'postgres', inserted: 31, updated: 120, deleted: 100 }])
     assert.ok(report.undone.some(({ kind, what }) => kind === 'drop' && /public\.dropped/.test(what)))
     assert.deepEqual(
@@ -71,8 +90,8 @@ for (const major of majors) {
 
     // One more: the targets that it names are what they say.
     const withFirst = await preview(retake, { at: report.firstLost[0]?.target ?? '' }).result
-    assert.deepEqual([withFirst.lastKept?.xid, withFirst.lost.commits], [first, 4])
-    assert.equal((await preview(retake, { at: `xid:${first}` }).result).lost.commits, 4)
+    assert.deepEqual([withFirst.lastKept?.xid, withFirst.lost.commits], [first, 6])
+    assert.equal((await preview(retake, { at: `xid:${first}` }).result).lost.commits, 6)
     const latest = await preview(retake, { at: 'latest' }).result
     assert.deepEqual([latest.lost.commits, latest.lost.tables, latest.lastKept?.xid], [0, [], drop])
     await server.query('insert into kept values (5000, 0)')

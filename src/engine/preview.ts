@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isRetakeError } from '../base/errors.ts'
 import { formatInstant } from '../base/instant.ts'
+import type { LsnRange } from '../catalog/coverage.ts'
 import type { PathStep } from '../catalog/timeline-path.ts'
 import { incidentsOf, worstFirst } from '../journal/find-incidents.ts'
+import type { Incident, TableName } from '../journal/incident.ts'
 import { LossTally, type LostCommit } from '../journal/losses.ts'
 import { type RelationNames, readNames } from '../journal/names.ts'
 import { readJournal } from '../journal/read.ts'
@@ -12,6 +14,7 @@ import { openSql } from '../postgres/connection/sql.ts'
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
 import { readHeldArchive } from '../recovery/held-archive.ts'
 import type { RestorePlan } from '../recovery/plan-types.ts'
+import { formatTable } from '../recovery/tables/table-name.ts'
 import type { RecoveryTarget } from '../recovery/targets.ts'
 import { openWalLog, type WalLog } from '../recovery/wal-log.ts'
 import { SEGMENTS_OF_CHUNK } from '../repository/journal-chunks.ts'
@@ -20,7 +23,9 @@ import { type IncidentView, type MarkView, viewIncident, viewMark } from './find
 import type { Retake } from './open.ts'
 import { type Operation, type OperationContext, type OperationOptions, startOperation } from './operation.ts'
 import { planRestore } from './restore.ts'
+import { sampleTables, type TableSample } from './sample-tables.ts'
 import { queryServerView } from './server-view.ts'
+import { databaseOf } from './tables/open-tables.ts'
 
 export interface PreviewOptions extends OperationOptions {
   /** As one word (`latest`, `2026-11-22T09:04:11Z`, `lsn:0/3000060`, `xid:812`, `before-xid:812`, `name:before_deploy`) or as data. */
@@ -29,6 +34,8 @@ export interface PreviewOptions extends OperationOptions {
   readonly timeline?: number | undefined
   /** Default: the newest backup before the target. */
   readonly backupId?: string | undefined
+  /** Also some rows of these tables as they were, out of a server that is thrown away; `true`: of those that lose the most. */
+  readonly sample?: true | readonly string[] | undefined
 }
 
 export interface CommitView {
@@ -41,7 +48,7 @@ export interface CommitView {
 }
 
 export interface TableLoss {
-  /** Undefined: no backup knows a name for it. */
+  /** Undefined: neither a backup nor the log knows a name for it. */
   readonly name?: string | undefined
   readonly database?: string | undefined
   /** Rows that were inserted since, and are gone then. */
@@ -68,6 +75,8 @@ export interface PreviewReport {
     readonly ms: number
     readonly newest?: CommitView | undefined
     readonly tables: readonly TableLoss[]
+    /** Tables and views that were made since, and still are: they do not exist then. */
+    readonly madeSince: readonly string[]
     /** False: some of it is not known row by row, such as the rows of a table that was dropped or emptied. */
     readonly isExact: boolean
   }
@@ -80,6 +89,8 @@ export interface PreviewReport {
   /** What the server has that is not held yet, in bytes of WAL; absent when it could not be asked, with the reason. */
   readonly notHeldBytes?: number | undefined
   readonly notAsked?: string | undefined
+  /** Where it was asked for. */
+  readonly samples?: readonly TableSample[] | undefined
   readonly recovery: Pick<RestorePlan, 'backup' | 'wal' | 'files' | 'predicted' | 'warnings'>
 }
 
@@ -107,9 +118,64 @@ async function look(retake: Retake, options: PreviewOptions & OperationContext):
   const log = openWalLog(cluster, { held, path: plan.target.path.map(readStep), signal })
   const recordLsn = parseLsn(plan.stop.recordLsn)
   const ranges = log.coverage.ranges.filter(({ endLsn }) => endLsn > recordLsn)
+  const tally = new LossTally({ recordLsn, isApplied: plan.stop.applied })
+  const marks = await readSince(log, ranges, { recordLsn, tally, onProgress })
+  const { candidates } = tally
+  const found = candidates.transactions()
+  const files = [
+    ...tally.files().map(({ file }) => file),
+    ...found.flatMap((one) => [...one.files.map(({ file }) => file), ...one.droppedFiles]),
+  ]
+  const names = await readNames(files, { cluster, backups: [...backups].reverse(), transactions: found, signal })
+  const { habits } = candidates
+  const { backup, wal, files: planFiles, predicted, warnings, stop } = plan
+  const lastKept =
+    stop.lastTransaction && viewCommit({ ...stop.lastTransaction, lsn: parseLsn(stop.lastTransaction.lsn) })
+  const firstLost = tally.firstLost.map((one) => viewCommit({ ...one, at: formatInstant(one.at) }))
+  const newest = tally.lastLost && viewCommit({ ...tally.lastLost, at: formatInstant(tally.lastLost.at) })
+  const since = lastKept?.at ?? firstLost[0]?.at
+  const heldTo = ranges.at(-1)?.endLsn ?? recordLsn
+  const undone = worstFirst(found.flatMap((one) => incidentsOf(one, { ...names, habits })))
+  const tables = tablesOf(tally, names)
+  const isRemoved = undone.some(({ kind }) => kind === 'drop' || kind === 'truncate' || kind === 'drop-database')
+  return {
+    cluster: cluster.facts.name,
+    target: plan.target.asked,
+    timeline: plan.target.timeline,
+    ...(lastKept ? { lastKept } : {}),
+    firstLost,
+    lost: {
+      commits: tally.commits,
+      underWay: tally.underWay,
+      ms: newest && since ? Math.max(0, Date.parse(newest.at) - Date.parse(since)) : 0,
+      ...(newest ? { newest } : {}),
+      tables,
+      madeSince: names.made.flatMap((one) => (one.kind === 'table' || one.kind === 'view' ? (called(one) ?? []) : [])),
+      isExact: tally.isExact && !isRemoved && ranges.length < 2,
+    },
+    undone: undone.map(viewIncident),
+    marks,
+    heldTo: formatLsn(heldTo),
+    gaps: gapsBetween(ranges),
+    ...(await askServer(retake, { heldTo, timeline: plan.target.timeline, signal })),
+    ...(options.sample === undefined ? {} : { samples: await takeSamples(retake, { options, names, undone, tally }) }),
+    recovery: { backup, wal, files: planFiles, predicted, warnings },
+  }
+}
+
+interface SinceOptions extends Pick<OperationContext, 'onProgress'> {
+  readonly recordLsn: Lsn
+  readonly tally: LossTally
+}
+
+/** What was done since, into the tally. @returns the marks */
+async function readSince(
+  log: WalLog,
+  ranges: readonly LsnRange[],
+  { recordLsn, tally, onProgress }: SinceOptions,
+): Promise<MarkView[]> {
   // Read from before the target, so that what was under way is known; where a journal is stored, that costs nothing.
   const lookBack = SEGMENTS_OF_CHUNK * BigInt(log.segmentSizeBytes)
-  const tally = new LossTally({ recordLsn, isApplied: plan.stop.applied })
   const marks: MarkView[] = []
   for (const range of ranges) {
     await readJournal(
@@ -124,45 +190,38 @@ async function look(retake: Retake, options: PreviewOptions & OperationContext):
       },
     )
   }
-  const { candidates } = tally
-  const found = candidates.transactions()
-  const files = [
-    ...tally.files().map(({ file }) => file),
-    ...found.flatMap((one) => [...one.files.map(({ file }) => file), ...one.droppedFiles]),
-  ]
-  const names = await readNames(files, { cluster, backups: [...backups].reverse(), signal })
-  const { habits } = candidates
-  const { backup, wal, files: planFiles, predicted, warnings, stop } = plan
-  const lastKept =
-    stop.lastTransaction && viewCommit({ ...stop.lastTransaction, lsn: parseLsn(stop.lastTransaction.lsn) })
-  const firstLost = tally.firstLost.map((one) => viewCommit({ ...one, at: formatInstant(one.at) }))
-  const newest = tally.lastLost && viewCommit({ ...tally.lastLost, at: formatInstant(tally.lastLost.at) })
-  const since = lastKept?.at ?? firstLost[0]?.at
-  const heldTo = ranges.at(-1)?.endLsn ?? recordLsn
-  const undone = worstFirst(found.flatMap((one) => incidentsOf(one, { ...names, habits })))
-  const isRemoved = undone.some(({ kind }) => kind === 'drop' || kind === 'truncate' || kind === 'drop-database')
-  return {
-    cluster: cluster.facts.name,
-    target: plan.target.asked,
-    timeline: plan.target.timeline,
-    ...(lastKept ? { lastKept } : {}),
-    firstLost,
-    lost: {
-      commits: tally.commits,
-      underWay: tally.underWay,
-      ms: newest && since ? Math.max(0, Date.parse(newest.at) - Date.parse(since)) : 0,
-      ...(newest ? { newest } : {}),
-      tables: tablesOf(tally, names),
-      isExact: tally.isExact && !isRemoved && ranges.length < 2,
-    },
-    undone: undone.map(viewIncident),
-    marks,
-    heldTo: formatLsn(heldTo),
-    gaps: gapsBetween(ranges),
-    ...(await askServer(retake, { heldTo, timeline: plan.target.timeline, signal })),
-    recovery: { backup, wal, files: planFiles, predicted, warnings },
-  }
+  return marks
 }
+
+const TABLES_OF_SAMPLE = 5
+
+interface Losses {
+  readonly options: PreviewOptions & OperationContext
+  readonly names: RelationNames
+  readonly undone: readonly Incident[]
+  readonly tally: LossTally
+}
+
+/** Those that lose all come first; what was made since was not there. */
+async function takeSamples(retake: Retake, { options, names, undone, tally }: Losses): Promise<TableSample[]> {
+  const worst = undone.filter(({ severity }) => severity !== 'info').flatMap(({ tables }) => tables)
+  const all = [...worst.map(({ name }) => name), ...tally.files().map(({ file }) => names.nameOf(file))]
+  const database = databaseOf(retake, {})
+  const made = new Set(names.made.map(sqlName))
+  const own = all
+    .filter((one) => one.kind === 'table' && one.database === database)
+    .flatMap((one) => sqlName(one) ?? [])
+  const most = [...new Set(own)].filter((one) => !made.has(one)).slice(0, TABLES_OF_SAMPLE)
+  const { sample = true } = options
+  const tables = sample === true ? most : sample
+  return tables.length === 0 ? [] : await sampleTables(retake, { ...options, tables })
+}
+
+const sqlName = ({ schema, table }: TableName): string | undefined =>
+  schema === undefined || table === undefined ? undefined : formatTable({ schema, table })
+
+const called = ({ schema, table }: TableName): string | undefined =>
+  table === undefined ? undefined : `${schema ?? ''}.${table}`
 
 const later = (left: Lsn, right: Lsn): Lsn => (left > right ? left : right)
 
@@ -186,11 +245,11 @@ function tablesOf(tally: LossTally, { nameOf }: RelationNames): TableLoss[] {
   for (const { file, inserted, updated, deleted } of tally.files()) {
     const name = nameOf(file)
     if (name.kind !== 'table' && name.kind !== 'unknown') continue
-    const called = name.table === undefined ? undefined : `${name.schema ?? ''}.${name.table}`
-    const key = called === undefined ? `${file.database}/${file.relfilenode}` : `${file.database} ${called}`
+    const text = called(name)
+    const key = text === undefined ? `${file.database}/${file.relfilenode}` : `${file.database} ${text}`
     const loss = tables.get(key) ?? { inserted: 0, updated: 0, deleted: 0 }
     tables.set(key, loss)
-    if (called !== undefined) loss.name = called
+    if (text !== undefined) loss.name = text
     if (name.database !== undefined) loss.database = name.database
     loss.inserted += inserted
     loss.updated += updated

@@ -45,37 +45,70 @@ const transaction: fc.Arbitrary<JournalTransaction> = fc
     created: fc.array(file, { maxLength: 2 }),
     truncated: fc.array(oid, { maxLength: 2 }),
     location: fc.option(fc.string(), { nil: undefined }),
+    catalogRows: fc.array(
+      fc.record({
+        ...{ file, block: oid, offset: fc.nat(300), lengthBytes: fc.nat(2000) },
+        change: fc.constantFrom('insert' as const, 'update' as const, 'delete' as const),
+        head: fc.uint8Array({ maxLength: 120 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+        from: fc.option(
+          fc.record({ block: oid, offset: fc.nat(300), prefixBytes: fc.nat(300), suffixBytes: fc.nat(300) }),
+          { nil: undefined },
+        ),
+      }),
+      { maxLength: 2 },
+    ),
     droppedFiles: fc.array(file, { maxLength: 2 }),
     changedRelations: fc.array(fc.record({ database: oid, oid }), { maxLength: 2 }),
     rolledBackRows: fc.constantFrom(0, 0, 7),
     wholeFilesLeftOut: fc.constantFrom(0, 0, 3),
   })
-  .map(({ hasEnd, at: time, position, recordBytes, before, last, gid, created, truncated, location, ...rest }) => {
-    const end = hasEnd ? { lsn: (position - recordBytes) as Lsn, endLsn: position, at: time } : undefined
-    const lastLsn = (end ? position - recordBytes - last : position) as Lsn
-    const place = { lsn: lastLsn, endLsn: position, xid: rest.xid, topXid: undefined }
-    return {
-      ...rest,
-      ...{ end, lastLsn, firstLsn: (position - before) as Lsn },
-      prepared: gid === undefined ? undefined : { lsn: lastLsn, endLsn: position, at: time, gid },
-      wholeFiles: [
-        ...created.map((one) => ({ type: 'file-create' as const, ...place, file: one, fork: 0 })),
-        ...(truncated.length > 0
-          ? [
-              {
-                type: 'truncate' as const,
-                ...place,
-                database: 5,
-                relationOids: truncated,
-                isCascade: true,
-                restartsSequences: false,
-              },
-            ]
-          : []),
-        ...(location === undefined ? [] : [{ type: 'tablespace-create' as const, ...place, oid: 1, location }]),
-      ],
-    }
-  })
+  .map(
+    ({
+      hasEnd,
+      at: time,
+      position,
+      recordBytes,
+      before,
+      last,
+      gid,
+      created,
+      truncated,
+      location,
+      catalogRows,
+      ...rest
+    }) => {
+      const end = hasEnd ? { lsn: (position - recordBytes) as Lsn, endLsn: position, at: time } : undefined
+      const lastLsn = (end ? position - recordBytes - last : position) as Lsn
+      const place = { lsn: lastLsn, endLsn: position, xid: rest.xid, topXid: undefined }
+      return {
+        ...rest,
+        ...{ end, lastLsn, firstLsn: (position - before) as Lsn },
+        prepared: gid === undefined ? undefined : { lsn: lastLsn, endLsn: position, at: time, gid },
+        wholeFiles: [
+          ...created.map((one) => ({ type: 'file-create' as const, ...place, file: one, fork: 0 })),
+          ...(truncated.length > 0
+            ? [
+                {
+                  type: 'truncate' as const,
+                  ...place,
+                  database: 5,
+                  relationOids: truncated,
+                  isCascade: true,
+                  restartsSequences: false,
+                },
+              ]
+            : []),
+          ...catalogRows.map(({ from, ...one }) => ({
+            type: 'catalog-row' as const,
+            ...place,
+            ...one,
+            ...(from ? { from } : {}),
+          })),
+          ...(location === undefined ? [] : [{ type: 'tablespace-create' as const, ...place, oid: 1, location }]),
+        ],
+      }
+    },
+  )
 
 const sorted = (list: readonly JournalTransaction[]) =>
   [...list].sort((left, right) => Number((left.end?.endLsn ?? left.lastLsn) - (right.end?.endLsn ?? right.lastLsn)))

@@ -26,7 +26,7 @@ export interface TableName {
   readonly table?: string | undefined
   /** Rows that it was thought to have, when the backup was made that this is known from. */
   readonly rows?: number | undefined
-  readonly kind: 'table' | 'index' | 'toast' | 'sequence' | 'catalog' | 'unknown'
+  readonly kind: 'table' | 'view' | 'index' | 'toast' | 'sequence' | 'catalog' | 'unknown'
 }
 
 export interface IncidentTable {

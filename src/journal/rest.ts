@@ -85,6 +85,17 @@ const event = z
       oid,
       location: z.string().optional(),
     }),
+    z.object({
+      type: z.literal('catalog-row'),
+      ...place,
+      file,
+      block: oid,
+      offset: oid,
+      change: z.enum(['insert', 'update', 'delete']),
+      lengthBytes: oid,
+      head: z.base64(),
+      from: z.object({ block: oid, offset: oid, prefixBytes: oid, suffixBytes: oid }).optional(),
+    }),
     z.object({ type: z.literal('relation-map'), ...place, database: oid, tablespace: oid }),
   ])
   // Left out where the record did not say it.

@@ -1,6 +1,7 @@
 /** Transactions and marks out of the WAL that is held, without a server. */
 import type { LsnRange } from '../catalog/coverage.ts'
 import type { Lsn } from '../postgres/lsn.ts'
+import { isNamingCatalog } from '../postgres/wal/decode/catalog-row.ts'
 import { decodeRecord } from '../postgres/wal/decode/decode.ts'
 import type { WalRecordView } from '../postgres/wal/record-view.ts'
 import { type AssemblerState, TransactionAssembler } from '../postgres/wal/transactions/assembler.ts'
@@ -61,7 +62,7 @@ export async function scanLog(log: WalLog, range: LsnRange, options: ScanOptions
       if (mark) onMark(mark)
     }
   }
-  const endLsn = await visitRecords(log, range, { visitor, afterPiece })
+  const endLsn = await visitRecords(log, range, { visitor, afterPiece, keepsBlocks: isNamingCatalog })
   for (const lsn of borders.slice(next)) tellBorder(lsn, endLsn)
 }
 

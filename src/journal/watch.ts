@@ -170,7 +170,12 @@ async function nameIncidents(
   const { cluster, candidates, signal } = options
   const files = transactions.flatMap((one) => [...one.files.map(({ file }) => file), ...one.droppedFiles])
   const backups = options.backups.slice(-BACKUPS_WITH_NAMES).reverse()
-  const { nameOf, databaseName } = await readNames(files, { cluster, backups, signal })
+  const { nameOf, databaseName } = await readNames(files, {
+    cluster,
+    backups,
+    transactions: candidates.transactions(),
+    signal,
+  })
   const { habits } = candidates
   const incidents = transactions.flatMap((one) => incidentsOf(one, { nameOf, databaseName, habits }))
   return incidents

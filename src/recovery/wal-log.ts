@@ -11,7 +11,7 @@ import type { TimelinePath } from '../catalog/timeline-path.ts'
 import { formatLsn, type Lsn, segmentName, segmentOf, segmentStart } from '../postgres/lsn.ts'
 import { isLandmarkRecord, landmarkOf, type WalLandmark } from '../postgres/wal/landmarks.ts'
 import { isCoveredByOneRecord } from '../postgres/wal/long-record.ts'
-import { WalReader, type WalVisitor } from '../postgres/wal/reader.ts'
+import { WalReader, type WalReaderOptions, type WalVisitor } from '../postgres/wal/reader.ts'
 import type { WalRecord } from '../postgres/wal/record.ts'
 import { lsnOf } from '../postgres/wal/record-view.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
@@ -48,6 +48,7 @@ interface ReadRange extends LsnRange {
   readonly lastSegment: bigint
   /** Only these records are given out; all are checked. Default: all. */
   readonly wanted?: ((rmgr: number, info: number) => boolean) | undefined
+  readonly keepsBlocks?: WalReaderOptions['keepsBlocks']
 }
 
 /**
@@ -66,6 +67,8 @@ export async function* readRecords(log: WalLog, wanted: ReadRange): AsyncGenerat
 
 export interface VisitOptions {
   readonly visitor: WalVisitor
+  /** As the reader takes it. */
+  readonly keepsBlocks?: WalReaderOptions['keepsBlocks']
   /** Awaited between two pieces of the log, so that what was found can be put away. */
   readonly afterPiece?: (() => Promise<void>) | undefined
 }
@@ -76,12 +79,13 @@ export interface VisitOptions {
  * @throws RetakeError as {@link readRecords}
  */
 export async function visitRecords(log: WalLog, range: LsnRange, options: VisitOptions): Promise<Lsn> {
-  const { visitor, afterPiece } = options
+  const { visitor, keepsBlocks, afterPiece } = options
   const [begin, end] = [halvesOf(range.beginLsn), halvesOf(range.endLsn)]
   const wanted = {
     ...range,
     firstSegment: segmentOf(range.beginLsn, log.segmentSizeBytes),
     lastSegment: lastSegmentOf(range, log),
+    keepsBlocks,
   }
   let last = begin
   for await (const { reader, bytes } of readSegments(log, wanted)) {
@@ -126,6 +130,7 @@ async function* readSegments(
       systemIdentifier: log.cluster.facts.systemIdentifier,
       maxDataBytes: MAX_LANDMARK_BYTES,
       wanted: wanted.wanted,
+      keepsBlocks: wanted.keepsBlocks,
     })
     for await (const bytes of content.bytes) {
       throwIfAborted(log.signal)

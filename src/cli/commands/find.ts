@@ -1,6 +1,5 @@
 import { RetakeError } from '../../base/errors.ts'
-import { type FindReport, findIncidents, type IncidentView } from '../../engine/find.ts'
-import { INCIDENT_KINDS } from '../../journal/incident.ts'
+import { type FindReport, findIncidents, type IncidentView, incidentKinds } from '../../engine/find.ts'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { formatBytes } from '../format.ts'
 import { optionInteger, optionText } from '../options.ts'
@@ -31,11 +30,11 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
   }
 }
 
-function readKind(text: string | undefined): (typeof INCIDENT_KINDS)[number] | undefined {
-  const kind = INCIDENT_KINDS.find((one) => one === text)
+function readKind(text: string | undefined): (typeof incidentKinds)[number] | undefined {
+  const kind = incidentKinds.find((one) => one === text)
   if (text === undefined || kind) return kind
   throw new RetakeError('config.invalid', `"${text}" is no kind of incident.`, {
-    hint: `Use one of ${INCIDENT_KINDS.join(', ')}.`,
+    hint: `Use one of ${incidentKinds.join(', ')}.`,
   })
 }
 

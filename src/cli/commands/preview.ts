@@ -5,6 +5,8 @@ import { optionInteger, optionText, requireOption } from '../options.ts'
 
 const TABLES_SHOWN = 15
 const UNDONE_SHOWN = 10
+/** Characters of a row. */
+const SAMPLE_WIDTH = 160
 
 export async function run(context: CommandContext): Promise<CommandOutcome> {
   const { options, signal, terminal } = context
@@ -13,6 +15,7 @@ export async function run(context: CommandContext): Promise<CommandOutcome> {
     at: requireOption(options.at, { name: '--at', hint: 'Such as: retake preview --at 2026-11-22T09:04:00Z' }),
     timeline: optionInteger(options.timeline, { name: '--timeline', min: 1, max: 0xffff_ffff }),
     backupId: optionText(options.backup),
+    sample: options.sample === true ? true : (options.sample as string[] | undefined),
     signal,
     onProgress: terminal.onProgress,
   }).result
@@ -32,6 +35,16 @@ function render(report: PreviewReport): string {
   ])
   const parts = [fields]
   if (lost.tables.length > 0) parts.push(renderTables(lost.tables))
+  if (lost.madeSince.length > 0) parts.push(renderMade(lost.madeSince))
+  for (const { table, rows, some } of report.samples ?? []) {
+    const lines = some.map((row) => `  ${cut(JSON.stringify(row))}`)
+    parts.push(
+      [
+        `${table} then, ${rows.toLocaleString('en')} ${rows === 1 ? 'row' : 'rows'}${rows > some.length ? `, ${some.length} of them` : ''}:`,
+        ...lines,
+      ].join('\n'),
+    )
+  }
   if (undone.length > 0) {
     const lines = undone
       .slice(0, UNDONE_SHOWN)
@@ -54,6 +67,13 @@ function render(report: PreviewReport): string {
     parts.push(`WAL is missing from ${fromLsn} to ${toLsn}: what was done there is not known.`)
   for (const warning of report.recovery.warnings) parts.push(`Note: ${warning}`)
   return parts.join('\n\n')
+}
+
+const cut = (line: string) => (line.length > SAMPLE_WIDTH ? `${line.slice(0, SAMPLE_WIDTH - 1)}…` : line)
+
+function renderMade(names: readonly string[]): string {
+  const more = names.length > TABLES_SHOWN ? `, and ${names.length - TABLES_SHOWN} more: --json` : ''
+  return `Made since, and not there then: ${names.slice(0, TABLES_SHOWN).join(', ')}${more}`
 }
 
 function lossOf({ lost }: PreviewReport): string {

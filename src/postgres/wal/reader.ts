@@ -23,6 +23,7 @@ import {
   type WalRecord,
   XLOG_SWITCH,
 } from './record.ts'
+import type { RecordParts } from './record-parts.ts'
 import { copyRecord, lsnOf, WalRecordView } from './record-view.ts'
 
 export interface WalReaderOptions {
@@ -41,6 +42,8 @@ export interface WalReaderOptions {
   readonly maxDataBytes?: number | undefined
   /** Records for which it is false are checked but not given out, which saves most of the time. Default: all. */
   readonly wanted?: ((rmgr: number, info: number) => boolean) | undefined
+  /** Of which records what they hold of their blocks is wanted too, even where it does not lie in one piece. Default: none. */
+  readonly keepsBlocks?: ((parts: RecordParts) => boolean) | undefined
 }
 
 /** Shown each record while it stands in the view. */
@@ -66,7 +69,8 @@ export class WalReader {
   readonly #segmentBytes: number
   readonly #blockBytes: number
   readonly #maxDataBytes: number
-  readonly #wanted: ((rmgr: number, info: number) => boolean) | undefined
+  readonly #wanted: WalReaderOptions['wanted']
+  readonly #keepsBlocks: WalReaderOptions['keepsBlocks']
   readonly #pages: PageChecker
   /** Loaded with what is pushed, and used only until all of that was taken. */
   readonly #sums = crcWindow()
@@ -101,6 +105,7 @@ export class WalReader {
     this.#blockBytes = options.walBlockSizeBytes ?? DEFAULT_BLOCK_BYTES
     this.#maxDataBytes = options.maxDataBytes ?? DEFAULT_MAX_DATA_BYTES
     this.#wanted = options.wanted
+    this.#keepsBlocks = options.keepsBlocks
     this.#pages = new PageChecker({ ...options, walBlockSizeBytes: this.#blockBytes })
     this.#offset = Number(options.startLsn % BigInt(this.#segmentBytes))
     const segmentLsn = options.startLsn - BigInt(this.#offset)
@@ -268,6 +273,7 @@ export class WalReader {
     this.#view.main = bytes
     this.#view.mainBegin = end - parts.mainBytes
     this.#view.mainEnd = Math.min(end, end - parts.mainBytes + this.#maxDataBytes)
+    this.#view.blocksBegin = this.#view.mainBegin - parts.blocksBytes
     this.#show(bytes, at, visitor)
     return next
   }
@@ -308,7 +314,7 @@ export class WalReader {
     if (open.seenBytes === RECORD_HEADER_BYTES && this.#end === undefined) {
       this.#requireHeader(open.header, 0)
       if (this.#isWanted(open.header, 0)) {
-        const keep = { maxDataBytes: this.#maxDataBytes, parts: this.#view.parts }
+        const keep = { maxDataBytes: this.#maxDataBytes, parts: this.#view.parts, keepsBlocks: this.#keepsBlocks }
         open.main = new MainDataCollector(open.totalBytes - RECORD_HEADER_BYTES, keep)
       }
     }
@@ -324,9 +330,11 @@ export class WalReader {
     if (open.main === undefined) return
     const main = open.main.finish()
     if (main === undefined) throw damaged(this.#beginLsn(), 'has part headers that do not decode')
+    const { blocksBytes } = open.main
     this.#view.main = main
-    this.#view.mainBegin = 0
+    this.#view.mainBegin = blocksBytes
     this.#view.mainEnd = main.length
+    this.#view.blocksBegin = blocksBytes > 0 ? 0 : -1
     this.#show(header, 0, visitor)
   }
 
@@ -347,12 +355,7 @@ export class WalReader {
   /** Fills the rest of the view, whose parts and main data are there. */
   #show(header: Uint8Array, at: number, visitor: WalVisitor): void {
     const view = this.#view
-    view.rmgr = header[at + 17] as number
-    view.info = header[at + 16] as number
-    view.xid = u32(header, at + 4)
-    view.totalBytes = u32(header, at)
-    view.previousLow = u32(header, at + 8)
-    view.previousHigh = u32(header, at + 12)
+    view.readHeader(header, at)
     view.beginHigh = this.#beginHigh
     view.beginLow = this.#beginLow
     view.endHigh = this.#validEndHigh
@@ -375,8 +378,7 @@ export class WalReader {
     const fits = this.#hasPrevious
       ? high === this.#previousHigh && low === this.#previousLow
       : high < this.#beginHigh || (high === this.#beginHigh && low < this.#beginLow)
-    if (fits) return
-    throw damaged(this.#beginLsn(), `says that the record before it is at ${formatLsn(lsnOf(high, low))}`)
+    if (!fits) throw damaged(this.#beginLsn(), `says that the record before it is at ${formatLsn(lsnOf(high, low))}`)
   }
 
   #markBegin(): void {
@@ -393,8 +395,6 @@ function damaged(lsn: Lsn, problem: string): RetakeError {
   return new RetakeError(
     'wal.damaged',
     `The WAL record at ${formatLsn(lsn)} ${problem}. What comes after it cannot be replayed.`,
-    {
-      details: { lsn: formatLsn(lsn) },
-    },
+    { details: { lsn: formatLsn(lsn) } },
   )
 }

@@ -9,7 +9,7 @@ const PART = { lastBlock: 32, topTransaction: 252, origin: 253, dataLong: 254, d
 /** `fork_flags`; the lower half is the fork. */
 const BLOCK = { hasImage: 0x10, hasData: 0x20, willInit: 0x40, sameRelation: 0x80 } as const
 /** `bimg_info` */
-const IMAGE = { hasHole: 0x01, apply: 0x02, compressed: 0x04 | 0x08 | 0x10 } as const
+export const IMAGE = { hasHole: 0x01, apply: 0x02, pglz: 0x04, lz4: 0x08, compressed: 0x04 | 0x08 | 0x10 } as const
 
 const FORK_MASK = 0x0f
 const LAST_FORK = 3
@@ -64,6 +64,9 @@ export class RecordParts {
   readonly dataBytes = new Uint16Array(BLOCK_LIMIT)
   readonly imageBytes = new Uint16Array(BLOCK_LIMIT)
   readonly imageFlags = new Uint8Array(BLOCK_LIMIT)
+  /** Where the part of the page begins that was left out of the image; its length is written only where that does not follow from the image's. */
+  readonly holeOffsets = new Uint16Array(BLOCK_LIMIT)
+  readonly holeBytes = new Uint16Array(BLOCK_LIMIT)
   /** The transaction that the record's own is a part of; 0 when it is not said. It is, once, with `wal_level = logical`. */
   topXid = 0
   /** Where the change came from by replication; 0: it was made here. */
@@ -116,6 +119,11 @@ export class RecordParts {
       database: this.databases[index] as number,
       relfilenode: this.relfilenodes[index] as number,
     }
+  }
+
+  /** Of all blocks together: images and data, which stand behind the headers and before the main data. */
+  get blocksBytes(): number {
+    return this.#announcedBytes - this.mainBytes
   }
 
   isMainFork(index: number): boolean {
@@ -175,7 +183,11 @@ export class RecordParts {
     const imageFlags = bytes[at + 4] as number
     this.imageBytes[index] = u16(bytes, at)
     this.imageFlags[index] = imageFlags
-    return at + 5 + ((imageFlags & IMAGE.hasHole) !== 0 && (imageFlags & IMAGE.compressed) !== 0 ? 2 : 0)
+    this.holeOffsets[index] = u16(bytes, at + 2)
+    const saysHole = (imageFlags & IMAGE.hasHole) !== 0 && (imageFlags & IMAGE.compressed) !== 0
+    if (saysHole && at + 7 > end) return -1
+    this.holeBytes[index] = saysHole ? u16(bytes, at + 5) : 0
+    return saysHole ? at + 7 : at + 5
   }
 
   #readPlace(

@@ -1,4 +1,5 @@
 import type { Lsn } from '../lsn.ts'
+import { u32 } from './bytes.ts'
 import type { WalRecord } from './record.ts'
 import { RecordParts } from './record-parts.ts'
 
@@ -22,6 +23,8 @@ export class WalRecordView {
   main: Uint8Array = NOTHING
   mainBegin = 0
   mainEnd = 0
+  /** Where in `main` begins what the record holds of its blocks, images and data, which stands before the main data; -1: it is not at hand. */
+  blocksBegin = -1
 
   beginHigh = 0
   beginLow = 0
@@ -30,6 +33,16 @@ export class WalRecordView {
   endLow = 0
   previousHigh = 0
   previousLow = 0
+
+  /** XLogRecord, at `at`. */
+  readHeader(header: Uint8Array, at: number): void {
+    this.totalBytes = u32(header, at)
+    this.xid = u32(header, at + 4)
+    this.previousLow = u32(header, at + 8)
+    this.previousHigh = u32(header, at + 12)
+    this.info = header[at + 16] as number
+    this.rmgr = header[at + 17] as number
+  }
 
   get lsn(): Lsn {
     return lsnOf(this.beginHigh, this.beginLow)

@@ -13,7 +13,7 @@ import {
   relationRow,
   superuserRow,
 } from '../../postgres/catalog/catalog-rows.ts'
-import { heapRows } from '../../postgres/catalog/heap-page.ts'
+import { type HeapRow, heapRows } from '../../postgres/catalog/heap-page.ts'
 import { isRelationFile, placeKey, type RelationPlace, relationPlace } from '../../postgres/relation-path.ts'
 import type { ClusterRepository } from '../../repository/cluster.ts'
 import { damaged } from '../../repository/container.ts'
@@ -25,6 +25,9 @@ import type { DatabaseCatalog } from './choose-relations.ts'
 const FILE_MAP = /^(?:global|base\/(\d+)|pg_tblspc\/\d+\/PG_\d+_\d+\/(\d+))\/pg_filenode\.map$/
 /** A catalog that was never rewritten lies in the file of its own number. */
 const USUAL_NUMBERS: ReadonlySet<number> = new Set(Object.values(CATALOG))
+
+/** A relation's file goes on in another one after so much. */
+const GIB = 1024 ** 3
 
 export class BackupCatalog {
   readonly #cluster: ClusterRepository
@@ -70,6 +73,12 @@ export class BackupCatalog {
     return [...new Set(rows.sort((a, b) => a.oid - b.oid).map(({ name }) => name))]
   }
 
+  /** Every version of every row of a database's `pg_class`, and where it lies. */
+  async relationVersions({ oid, tablespace }: DatabaseRow): Promise<HeapRow[]> {
+    const fileNumber = (await this.#map(oid))?.get(CATALOG.relation)
+    return fileNumber === undefined ? [] : this.#versions({ tablespace, database: oid, fileNumber })
+  }
+
   /** Undefined when the backup has no files of this database: it was made later. */
   async database({ oid, tablespace }: DatabaseRow): Promise<DatabaseCatalog | undefined> {
     const map = await this.#map(oid)
@@ -108,14 +117,16 @@ export class BackupCatalog {
   }
 
   async #rows<R>(place: RelationPlace, decode: (row: DataView) => R | undefined): Promise<R[]> {
-    const rows: R[] = []
+    return (await this.#versions(place)).flatMap(({ columns }) => decode(columns) ?? [])
+  }
+
+  async #versions(place: RelationPlace): Promise<HeapRow[]> {
+    const rows: HeapRow[] = []
     for (const file of await this.#filesOf(place)) {
       throwIfAborted(this.#signal)
       const bytes = await this.#source().readFile(file)
-      for (const row of heapRows(bytes, this.#summary)) {
-        const decoded = decode(row)
-        if (decoded !== undefined) rows.push(decoded)
-      }
+      const firstBlock = (isRelationFile(file.path)?.segmentNumber ?? 0) * (GIB / this.#summary.blockSizeBytes)
+      for (const row of heapRows(bytes, { ...this.#summary, firstBlock })) rows.push(row)
     }
     return rows
   }

@@ -5,6 +5,7 @@
  * transaction says what it does not know (`otherFiles`, `wholeFilesLeftOut`, `isExact`). A transaction is given out once, when the
  * log says how it ended, or that it can have no end any more.
  */
+import { decodeCatalogRow, isNamingCatalog } from '../decode/catalog-row.ts'
 import { decodeBody, eventOf, isDecodedMajor } from '../decode/decode.ts'
 import type { EventPlace, PrepareEvent, RunningTransactionsEvent, TransactionEndEvent } from '../decode/event.ts'
 import {
@@ -20,7 +21,7 @@ import { isNewPages } from '../decode/log.ts'
 import { RMGR } from '../decode/resource-managers.ts'
 import type { WalRecordView } from '../record-view.ts'
 import { type Ending, NO_ENDING, OpenTransaction, type UnfinishedTransaction } from './open-transaction.ts'
-import type { WalTransaction } from './transaction.ts'
+import type { WalTransaction, WholeFileEvent } from './transaction.ts'
 
 export interface TransactionAssemblerOptions {
   /** Called with each transaction when it is over. */
@@ -88,7 +89,9 @@ export class TransactionAssembler {
     transaction?.note(view)
     switch (view.rmgr) {
       case RMGR.heap:
-        if (transaction) this.#addRows(transaction, view, readHeap(view, this.#row) === undefined)
+        if (!transaction) return
+        this.#addRows(transaction, view, readHeap(view, this.#row) === undefined)
+        if (isNamingCatalog(view.parts)) this.#addName(transaction, view)
         return
       case RMGR.heap2:
         if (transaction) this.#addRows(transaction, view, readHeap2(view, this.#row) === undefined)
@@ -161,6 +164,20 @@ export class TransactionAssembler {
     }
   }
 
+  /** What is left out here is without a name, and shown so. */
+  #addName(transaction: OpenTransaction, view: WalRecordView): void {
+    const row = isDecodedMajor(view.major) ? decodeCatalogRow(view) : undefined
+    if (row) this.#addWholeFile(transaction, row)
+  }
+
+  #addWholeFile(transaction: OpenTransaction, event: WholeFileEvent): void {
+    if (!this.#hasRoom(transaction.size)) transaction.wholeFilesLeftOut += 1
+    else {
+      transaction.wholeFiles.push(event)
+      this.#entries += 1
+    }
+  }
+
   #addPages(transaction: OpenTransaction, view: WalRecordView): void {
     const { parts } = view
     const before = transaction.files.size
@@ -203,12 +220,7 @@ export class TransactionAssembler {
       case 'tablespace-create':
       case 'tablespace-drop':
       case 'relation-map':
-        if (!transaction) return
-        if (!this.#hasRoom(transaction.size)) transaction.wholeFilesLeftOut += 1
-        else {
-          transaction.wholeFiles.push(eventOf(view, event))
-          this.#entries += 1
-        }
+        if (transaction) this.#addWholeFile(transaction, eventOf(view, event))
         return
       case 'running-transactions':
         this.#compare(event)

@@ -1,5 +1,6 @@
 import type { InstantMicros } from '../../../base/instant.ts'
 import type { Lsn } from '../../lsn.ts'
+import type { CatalogRowEvent } from '../decode/catalog-row.ts'
 import type { WalEvent } from '../decode/event.ts'
 import type { RelationFile } from '../record-parts.ts'
 
@@ -17,21 +18,23 @@ export interface FileChanges {
   readonly isToast: boolean
 }
 
-/** What changes files, databases or tablespaces as a whole. */
-export type WholeFileEvent = Extract<
-  WalEvent,
-  {
-    readonly type:
-      | 'file-create'
-      | 'file-truncate'
-      | 'truncate'
-      | 'database-create'
-      | 'database-drop'
-      | 'tablespace-create'
-      | 'tablespace-drop'
-      | 'relation-map'
-  }
->
+/** What changes files, databases or tablespaces as a whole, and what they are called. */
+export type WholeFileEvent =
+  | CatalogRowEvent
+  | Extract<
+      WalEvent,
+      {
+        readonly type:
+          | 'file-create'
+          | 'file-truncate'
+          | 'truncate'
+          | 'database-create'
+          | 'database-drop'
+          | 'tablespace-create'
+          | 'tablespace-drop'
+          | 'relation-map'
+      }
+    >
 
 export interface TransactionEnding {
   /** Of the record that ended it. A recovery to before it does not have the transaction, one to `endLsn` has. */
