@@ -2,6 +2,7 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseSegmentName, segmentStart } from '../src/postgres/lsn.ts'
+import { isNamingCatalog } from '../src/postgres/wal/decode/catalog-row.ts'
 import { WalReader } from '../src/postgres/wal/reader.ts'
 import { TransactionAssembler } from '../src/postgres/wal/transactions/assembler.ts'
 
@@ -12,7 +13,11 @@ const names = readdirSync(directory)
   .sort()
 const first = parseSegmentName(names[0] ?? '', SEGMENT_BYTES)
 if (!first) throw new Error(`${directory} holds no segment`)
-const reader = new WalReader({ segmentSizeBytes: SEGMENT_BYTES, startLsn: segmentStart(first.segment, SEGMENT_BYTES) })
+const reader = new WalReader({
+  segmentSizeBytes: SEGMENT_BYTES,
+  startLsn: segmentStart(first.segment, SEGMENT_BYTES),
+  keepsBlocks: isNamingCatalog,
+})
 const piece = new Uint8Array(1024 * 1024)
 let transactions = 0
 const assembler = new TransactionAssembler({ onTransaction: () => (transactions += 1) })
