@@ -6,6 +6,7 @@
 import type { ScheduleConfig } from '../schedules/schedule.ts'
 import { drillOptions } from './drill-options.ts'
 import type { LoadGuardConfig } from './load/judge-load.ts'
+import { objectiveOptions } from './objective-options.ts'
 
 /** What a value may be; `config-schema.ts` turns it into a check. */
 export type ValueRule =
@@ -270,42 +271,7 @@ export const configOptions = declare({
     example: '7',
     value: { kind: 'number', min: 0.01 },
   },
-  rtoCriticalHours: {
-    description:
-      'Objective: critical systems are back after so many hours. `retake health` compares it with what was measured.',
-    env: 'RETAKE_RTO_CRITICAL_HOURS',
-    defaultText: '4',
-    example: '4',
-    value: { kind: 'number', min: 0 },
-  },
-  rtoApplicationHours: {
-    description: 'Objective: the whole application is back after so many hours.',
-    env: 'RETAKE_RTO_APPLICATION_HOURS',
-    defaultText: '8',
-    example: '8',
-    value: { kind: 'number', min: 0 },
-  },
-  rtoDataHours: {
-    description: 'Objective: all data is back after so many hours.',
-    env: 'RETAKE_RTO_DATA_HOURS',
-    defaultText: '24',
-    example: '24',
-    value: { kind: 'number', min: 0 },
-  },
-  rpoBackupHours: {
-    description: 'Objective: with nothing but the last backup, at most so many hours of work are lost.',
-    env: 'RETAKE_RPO_BACKUP_HOURS',
-    defaultText: '24',
-    example: '24',
-    value: { kind: 'number', min: 0 },
-  },
-  rpoAcceptableMinutes: {
-    description: 'Objective: less than so many minutes of work may ever be lost.',
-    env: 'RETAKE_RPO_ACCEPTABLE_MINUTES',
-    defaultText: '60',
-    example: '60',
-    value: { kind: 'number', min: 0 },
-  },
+  ...objectiveOptions,
   schedules: {
     description:
       'What is done regularly, and judged by `retake schedules` and `retake health`: a list of `name`, `task` (backup, verify, prune or drill), `cron` and `zone`, and more (docs/schedules.md). As a variable: the same as JSON. An empty list: nothing is.',

@@ -28,6 +28,7 @@ import { type LaidOut, layOut } from './lay-out.ts'
 import { type RestorePlan, readPlan } from './plan-types.ts'
 import { isPortFree } from './preflight.ts'
 import { proveWal, segmentRange } from './prove-wal.ts'
+import { readAhead } from './read-ahead.ts'
 import type { RestorePhase, RestoreReport } from './report.ts'
 import { RestorePool } from './restore-pool.ts'
 import { type RecoveredServer, type RunServerOptions, runRecovery } from './run-server.ts'
@@ -71,6 +72,8 @@ export interface ApplyRestoreOptions {
 /** Segments kept ready ahead of the replay, at most, and the space they may take. */
 const MAX_FILES_AHEAD = 16
 const MAX_BYTES_AHEAD = 256 * 1024 * 1024
+/** Segments behind the one that is unpacked of which the storage is asked for the first pieces. */
+const FILES_BEGUN = 2
 const PORT_ATTEMPTS = 5
 
 /**
@@ -210,7 +213,9 @@ async function feed(options: Execution): Promise<WalFeeder> {
   throwIfAborted(signal)
   const size = plan.cluster.walSegmentSizeBytes
   const [firstSegment, lastSegment] = segmentRange(plan, size)
-  const archived = archiveSource(cluster, { held, path: held.path, firstSegment, lastSegment })
+  const archived = readAhead(archiveSource(cluster, { held, path: held.path, firstSegment, lastSegment }), {
+    files: FILES_BEGUN,
+  })
   const source = options.rewriteWal?.(archived) ?? archived
   const filesAhead = Math.max(2, Math.min(MAX_FILES_AHEAD, Math.floor(MAX_BYTES_AHEAD / size)))
   return await WalFeeder.start({ spoolDirectory: spoolOf(plan), source, filesAhead, account })

@@ -6,13 +6,16 @@ import { stepAt, type TimelinePath } from '../catalog/timeline-path.ts'
 import { type Lsn, parseLsn } from '../postgres/lsn.ts'
 import type { BackupSummary } from '../repository/manifest.ts'
 import type { BackupSurvey } from './backup-survey.ts'
-import type { PlanServer, PlanStop } from './plan-types.ts'
+import type { PlanServer, PlanStop, Prediction } from './plan-types.ts'
 import type { RecoveryTarget } from './targets.ts'
 
 export interface DamagedBackup {
   readonly backupId: string
   readonly error: RetakeError
 }
+
+/** A backup that begins nearer to the target may take less. */
+const LONG_REPLAY_MS = 10 * 60_000
 
 export function planWarnings(facts: {
   readonly damaged: readonly DamagedBackup[]
@@ -25,9 +28,12 @@ export function planWarnings(facts: {
   readonly server: PlanServer
   /** Of the cluster itself. */
   readonly ownPort: number
+  readonly predicted: Prediction
 }): string[] {
-  const { survey, backup, server } = facts
+  const { survey, backup, server, predicted, target } = facts
   const warnings: string[] = []
+  const long = longReplay(target, predicted)
+  if (long !== undefined) warnings.push(long)
   const abandoned = abandonedTimeline(facts)
   if (abandoned !== undefined) {
     warnings.push(
@@ -74,4 +80,13 @@ function abandonedTimeline(facts: {
   const own = coverage.find((one) => one.timeline === step.timeline)
   const end: Lsn = step.endLsn
   return own?.ranges.some((range) => range.beginLsn <= end && end < range.endLsn) ? step.timeline : undefined
+}
+
+/** Only a recovery to the newest moment can begin with a backup that is made now. */
+export function longReplay(
+  { kind }: Pick<RecoveryTarget, 'kind'>,
+  { replayMs }: Pick<Prediction, 'replayMs'>,
+): string | undefined {
+  if (kind !== 'latest' || replayMs <= LONG_REPLAY_MS) return undefined
+  return `Replaying takes about ${Math.round(replayMs / 60_000)} minutes. If the server still runs, make a backup first, which is incremental, and plan again: retake backup`
 }

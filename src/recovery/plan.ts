@@ -14,6 +14,7 @@ import { type BackupSurvey, surveyBackup } from './backup-survey.ts'
 import { checkDelta, type DeltaRequest, deltaWarnings, planDelta, workOf } from './delta/plan-delta.ts'
 import { damagedHistory, type HeldArchive, readHeldArchive } from './held-archive.ts'
 import { lastTransaction, locateTarget } from './locate.ts'
+import { readMeasuredRates } from './measured-rates.ts'
 import {
   PLAN_SCHEMA_VERSION,
   type PlanPlace,
@@ -91,6 +92,9 @@ export interface PlanRestoreOptions {
  */
 export async function planRestore(options: PlanRestoreOptions): Promise<RestorePlan> {
   const { cluster, target, signal, clock = systemClock } = options
+  const rates = readMeasuredRates(cluster)
+  // It is told where it is awaited.
+  rates.catch(() => {})
   const held = await readHeldArchive(cluster)
   const { backups, damaged } = await readBackups(cluster, options.backupId)
   const path = choosePath({ held, backups, timeline: options.timeline })
@@ -103,6 +107,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   const stop = await planStop(log, located)
   const place = await placeOf(options, { backup: located.choice.backup, survey })
   const server = await serverOf(options, survey)
+  const predicted = predictRestore({ ...workOf(place, survey), walBytes: wal.bytes }, await rates)
   return sealPlan({
     schemaVersion: PLAN_SCHEMA_VERSION,
     created: clock.now().toISOString(),
@@ -120,7 +125,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
     ...(selection ? { tables: describeSelection(selection) } : {}),
     place,
     server,
-    predicted: predictRestore({ ...workOf(place, survey), walBytes: wal.bytes }),
+    predicted,
     preflight: await preflight({ cluster, place, server, survey, wal }),
     warnings: [
       ...(await deltaWarnings(place)),
@@ -129,6 +134,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
         survey,
         backup: located.choice.backup,
         target,
+        predicted,
         stop,
         path,
         coverage: held.coverage,

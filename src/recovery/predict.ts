@@ -1,4 +1,4 @@
-/** How long a restore will take, by rates measured on a small machine; the formula is shown with the number. */
+/** How long a restore will take, by what drills of the cluster have measured, else by rates of a small machine; the formula is shown with the number. */
 import type { Prediction } from './plan-types.ts'
 
 export interface RestoreRates {
@@ -17,11 +17,11 @@ export const DEFAULT_RATES: RestoreRates = {
   replayBytesPerSecond: 100e6,
 }
 /** Starting the server, finding the end of the WAL, and a checkpoint. */
-const FIXED_MS = 1500
+export const FIXED_MS = 1500
 
 export function predictRestore(
   work: { readonly writtenBytes: number; readonly walBytes: number; readonly comparedBytes?: number | undefined },
-  rates: RestoreRates = DEFAULT_RATES,
+  { rates, drills }: { readonly rates: RestoreRates; readonly drills: number },
 ): Prediction {
   const compareMs = Math.ceil(((work.comparedBytes ?? 0) / rates.compareBytesPerSecond) * 1000)
   const fetchMs = compareMs + Math.ceil((work.writtenBytes / rates.restoreBytesPerSecond) * 1000)
@@ -35,6 +35,11 @@ export function predictRestore(
     fetchMs,
     replayMs,
     totalMs: fetchMs + replayMs + FIXED_MS,
-    formula: `${compared}${megabytes(work.writtenBytes)} MB of files at ${megabytes(rates.restoreBytesPerSecond)} MB/s + ${megabytes(work.walBytes)} MB of WAL at ${megabytes(rates.replayBytesPerSecond)} MB/s + ${FIXED_MS / 1000} s`,
+    formula: `${compared}${megabytes(work.writtenBytes)} MB of files at ${megabytes(rates.restoreBytesPerSecond)} MB/s + ${megabytes(work.walBytes)} MB of WAL at ${megabytes(rates.replayBytesPerSecond)} MB/s + ${FIXED_MS / 1000} s, ${sourceOf(drills)}`,
   }
+}
+
+function sourceOf(drills: number): string {
+  if (drills === 0) return "assumed rates; `retake drill run` measures this cluster's"
+  return drills === 1 ? 'as the last drill measured' : `as the last ${drills} drills measured`
 }

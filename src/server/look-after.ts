@@ -7,6 +7,7 @@ import { keepLooking } from './looking.ts'
 import type { Server } from './parts.ts'
 import { keepReceiving } from './receiving.ts'
 import { keepSchedules } from './scheduling.ts'
+import { keepReplayShort } from './shorten-replay.ts'
 import type { Turns } from './turns.ts'
 
 export interface LookAfterOptions {
@@ -29,6 +30,7 @@ export async function lookAfter(
   await Promise.all([
     config.receive ? keepReceiving(cluster, { signal, logger }) : undefined,
     keepSchedules(cluster, { db, signal, logger, start }),
+    keepReplayShort(cluster, { db, signal, logger, start }),
     keepLooking(cluster, {
       db,
       policy,
