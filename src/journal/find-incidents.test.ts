@@ -52,6 +52,11 @@ test('of a table that nobody knows only many rows count', () => {
   )
 })
 
+test('what is done to a table in the transaction that made it is no loss', () => {
+  const changes = { wholeFiles: [made(900)], files: [changesOf(900, { inserted: 5000, deleted: 5000, updated: 2000 })] }
+  assert.deepEqual(brief(changes), [])
+})
+
 test('rows that moved to another partition, and those of TOAST, are not deleted', () => {
   assert.deepEqual(brief({ files: [changesOf(100, { deleted: 900, movedAway: 850 })] }), [])
   assert.deepEqual(brief({ files: [changesOf(103, { deleted: 9000 })] }), [])

@@ -45,8 +45,11 @@ export function worstFirst(incidents: readonly Incident[]): Incident[] {
 }
 
 function massChanges(transaction: JournalTransaction, options: FindOptions): Incident[] {
+  // What a transaction does to the rows of a table that it has made itself was never there for anybody else.
+  const made = new Set(transaction.wholeFiles.flatMap((one) => (one.type === 'file-create' ? [fileKey(one.file)] : [])))
   return (['deleted', 'updated'] as const).flatMap((what) => {
     const tables = transaction.files.flatMap((changes) => {
+      if (made.has(fileKey(changes.file))) return []
       const rows = what === 'deleted' ? changes.deleted - changes.movedAway : changes.updated
       const severity = massSeverity({ changes, what, rows }, options)
       return severity ? [{ severity, rows, table: tableOf(changes, options) }] : []

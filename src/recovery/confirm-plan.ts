@@ -33,11 +33,14 @@ export async function confirmPlan(
       `it was made for the cluster "${plan.cluster.name}" of another repository, not for "${name}" of this one`,
     )
   }
-  const summary = await planned(cluster, plan)
-  const held = await readHeldArchive(cluster)
-  const path = confirmWal(cluster, plan, held)
   const { signal, selection } = options
-  const survey = await surveyBackup(cluster, summary, { signal, leavesOut: selection?.leavesOut })
+  const [survey, held] = await Promise.all([
+    planned(cluster, plan).then((summary) =>
+      surveyBackup(cluster, summary, { signal, leavesOut: selection?.leavesOut }),
+    ),
+    readHeldArchive(cluster),
+  ])
+  const path = confirmWal(cluster, plan, held)
   const failed = failedChecks(await recheck(cluster, plan, survey))
   if (failed.length > 0) throw refused(failed)
   return { survey, held: { ...held, path } }

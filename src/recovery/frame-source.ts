@@ -6,10 +6,15 @@ import type { FileEntry, FrameRef, PackEntry } from '../repository/manifest.ts'
 import { contentId } from '../repository/sealing.ts'
 import { openPackFrame, type PackKey, packKeyOf, readFrameElsewhere } from './pack-frames.ts'
 
+/** At most 1 MiB each. */
+const RECENT_FRAMES = 8
+
 export class FrameSource {
   readonly #cluster: ClusterRepository
   readonly #packs: readonly PackEntry[]
   readonly #keys = new Map<number, PackKey>()
+  /** The frames that were read last: several small files, and the pieces of one, lie in the same. */
+  readonly #recent = new Map<string, Promise<Uint8Array>>()
 
   constructor(cluster: ClusterRepository, packs: readonly PackEntry[]) {
     this.#cluster = cluster
@@ -21,10 +26,21 @@ export class FrameSource {
     const content = Buffer.alloc(file.sizeBytes)
     for (const run of file.runs) {
       if (!run.frame) continue
-      const plain = await this.#frame(run.frame)
+      const plain = await this.#recentFrame(run.frame)
       content.set(plain.subarray(run.frameOffsetBytes, run.frameOffsetBytes + run.lengthBytes), run.offsetBytes)
     }
     return content
+  }
+
+  #recentFrame(frame: FrameRef): Promise<Uint8Array> {
+    const key = `${frame.pack}/${frame.offsetBytes}`
+    const known = this.#recent.get(key)
+    if (known) return known
+    const read = this.#frame(frame)
+    this.#recent.set(key, read)
+    const [oldest] = this.#recent.keys()
+    if (this.#recent.size > RECENT_FRAMES && oldest !== undefined) this.#recent.delete(oldest)
+    return read
   }
 
   async #frame(frame: FrameRef): Promise<Uint8Array> {

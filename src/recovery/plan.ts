@@ -92,11 +92,12 @@ export interface PlanRestoreOptions {
  */
 export async function planRestore(options: PlanRestoreOptions): Promise<RestorePlan> {
   const { cluster, target, signal, clock = systemClock } = options
-  const rates = readMeasuredRates(cluster)
-  // It is told where it is awaited.
-  rates.catch(() => {})
-  const held = await readHeldArchive(cluster)
-  const { backups, damaged } = await readBackups(cluster, options.backupId)
+  // At once: a storage that is far away answers each request late.
+  const [held, { backups, damaged }, rates] = await Promise.all([
+    readHeldArchive(cluster),
+    readBackups(cluster, options.backupId),
+    readMeasuredRates(cluster),
+  ])
   const path = choosePath({ held, backups, timeline: options.timeline })
   const log = openWalLog(cluster, { held, path, signal })
   const located = await locateReadable(options, { log, backups, damaged })
@@ -107,7 +108,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   const stop = await planStop(log, located)
   const place = await placeOf(options, { backup: located.choice.backup, survey })
   const server = await serverOf(options, survey)
-  const predicted = predictRestore({ ...workOf(place, survey), walBytes: wal.bytes }, await rates)
+  const predicted = predictRestore({ ...workOf(place, survey), walBytes: wal.bytes }, rates)
   return sealPlan({
     schemaVersion: PLAN_SCHEMA_VERSION,
     created: clock.now().toISOString(),

@@ -1,7 +1,7 @@
 /** The bytes of one WAL segment, from wherever the archive has the most of it. */
 import { isRetakeError } from '../base/errors.ts'
 import type { ClusterRepository } from '../repository/cluster.ts'
-import { readFrames } from '../repository/container.ts'
+import { readFrames } from '../repository/read-frames.ts'
 import { readSettledTail } from '../repository/settled-tail.ts'
 import { openSegment as openStoredSegment, readSegmentMeta, type SegmentMeta } from '../repository/wal-segments.ts'
 import type { Tail } from '../repository/wal-tail.ts'

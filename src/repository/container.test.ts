@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { isRetakeError } from '../base/errors.ts'
 import { createMemoryStore } from '../storage/memory-store.ts'
-import { ContainerWriter, getSmall, openContainer, putSmall, readFrames } from './container.ts'
+import { ContainerWriter, getSmall, openContainer, putSmall } from './container.ts'
+import { readFrames } from './read-frames.ts'
 import {
   contentId,
   deriveObjectKey,

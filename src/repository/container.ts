@@ -149,6 +149,8 @@ export interface Container extends ContainerName {
   readonly sizeBytes: number
   /** @throws RetakeError `repo.damaged` when the frame is not what was written */
   readFrame(index: number): Promise<Uint8Array>
+  /** Frames that lie one after the other, with one request. Undefined: one of them is not what was written; each has to be read alone. */
+  readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined>
 }
 
 /** Footers of most objects fit into one read of this size. */
@@ -187,6 +189,7 @@ function replaceable(opened: Container, reopen: () => Promise<Container | undefi
   let current = opened
   return {
     ...opened,
+    readRun: (first, count) => current.readRun(first, count),
     async readFrame(index) {
       try {
         return await current.readFrame(index)
@@ -205,22 +208,40 @@ async function readContainer(
   sealing: Sealing,
   name: ContainerName,
 ): Promise<Container | undefined> {
-  const info = await reader.head(name.key)
-  if (info === undefined) return undefined
-  const { sizeBytes } = info
+  const [found, beginning] = await readEdges(reader, name.key)
+  if (found === undefined) return undefined
+  const { sizeBytes, ending } = found
   const read = async (offsetBytes: number, lengthBytes: number) => {
     const bytes = await reader.get(name.key, { offsetBytes, lengthBytes })
     if (bytes?.length === lengthBytes) return bytes
     throw damaged(name, bytes ? 'it is shorter than the storage says' : 'it was removed while it was read')
   }
-  const endingBytes = Math.min(sizeBytes, FIRST_READ_BYTES)
-  const ending = await read(sizeBytes - endingBytes, endingBytes)
   const readElsewhere = <T>(offsetBytes: number, lengthBytes: number, open: (bytes: Uint8Array) => T) =>
     firstOf(reader, name.key, async (copy) => {
       const bytes = await copy.get(name.key, { offsetBytes, lengthBytes })
       return bytes?.length === lengthBytes ? open(bytes) : undefined
     })
-  return await decodeContainer({ name, sealing, sizeBytes, ending, read, readElsewhere })
+  return await decodeContainer({ name, sealing, sizeBytes, ending, beginning, read, readElsewhere })
+}
+
+/** The end of an object and its header, at once where the storage can say how long it is with the end: each request to a bucket takes its time. */
+async function readEdges(
+  reader: ObjectReader,
+  key: string,
+): Promise<[{ sizeBytes: number; ending: Uint8Array } | undefined, Uint8Array | undefined]> {
+  const readHeader = () => reader.get(key, { offsetBytes: 0, lengthBytes: HEADER_BYTES })
+  if (reader.getEnd) return await Promise.all([reader.getEnd(key, FIRST_READ_BYTES), readHeader()])
+  const info = await reader.head(key)
+  if (info === undefined) return [undefined, undefined]
+  const { sizeBytes } = info
+  const lengthBytes = Math.min(sizeBytes, FIRST_READ_BYTES)
+  const isWhole = lengthBytes === sizeBytes
+  const [ending, beginning] = await Promise.all([
+    reader.get(key, { offsetBytes: sizeBytes - lengthBytes, lengthBytes }),
+    isWhole ? undefined : readHeader(),
+  ])
+  if (ending?.length === lengthBytes) return [{ sizeBytes, ending }, beginning]
+  throw damaged({ key }, ending ? 'it is shorter than the storage says' : 'it was removed while it was read')
 }
 
 interface ContainerSource {
@@ -229,6 +250,8 @@ interface ContainerSource {
   readonly sizeBytes: number
   /** The last bytes of the object, or all of it. */
   readonly ending: Uint8Array
+  /** The header, where it was read already. */
+  readonly beginning?: Uint8Array | undefined
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>
   /** What `open` makes of the same bytes in another copy. */
   readonly readElsewhere?: <T>(
@@ -239,9 +262,11 @@ interface ContainerSource {
 }
 
 async function decodeContainer(source: ContainerSource): Promise<Container> {
-  const { name, sealing, sizeBytes, ending, read } = source
+  const { name, sealing, sizeBytes, ending, beginning, read } = source
   if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(name, `it has ${sizeBytes} bytes, too few to be whole`)
-  const headerBytes = ending.length === sizeBytes ? ending.subarray(0, HEADER_BYTES) : await read(0, HEADER_BYTES)
+  const isHeader = beginning?.length === HEADER_BYTES
+  const headerBytes =
+    ending.length === sizeBytes ? ending.subarray(0, HEADER_BYTES) : isHeader ? beginning : await read(0, HEADER_BYTES)
   const header = decodeHeader(headerBytes)
   if (header === undefined) throw damaged(name, 'its header is not one of Retake')
   if (header.kind !== name.kind) throw damaged(name, 'it is an object of another kind')
@@ -277,6 +302,18 @@ async function decodeContainer(source: ContainerSource): Promise<Container> {
       if (found === undefined) throw damaged(name, `its frame ${index} is not authentic`)
       return found
     },
+    async readRun(first, count) {
+      const run = footer.frames.slice(first, first + count)
+      const [begin, last] = [run[0], run.at(-1)]
+      assert(begin && last && run.length === count, `the container has ${count} frames from ${first} on`)
+      const stored = await read(begin.offsetBytes, last.offsetBytes + last.storedBytes - begin.offsetBytes)
+      const plain = run.flatMap((frame) => {
+        const at = frame.offsetBytes - begin.offsetBytes
+        return openFrameSync(objectKey, frame, stored.subarray(at, at + frame.storedBytes)) ?? []
+      })
+      releaseMemory(stored)
+      return plain.length === count ? plain : undefined
+    },
   }
 }
 
@@ -300,25 +337,6 @@ function tiles(frames: readonly FrameLocation[], endBytes: number): boolean {
     position += frame.storedBytes
   }
   return position === endBytes
-}
-
-/** Frames that are read at once: a storage may be far away. */
-const FRAMES_AHEAD = 4
-
-/** The whole plaintext of a container, frame by frame. */
-export async function* readFrames(container: Container): AsyncGenerator<Uint8Array> {
-  const count = container.frames.length
-  const ahead: Promise<Uint8Array>[] = []
-  for (let next = 0; next < count || ahead.length > 0; ) {
-    while (next < count && ahead.length < FRAMES_AHEAD) {
-      const frame = container.readFrame(next)
-      // Whoever stops early does not want to know; whoever goes on is told in its turn.
-      frame.catch(() => {})
-      ahead.push(frame)
-      next += 1
-    }
-    yield await (ahead.shift() as Promise<Uint8Array>)
-  }
 }
 
 export interface SmallObject extends ContainerName {

@@ -58,6 +58,11 @@ export interface ObjectReader {
   /** The bytes, or undefined when there is no such object. A range past the end returns what exists. */
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>
   head(key: string): Promise<ObjectInfo | undefined>
+  /** Where the storage answers both with one request: how long an object is, and its last bytes, at most so many. */
+  readonly getEnd?: (
+    key: string,
+    lengthBytes: number,
+  ) => Promise<{ readonly sizeBytes: number; readonly ending: Uint8Array } | undefined>
   /** All objects whose key starts with `prefix`, in byte order. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
   /**

@@ -37,6 +37,7 @@ export class BackupCatalog {
   /** By database; 0 holds those of what all share. */
   readonly #maps = new Map<number, FileEntry>()
   readonly #files = new Map<string, FileEntry[]>()
+  #frames: FrameSource | undefined
 
   private constructor(cluster: ClusterRepository, summary: BackupSummary, signal: AbortSignal | undefined) {
     this.#cluster = cluster
@@ -151,7 +152,9 @@ export class BackupCatalog {
     this.#files.set(key, [...(this.#files.get(key) ?? []), entry])
   }
 
+  /** All packs are known by then. */
   #source(): FrameSource {
-    return new FrameSource(this.#cluster, this.#packs)
+    this.#frames ??= new FrameSource(this.#cluster, this.#packs)
+    return this.#frames
   }
 }

@@ -1,6 +1,6 @@
 import type { ClusterRepository } from '../cluster.ts'
-import { readFrames } from '../container.ts'
 import { journalChunkName, listJournalChunks, openJournalChunk } from '../journal-chunks.ts'
+import { readFrames } from '../read-frames.ts'
 import type { VerifyContext } from './context.ts'
 
 /** Costs nothing when it is damaged: everything in it is in the WAL too. */

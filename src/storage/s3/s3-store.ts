@@ -50,6 +50,30 @@ export class S3Store implements ObjectStore {
     assertObjectKey(key)
     // HTTP cannot ask for nothing.
     if (range?.lengthBytes === 0) return (await this.#find(key)) && new Uint8Array(0)
+    const outcome = await this.#getRange(key, range && { header: headerOf(range), lengthBytes: range.lengthBytes })
+    if (typeof outcome === 'string') return outcome === 'range' ? new Uint8Array(0) : undefined
+    const { bytes, contentRange } = outcome
+    if (range === undefined) return bytes
+    return stretchOf(bytes, { range, contentRange, key, url: this.url })
+  }
+
+  readonly getEnd = async (key: string, lengthBytes: number) => {
+    assertObjectKey(key)
+    const outcome = await this.#getRange(key, { header: `bytes=-${lengthBytes}`, lengthBytes })
+    // Of an object without bytes there is no last one.
+    if (typeof outcome === 'string')
+      return outcome === 'range' ? { sizeBytes: 0, ending: new Uint8Array(0) } : undefined
+    return endOf(outcome.bytes, { ...outcome, lengthBytes, key, url: this.url })
+  }
+
+  async head(key: string): Promise<ObjectInfo | undefined> {
+    assertObjectKey(key)
+    const found = await this.#find(key)
+    return found && { key, sizeBytes: found.sizeBytes }
+  }
+
+  /** The bytes, or why there are none. */
+  async #getRange(key: string, range?: { readonly header: string; readonly lengthBytes: number }) {
     const { location, requests } = this.#place
     const outcome = await requests.expect(
       { action: 'Reading', object: key, permission: 's3:GetObject', bodyBytes: range?.lengthBytes },
@@ -57,23 +81,14 @@ export class S3Store implements ObjectStore {
         expected: ['no-object', 'range'],
         send: async ({ client, signal, alive }) => {
           const answer = await client.getObject(
-            { Bucket: location.bucket, Key: fullKey(this.#place, key), ...(range ? { Range: headerOf(range) } : {}) },
+            { Bucket: location.bucket, Key: fullKey(this.#place, key), ...(range ? { Range: range.header } : {}) },
             { abortSignal: signal },
           )
           return { bytes: await readBody(answer, alive), contentRange: answer.ContentRange }
         },
       },
     )
-    if ('failed' in outcome) return outcome.failed === 'range' ? new Uint8Array(0) : undefined
-    const { bytes, contentRange } = outcome.value
-    if (range === undefined) return bytes
-    return stretchOf(bytes, { range, contentRange, key, url: this.url })
-  }
-
-  async head(key: string): Promise<ObjectInfo | undefined> {
-    assertObjectKey(key)
-    const found = await this.#find(key)
-    return found && { key, sizeBytes: found.sizeBytes }
+    return 'failed' in outcome ? outcome.failed : outcome.value
   }
 
   async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
@@ -183,24 +198,40 @@ function headerOf({ offsetBytes, lengthBytes }: ByteRange): string {
   return `bytes=${offsetBytes}-${offsetBytes + lengthBytes - 1}`
 }
 
+interface Asked {
+  readonly contentRange: string | undefined
+  readonly key: string
+  readonly url: string
+}
+
 /** @throws RetakeError `storage.failed` when the answer is about another stretch than was asked for */
-function stretchOf(
-  bytes: Buffer,
-  asked: {
-    readonly range: ByteRange
-    readonly contentRange: string | undefined
-    readonly key: string
-    readonly url: string
-  },
-): Uint8Array {
+function stretchOf(bytes: Buffer, asked: Asked & { readonly range: ByteRange }): Uint8Array {
   const { offsetBytes, lengthBytes } = asked.range
   // Who does not know ranges sends everything.
   if (asked.contentRange === undefined) return bytes.subarray(offsetBytes, offsetBytes + lengthBytes)
   const begin = /^bytes (\d+)-/.exec(asked.contentRange)?.[1]
   if (Number(begin) === offsetBytes && bytes.length <= lengthBytes) return bytes
-  throw new RetakeError(
+  throw otherStretch(asked)
+}
+
+/** @throws RetakeError as {@link stretchOf} */
+function endOf(
+  bytes: Buffer,
+  asked: Asked & { readonly lengthBytes: number },
+): { readonly sizeBytes: number; readonly ending: Uint8Array } {
+  const { contentRange, lengthBytes } = asked
+  if (contentRange === undefined)
+    return { sizeBytes: bytes.length, ending: bytes.subarray(Math.max(0, bytes.length - lengthBytes)) }
+  const [, begin, last, total] = (/^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange) ?? []).map(Number)
+  const isEnd = begin !== undefined && last !== undefined && last + 1 === total && last + 1 - begin === bytes.length
+  if (isEnd && bytes.length === Math.min(lengthBytes, total)) return { sizeBytes: total, ending: bytes }
+  throw otherStretch(asked)
+}
+
+function otherStretch({ key, url, contentRange }: Asked): RetakeError {
+  return new RetakeError(
     'storage.failed',
-    `Reading ${asked.key} in ${asked.url} failed: the storage answered with another stretch (${asked.contentRange}).`,
+    `Reading ${key} in ${url} failed: the storage answered with another stretch (${contentRange}).`,
     { hint: 'Run the command again; if it goes on, look for a proxy or cache in front of the storage.' },
   )
 }

@@ -23,6 +23,7 @@ async function textOf(store: ObjectStore, key: string): Promise<string | undefin
 export function testObjectStoreContract(name: string, open: () => Promise<StoreUnderTest>): void {
   describe(`${name} fulfils the contract of object stores`, () => {
     testReading(open)
+    testEnds(open)
     testWriting(open)
     testReplacing(open)
     testListing(open)
@@ -90,6 +91,25 @@ function testReading(open: () => Promise<StoreUnderTest>): void {
       await assert.rejects(async () => store.create(key, bytes('x')), `create ${key}`)
       await assert.rejects(async () => store.delete(key), `delete ${key}`)
     }
+  })
+}
+
+function testEnds(open: () => Promise<StoreUnderTest>): void {
+  test('the end of an object, where one request tells it with the length', async () => {
+    await using subject = await open()
+    const { store } = subject
+    if (!store.getEnd) return
+    await store.create('object', bytes('0123456789'))
+    await store.create('nothing', bytes(''))
+    const end = async (key: string, lengthBytes: number) => {
+      const found = await store.getEnd?.(key, lengthBytes)
+      return found && [found.sizeBytes, Buffer.from(found.ending).toString()]
+    }
+    assert.deepEqual(await end('object', 3), [10, '789'])
+    assert.deepEqual(await end('object', 10), [10, '0123456789'])
+    assert.deepEqual(await end('object', 64), [10, '0123456789'])
+    assert.deepEqual(await end('nothing', 64), [0, ''])
+    assert.equal(await end('absent', 64), undefined)
   })
 }
 
