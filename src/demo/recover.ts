@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { sleep } from '../base/abort.ts'
 import { RetakeError } from '../base/errors.ts'
+import { findIncidents } from '../engine/find.ts'
 import type { Retake } from '../engine/open.ts'
 import { applyRestore, planRestore } from '../engine/restore.ts'
 import { openSql } from '../postgres/connection/sql.ts'
@@ -10,6 +11,8 @@ import type { RestorePlan } from '../recovery/plan-types.ts'
 import type { Disaster } from './disasters.ts'
 import { localTarget, SUPERUSER } from './source-server.ts'
 import type { Story } from './story.ts'
+
+const FOUND_WITHIN_MS = 30_000
 
 export interface Recovered {
   readonly plan: RestorePlan
@@ -24,6 +27,8 @@ export interface RecoverContext {
   readonly story: Story
   readonly disaster: Disaster
   readonly directory: string
+  /** When the demo began, ISO 8601 UTC: what was before is not looked through. */
+  readonly begunAt: string
   readonly undo: AsyncDisposableStack
   readonly signal?: AbortSignal | undefined
 }
@@ -32,7 +37,7 @@ export interface RecoverContext {
 export async function recover(retake: Retake, context: RecoverContext): Promise<Recovered> {
   const { story, disaster, directory, undo, signal } = context
   const decidedMs = performance.now()
-  const at = disaster.xid === undefined ? 'latest' : `before-xid:${disaster.xid}`
+  const at = disaster.xid === undefined ? 'latest' : await story.step('Find', (say) => find(retake, context, say))
   const to = path.join(directory, 'servers', 'recovered')
   const plan = await story.step('Plan', async (say) => {
     const made = await planRestore(retake, { at, to, signal })
@@ -53,6 +58,32 @@ export async function recover(retake: Retake, context: RecoverContext): Promise<
   })
   const sql = undo.use(await openSql(localTarget(port, SUPERUSER)))
   return { plan, sql, pid, url: localTarget(port, SUPERUSER).display, rtoMs: performance.now() - decidedMs }
+}
+
+/** What people would not know: which transaction it was. The log says it, as soon as its WAL is held. */
+async function find(
+  retake: Retake,
+  { disaster, begunAt, signal }: RecoverContext,
+  say: (line: string) => void,
+): Promise<string> {
+  const deadlineMs = performance.now() + FOUND_WITHIN_MS
+  for (;;) {
+    const { incidents, transactions } = await findIncidents(retake, { since: begunAt, signal }).result
+    const [first] = incidents
+    if (first?.severity === 'critical') {
+      say(`retake find   # among ${transactions.toLocaleString('en')} transactions, the worst first`)
+      say(`${first.what}, at ${first.at}, by transaction ${first.xid}`)
+      say(`just before this: --at ${first.before}`)
+      if (first.before === `before-xid:${disaster.xid}`) return first.before
+      throw new RetakeError(
+        'restore.mismatch',
+        `The log tells of transaction ${first.xid} first, and it was ${disaster.xid}.`,
+      )
+    }
+    if (performance.now() > deadlineMs)
+      throw new RetakeError('restore.mismatch', 'The log does not tell of what was done.')
+    await sleep(100, signal)
+  }
 }
 
 function describePlan(plan: RestorePlan): string[] {

@@ -84,6 +84,7 @@ interface Scene {
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const begunMs = performance.now()
+  const begunAt = new Date().toISOString()
   await using undo = new AsyncDisposableStack()
   const directory = await makeDirectory(undo)
   const story = new Story(options.out)
@@ -103,7 +104,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const disaster = await story.step('Disaster', (say) => wreck(scene, say))
   // A server that is gone sends no more WAL; what the receiver has is then all there will ever be.
   if (disaster.kind === 'lose-server') await receiver.stop()
-  const recovered = await recover(retake, { story, disaster, directory, undo, signal: options.signal })
+  const recovered = await recover(retake, { story, disaster, directory, begunAt, undo, signal: options.signal })
   const proof = await story.step('Proof', async (say) => {
     const found = await compareWithBefore(recovered, { disaster, traffic })
     for (const line of renderProof(found)) say(line)
