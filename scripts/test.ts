@@ -1,6 +1,6 @@
 /**
- * `npm test [-- FILTER…]`: every test file of `src`, `test` and `examples`, those that need nothing first, then those that start
- * real PostgreSQL servers, then those that need an S3 server (one is started for all of them). A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
+ * `npm test [-- FILTER…]`: every test file of `src`, `test` and `examples`, those that need nothing first, then those that need
+ * an S3 server (one is started for all of them), then those that start real PostgreSQL servers. A filter is a part of a path. The last line is `N passed, N failed[, N skipped]`.
  */
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

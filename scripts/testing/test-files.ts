@@ -1,8 +1,8 @@
 import { globSync } from 'node:fs'
 import { relative } from 'node:path'
 
-/** What a test needs, told by its suffix; also the order in which kinds run: what fails fastest comes first. */
-export const testKinds = ['pure', 'prop', 'prom', 'fault', 'pg', 's3'] as const
+/** What a test needs, told by its suffix; also the order in which kinds run: what fails fastest comes first, and what mostly waits (s3) before what computes. */
+export const testKinds = ['pure', 'prop', 'prom', 'fault', 's3', 'pg'] as const
 export type TestKind = (typeof testKinds)[number]
 
 export interface TestFile {
