@@ -30,7 +30,7 @@ export async function lookAfter(
   await Promise.all([
     config.receive ? keepReceiving(cluster, { signal, logger }) : undefined,
     keepSchedules(cluster, { db, signal, logger, start }),
-    keepReplayShort(cluster, { db, signal, logger, start }),
+    keepReplayShort(cluster, { db, signal, logger, start, turns }),
     keepLooking(cluster, {
       db,
       policy,

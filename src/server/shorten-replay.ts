@@ -8,11 +8,14 @@ import { isWorthABackup, readReplayDebt } from '../engine/replay-debt.ts'
 import { forever } from './forever.ts'
 import type { ManagedCluster } from './managed-cluster.ts'
 import { readStress } from './stress.ts'
+import type { Turns } from './turns.ts'
 
 export interface ShortenReplayOptions {
   readonly db: Kysely<ControlTables>
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** Shared by all clusters, because each look lists what the repository holds. */
+  readonly turns: Turns
   readonly start: (request: RunRequest) => Promise<void>
 }
 
@@ -21,8 +24,8 @@ const MINUTE_MS = 60_000
 const DEFAULT_MINUTES = 30
 
 export async function keepReplayShort(cluster: ManagedCluster, options: ShortenReplayOptions): Promise<void> {
-  const { signal, logger } = options
-  await forever(() => look(cluster, options), {
+  const { signal, logger, turns } = options
+  await forever(() => turns.take(() => look(cluster, options)), {
     signal,
     everyMs: LOOK_EVERY_MS,
     onError: ({ message, code }) =>
