@@ -29,7 +29,10 @@ async function filesOf(server: Pick<TestServer, 'query'>): Promise<Called[]> {
     where c.relkind in ('r', 'm') and n.nspname !~ '^pg_|^information_schema' order by c.oid`)
 }
 
-for (const major of postgresMajors()) {
+/** The oldest and the newest. */
+const majors = new Set([postgresMajors()[0] ?? 17, postgresMajors().at(-1) ?? 17])
+
+for (const major of majors) {
   describe(`PostgreSQL ${major}`, () => {
     test('what was made, emptied, written anew and renamed since the backup has its name', async () => {
       await using server = await startTestServer({ major })
